@@ -1,0 +1,230 @@
+"""The command line: options in, exit codes out. The work is done in `simvp.commands`."""
+
+from typing import Annotated
+
+import typer
+
+from simvp import __version__
+from simvp.cli.console import ConsoleReport, exit_codes, show
+from simvp.cli.options import (
+    ConfigOption,
+    PrintConfigOption,
+    SetOption,
+    key,
+    load_config,
+    load_run_config,
+    saved_config,
+)
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Teach a SimVP network to forecast your 2-D simulations.",
+    epilog="In this order: simulate (or bring your own data), split, train, test, viz.",
+)
+
+DataPath = Annotated[str | None, key("data.path", "--data-path")]
+DataFile = Annotated[str | None, key("data.split", "--data")]
+Name = Annotated[str | None, key("run.name", "--name")]
+Device = Annotated[str | None, key("run.device", "--device")]
+Nproc = Annotated[int | None, key("launch.nproc", "--nproc")]
+Nnodes = Annotated[int | None, key("launch.nnodes", "--nnodes")]
+NodeRank = Annotated[int | None, key("launch.node_rank", "--node-rank")]
+Endpoint = Annotated[str | None, key("launch.rdzv_endpoint", "--rdzv-endpoint")]
+
+
+def main() -> None:
+    """The console entry point."""
+    app(prog_name="simvp")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"simvp {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def simulate(
+    ctx: typer.Context,
+    simulate__samples: Annotated[int | None, key("simulate.samples", "--samples")] = None,
+    simulate__frames: Annotated[int | None, key("simulate.frames", "--frames")] = None,
+    simulate__image_size: Annotated[int | None, key("simulate.image_size", "--image-size")] = None,
+    simulate__increment: Annotated[float | None, key("simulate.increment", "--increment")] = None,
+    simulate__seed: Annotated[int | None, key("simulate.seed", "--seed")] = None,
+    data__path: DataPath = None,
+    config: ConfigOption = None,
+    assignments: SetOption = None,
+    print_config: PrintConfigOption = False,
+) -> None:
+    """Make samples of boiling water to learn from; run again, it makes only what is missing."""
+    with exit_codes():
+        resolved = load_config(ctx)
+        from simvp.commands import simulate as command
+
+        show(command.run(resolved, ConsoleReport()))
+
+
+@app.command()
+def split(
+    ctx: typer.Context,
+    data__path: DataPath = None,
+    split__train_ratio: Annotated[float | None, key("split.train_ratio", "--train-ratio")] = None,
+    split__val_ratio: Annotated[float | None, key("split.val_ratio", "--val-ratio")] = None,
+    split__total_length: Annotated[int | None, key("split.total_length", "--total-length")] = None,
+    split__samples: Annotated[int | None, key("split.samples", "--samples")] = None,
+    split__start_index: Annotated[int | None, key("split.start_index", "--start-index")] = None,
+    split__init_final_only: Annotated[
+        bool | None,
+        key("split.init_final_only", "--init-final-only/--no-init-final-only"),
+    ] = None,
+    split__reverse: Annotated[bool | None, key("split.reverse", "--reverse/--no-reverse")] = None,
+    split__seed: Annotated[int | None, key("split.seed", "--seed")] = None,
+    config: ConfigOption = None,
+    assignments: SetOption = None,
+    print_config: PrintConfigOption = False,
+) -> None:
+    """Check every sample, and divide them into training, validation and test."""
+    with exit_codes():
+        resolved = load_config(ctx)
+        from simvp.commands import split as command
+
+        show(command.run(resolved, ConsoleReport()))
+
+
+@app.command()
+def train(
+    ctx: typer.Context,
+    data__split: DataFile = None,
+    data__path: DataPath = None,
+    data__pre_seq_length: Annotated[
+        int | None, key("data.pre_seq_length", "--pre-seq-length")
+    ] = None,
+    data__aft_seq_length: Annotated[
+        int | None, key("data.aft_seq_length", "--aft-seq-length")
+    ] = None,
+    model__model_type: Annotated[str | None, key("model.model_type", "--model-type")] = None,
+    train__epochs: Annotated[int | None, key("train.epochs", "--epochs")] = None,
+    train__batch_size: Annotated[int | None, key("train.batch_size", "--batch-size")] = None,
+    train__val_batch_size: Annotated[
+        int | None, key("train.val_batch_size", "--val-batch-size")
+    ] = None,
+    train__lr: Annotated[float | None, key("train.lr", "--lr")] = None,
+    train__checkpoint_interval: Annotated[
+        int | None, key("train.checkpoint_interval", "--checkpoint-interval")
+    ] = None,
+    train__seed: Annotated[int | None, key("train.seed", "--seed")] = None,
+    run__name: Name = None,
+    run__device: Device = None,
+    launch__nproc: Nproc = None,
+    launch__nnodes: Nnodes = None,
+    launch__node_rank: NodeRank = None,
+    launch__rdzv_endpoint: Endpoint = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the run's latest checkpoint.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Delete the results of a run of this name first.")
+    ] = False,
+    test: Annotated[
+        bool, typer.Option("--test", help="When trained, score the best model as `simvp test`.")
+    ] = False,
+    config: ConfigOption = None,
+    assignments: SetOption = None,
+    print_config: PrintConfigOption = False,
+) -> None:
+    """Train the network on a split; the best model by validation loss is kept."""
+    with exit_codes():
+        if resume and overwrite:
+            raise typer.BadParameter("--resume and --overwrite exclude each other")
+        resolved = load_run_config(ctx) if resume else load_config(ctx)
+        saved = saved_config(resolved) if resume else None
+        from simvp.commands import train as command
+
+        show(
+            command.run(
+                resolved,
+                saved,
+                ConsoleReport(),
+                resume=resume,
+                overwrite=overwrite,
+                and_test=test,
+            )
+        )
+
+
+@app.command()
+def test(
+    ctx: typer.Context,
+    run__name: Name = None,
+    data__split: DataFile = None,
+    checkpoint: Annotated[
+        str,
+        typer.Option(
+            metavar="FILE",
+            help="Weights or a training checkpoint to score, instead of the run's best model.",
+            show_default=False,
+        ),
+    ] = "",
+    run__device: Device = None,
+    launch__nproc: Nproc = None,
+    launch__nnodes: Nnodes = None,
+    launch__node_rank: NodeRank = None,
+    launch__rdzv_endpoint: Endpoint = None,
+    config: ConfigOption = None,
+    assignments: SetOption = None,
+    print_config: PrintConfigOption = False,
+) -> None:
+    """Score a run's best model on its test split, and save every forecast."""
+    with exit_codes():
+        resolved = load_run_config(ctx)
+        from simvp.commands import test as command
+
+        show(command.run(resolved, checkpoint, ConsoleReport()))
+
+
+@app.command()
+def viz(
+    ctx: typer.Context,
+    sample_id: Annotated[
+        str | None,
+        typer.Argument(
+            help="Any part of a saved sample's id that no other has; none: list them.",
+            show_default=False,
+        ),
+    ] = None,
+    run__name: Name = None,
+    viz__cmap: Annotated[str | None, key("viz.cmap", "--cmap")] = None,
+    viz__channel: Annotated[int | None, key("viz.channel", "--channel")] = None,
+    output: Annotated[
+        str,
+        typer.Option(
+            metavar="FILE", help="Where to; by default work_dirs/NAME/pictures.", show_default=False
+        ),
+    ] = "",
+    gif: Annotated[bool, typer.Option("--gif", help="An animation instead of a picture.")] = False,
+    viz__fps: Annotated[float | None, key("viz.fps", "--fps")] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the file that --output names.")
+    ] = False,
+    config: ConfigOption = None,
+    assignments: SetOption = None,
+    print_config: PrintConfigOption = False,
+) -> None:
+    """Draw a forecast: input, truth, prediction and their difference."""
+    with exit_codes():
+        resolved = load_run_config(ctx)
+        from simvp.commands import viz as command
+
+        show(command.run(resolved, sample_id, output=output, gif=gif, overwrite=overwrite))

@@ -1,0 +1,38 @@
+"""The progress bar, apart from the rest because rich is slow to import."""
+
+from datetime import timedelta
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
+from rich.text import Text
+
+
+class RateAndTimeLeft(ProgressColumn):
+    """`3.1/s, 0:01:20 left`, or seconds for one where that is more than one."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        if not speed:
+            return Text("")
+        rate = f"{speed:.1f}/s" if speed >= 1 else f"{1 / speed:.1f} s each"
+        left = task.time_remaining
+        if left is None or task.finished:
+            return Text(rate)
+        return Text(f"{rate}, {timedelta(seconds=int(left))} left")
+
+
+def progress_bar() -> Progress:
+    """A bar on standard error that shows count, rate, time left and a note; it goes when done."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None),
+        MofNCompleteColumn(),
+        RateAndTimeLeft(),
+        TextColumn("{task.fields[note]}"),
+        console=Console(stderr=True),
+        transient=True,
+        expand=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+        speed_estimate_period=120,
+    )

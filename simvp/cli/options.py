@@ -1,0 +1,125 @@
+"""The options of the command line: named after config keys, and the layers that they make.
+
+A parameter `train__lr` is the option for the key `train.lr`. Its help and default come from the
+config; the option itself has no default, so that we can tell what the user has typed.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from simvp.config import (
+    Config,
+    Layer,
+    assignment_layer,
+    describe,
+    experiment_only,
+    option_layer,
+    origins,
+    place_only,
+    read_layer,
+    resolve,
+    section_types,
+    to_toml,
+)
+from simvp.runs import RunFolder
+
+LOCAL_CONFIG = Path("simvp.toml")
+
+
+def key(dotted: str, *flags: str) -> Any:
+    """The typer option for a config key."""
+    section, _, name = dotted.partition(".")
+    field = section_types()[section].model_fields[name]
+    default = field.default
+    shown = str(default).lower() if isinstance(default, bool) else str(default)
+    return typer.Option(*flags, help=describe(field), show_default=shown or False)
+
+
+ConfigOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="Read settings from this TOML file, over ./simvp.toml; repeatable.",
+        rich_help_panel="Settings",
+    ),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Set any key, like train.lr=3e-4; repeatable.",
+        rich_help_panel="Settings",
+    ),
+]
+PrintConfigOption = Annotated[
+    bool,
+    typer.Option(
+        "--print-config",
+        help="Print the resolved settings as commented TOML, and stop.",
+        rich_help_panel="Settings",
+    ),
+]
+
+
+def load_config(ctx: typer.Context) -> Config:
+    """Defaults < ./simvp.toml < --config files < options and --set.
+
+    With --print-config, prints the result and leaves.
+    """
+    return _finish(ctx, [*_local_layers(), *_given_layers(ctx)])
+
+
+def load_run_config(ctx: typer.Context) -> Config:
+    """The config of a run that exists already, the one that `run.name` means.
+
+    Which run, and how to run it here (sections `run` and `launch`), is decided as for a new one;
+    all else was decided when the run began, and only what is given now goes over that.
+    """
+    local = [place_only(layer) for layer in _local_layers()]
+    given = _given_layers(ctx)
+    return _finish(ctx, [*local, *_saved_layers([*local, *given]), *given])
+
+
+def saved_config(config: Config) -> Config | None:
+    """The config that the run began with, if it has begun."""
+    file = _run_folder(config).config_file
+    return resolve([read_layer(file)]) if file.exists() else None
+
+
+def _saved_layers(layers: list[Layer]) -> list[Layer]:
+    places = [place_only(layer) for layer in layers]
+    file = _run_folder(resolve(places)).config_file
+    return [experiment_only(read_layer(file))] if file.exists() else []
+
+
+def _run_folder(config: Config) -> RunFolder:
+    return RunFolder(Path(config.run.work_dir) / config.run.name)
+
+
+def _local_layers() -> list[Layer]:
+    return [read_layer(LOCAL_CONFIG)] if LOCAL_CONFIG.exists() else []
+
+
+def _given_layers(ctx: typer.Context) -> list[Layer]:
+    """What this command line says, the files first."""
+    files = [read_layer(path) for path in ctx.params.get("config") or []]
+    assignments = [assignment_layer(text) for text in ctx.params.get("assignments") or []]
+    flags = {parameter.name: parameter.opts[0] for parameter in ctx.command.params}
+    options = [
+        option_layer(flags[name], name.replace("__", "."), value)
+        for name, value in ctx.params.items()
+        if "__" in name and value is not None
+    ]
+    return [*files, *assignments, *options]
+
+
+def _finish(ctx: typer.Context, layers: list[Layer]) -> Config:
+    config = resolve(layers)
+    if ctx.params.get("print_config"):
+        print(to_toml(config, origins(layers)), end="")
+        raise typer.Exit()
+    return config

@@ -1,0 +1,1 @@
+"""One module a subcommand: config in, summary out."""

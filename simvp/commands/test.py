@@ -1,0 +1,142 @@
+"""`simvp test`: score the best model on the test split, and save every forecast."""
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from simvp import checkpoint, launch, metrics, splits
+from simvp.commands import setup
+from simvp.commands.words import name_option, short_id
+from simvp.config import Config
+from simvp.data import SampleDataset
+from simvp.distributed import Group, process_group
+from simvp.engine import Evaluation, build_network, evaluate
+from simvp.errors import RunError
+from simvp.files import TEMPORARY_PREFIX, publish, publish_text, remove_stale, replace_folder
+from simvp.report import Report, Summary
+from simvp.runs import FRAME_KINDS, RunFolder
+from simvp.samples import write_frames
+
+
+def run(config: Config, weights: str, report: Report) -> Summary:
+    """Score a run's best model, or the weights in a file. Raises UserError."""
+    folder = RunFolder(Path(config.run.work_dir) / config.run.name)
+    folder.check_exists()
+    file = Path(weights) if weights else folder.best_model
+    if not file.exists():
+        hint = "" if weights else "; it appears after the first epoch of `simvp train`"
+        raise RunError(f"{file}: there is no such checkpoint{hint}")
+    config = setup.with_split_file(config)
+    if launch.is_needed(config):
+        _test_set(config)
+        launch.run(["test", "--checkpoint", str(file)], config)
+        return Summary()
+    with process_group(config.run.device) as group:
+        return score(config, folder, file, group, setup.for_rank(report, group))
+
+
+def score(
+    config: Config, folder: RunFolder, weights: Path, group: Group, report: Report
+) -> Summary:
+    """Forecast every test sample, save inputs, truths and forecasts, and their scores.
+
+    Every process of the group calls this; the folder `saved` appears when all is done.
+    """
+    dataset = _test_set(config)
+    network = build_network(config, dataset.frame_shape, group.device)
+    checkpoint.load_weights(network, weights, group.device)
+    network.eval()
+    staging = folder.path / f"{TEMPORARY_PREFIX}saved"
+    if group.is_main:
+        remove_stale(folder.path)
+        staging.mkdir()
+    group.wait()
+
+    def save(ids: Sequence[str], *frames: Tensor) -> None:
+        for kind, batch in zip(FRAME_KINDS, frames, strict=True):
+            for sample_id, sample in zip(ids, batch.cpu().numpy(), strict=True):
+                write_frames(staging / kind / sample_id, sample)
+
+    with report.progress("testing", len(dataset)) as advance:
+        scores = evaluate(
+            {"forecast": network, "persistence": metrics.persistence},
+            dataset,
+            config,
+            group,
+            advance=advance,
+            consume=save,
+        )
+    if not group.is_main:
+        return Summary()
+    forecast, persistence = scores["forecast"], scores["persistence"]
+    _write_metrics(staging, forecast, persistence, dataset, weights, config)
+    replace_folder(staging, folder.saved)
+    return Summary(
+        [
+            *_table(forecast, persistence),
+            "",
+            f"{len(dataset)} test samples, {config.data.pre_seq_length} frames in, "
+            f"{config.data.aft_seq_length} forecast, with {weights}",
+            f"wrote {folder.saved}: inputs, trues, preds, metrics.json, metrics.npy",
+        ],
+        f"simvp viz {short_id(dataset.samples[0].id)}{name_option(config)}",
+    )
+
+
+def _test_set(config: Config) -> SampleDataset:
+    samples = splits.read(Path(config.data.split)).part("test")
+    length = config.data.pre_seq_length + config.data.aft_seq_length
+    return SampleDataset(samples, num_frames=length)
+
+
+def _write_metrics(
+    folder: Path,
+    forecast: Evaluation,
+    persistence: Evaluation,
+    dataset: SampleDataset,
+    weights: Path,
+    config: Config,
+) -> None:
+    """metrics.json for people and programs; metrics.npy, a record with a field for each metric."""
+    means = forecast.mean()
+    record = {
+        **means,
+        "per_step": forecast.per_step(),
+        "persistence": {**persistence.mean(), "per_step": persistence.per_step()},
+        "samples": {
+            sample.id: forecast.per_sample(index) for index, sample in enumerate(dataset.samples)
+        },
+        "num_samples": len(dataset),
+        "weights": str(weights),
+        "split": config.data.split,
+        "ssim_data_range": config.metrics.ssim_data_range,
+    }
+    text = json.dumps(_finite(record), indent=1, allow_nan=False)
+    publish_text(folder / "metrics.json", text + "\n")
+    values = np.array(tuple(means.values()), dtype=[(name, "f8") for name in means])
+    with publish(folder / "metrics.npy") as path, path.open("wb") as file:
+        np.save(file, values, allow_pickle=False)
+
+
+def _finite(value: Any) -> Any:
+    """The same with null for what JSON has no number for: the PSNR of an exact frame."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _table(forecast: Evaluation, persistence: Evaluation) -> list[str]:
+    """Each metric beside that of persistence, and which way is better."""
+    units = {"psnr": "dB, higher is better", "ssim": "higher is better"}
+    lines = [f"{'':6}{'forecast':>12}{'persistence':>14}"]
+    for name, value in forecast.mean().items():
+        unit = units.get(name, "per frame, lower is better")
+        lines.append(f"{name:6}{value:12.4f}{persistence.mean()[name]:14.4f}   {unit}")
+    return lines

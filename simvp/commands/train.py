@@ -1,0 +1,134 @@
+"""`simvp train`: fit the network, in this process or in a group."""
+
+from pathlib import Path
+
+from simvp import launch, splits
+from simvp.commands import setup, test
+from simvp.commands.words import name_option
+from simvp.config import Config, to_toml
+from simvp.data import SampleDataset
+from simvp.distributed import Group, process_group
+from simvp.engine import Trainer, build_network, count_parameters
+from simvp.errors import ConfigError
+from simvp.report import Report, Summary
+from simvp.runs import RunFolder
+
+# What may change between the parts of a run that was resumed: nothing that its results depend on,
+# except the number of epochs, which stretches the schedule.
+_FREE_TO_CHANGE = {"train": {"epochs", "checkpoint_interval", "val_batch_size"}}
+
+
+def run(
+    config: Config,
+    saved: Config | None,
+    report: Report,
+    *,
+    resume: bool,
+    overwrite: bool,
+    and_test: bool,
+) -> Summary:
+    """Train the run that the config names; with `and_test`, score it afterwards.
+
+    Args:
+        saved: the config that the run began with, if it is there and to be resumed.
+    Raises: UserError before anything is written, RunFailed or Interrupted later.
+    """
+    folder = RunFolder(Path(config.run.work_dir) / config.run.name)
+    if not resume and not overwrite:
+        folder.check_free()
+    if saved is not None:
+        check_unchanged(config, saved, folder)
+    config = setup.with_split_file(config)
+    train_set, val_set = _datasets(config)
+    if launch.is_needed(config):
+        flags = {"--resume": resume, "--overwrite": overwrite, "--test": and_test}
+        launch.run(["train", *(flag for flag, given in flags.items() if given)], config)
+        return Summary()
+    with process_group(config.run.device) as group:
+        quiet = setup.for_rank(report, group)
+        summary = _fit(config, folder, group, quiet, train_set, val_set, resume=resume)
+        if and_test:
+            tested = test.score(config, folder, folder.best_model, group, quiet)
+            summary = Summary([*summary.lines, "", *tested.lines], tested.next_command)
+        return summary if group.is_main else Summary()
+
+
+def check_unchanged(config: Config, saved: Config, folder: RunFolder) -> None:
+    """Raises ConfigError if the config would change what a run has begun with."""
+    changed = [
+        f"{section}.{key} is {getattr(before, key)!r}, asked for {getattr(after, key)!r}"
+        for section in ("data", "model", "train", "metrics")
+        for before, after in [(getattr(saved, section), getattr(config, section))]
+        for key in type(before).model_fields
+        if key not in _FREE_TO_CHANGE.get(section, ())
+        and getattr(before, key) != getattr(after, key)
+    ]
+    if changed:
+        raise ConfigError(
+            f"{folder.path}: a run is resumed as it began; " + "; ".join(changed) + ". Leave the "
+            "option out, or start another run with --name"
+        )
+
+
+def _datasets(config: Config) -> tuple[SampleDataset, SampleDataset]:
+    split = splits.read(Path(config.data.split))
+    length = config.data.pre_seq_length + config.data.aft_seq_length
+    train_set = SampleDataset(split.part("train"), num_frames=length)
+    val_set = SampleDataset(split.part("validation"), num_frames=length)
+    val_set.check_same_shape(train_set)
+    return train_set, val_set
+
+
+def _fit(
+    config: Config,
+    folder: RunFolder,
+    group: Group,
+    report: Report,
+    train_set: SampleDataset,
+    val_set: SampleDataset,
+    *,
+    resume: bool,
+) -> Summary:
+    continues = resume and folder.latest.exists()
+    group.wait()  # every process has looked before one of them changes the folder
+    if group.is_main and continues:
+        folder.resume(to_toml(config))
+    elif group.is_main:
+        folder.begin(to_toml(config))
+    network = build_network(config, train_set.frame_shape, group.device)
+    trainer = Trainer(
+        config,
+        network,
+        train_set=train_set,
+        val_set=val_set,
+        group=group,
+        folder=folder,
+        report=report,
+    )
+    processes = f", {group.world_size} processes" if group.world_size > 1 else ""
+    report.say(
+        f"{config.model.model_type}, {count_parameters(network) / 1e6:.2f} M parameters, on "
+        f"{setup.device_name(group.device)}{processes}; {len(train_set)} training and "
+        f"{len(val_set)} validation samples, {trainer.steps_per_epoch} steps an epoch"
+    )
+    if continues:
+        trainer.resume()
+        progress = trainer.progress
+        report.say(
+            f"resuming from {folder.latest}: {progress.epoch} of {config.train.epochs} epochs"
+            f" and {progress.batch} steps are done"
+            + ("; already complete" if progress.epoch >= config.train.epochs else "")
+        )
+    elif resume:
+        report.say(f"nothing to resume in {folder.path}: starting a new run")
+    trainer.fit()
+    best = min(trainer.progress.history, key=lambda row: row["val_loss"])
+    return Summary(
+        [
+            f"trained {config.train.epochs} epochs; the best by validation is epoch "
+            f"{best['epoch']}: loss {best['val_loss']:.5f}, mse {best['val_mse']:.4g}",
+            f"wrote {folder.best_model} (the best model), {folder.metrics_file.name}, "
+            f"{folder.checkpoints.name}",
+        ],
+        f"simvp test{name_option(config)}",
+    )

@@ -1,0 +1,103 @@
+"""`simvp viz`: draw a saved forecast, or list them all."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simvp import pictures
+from simvp.commands.words import name_option
+from simvp.config import Config
+from simvp.errors import ConfigError, OutputError, RunError
+from simvp.files import publish
+from simvp.report import Summary
+from simvp.runs import FRAME_KINDS, RunFolder
+from simvp.samples import frame_files, read_any_frame
+
+
+def run(config: Config, sample: str | None, *, output: str, gif: bool, overwrite: bool) -> Summary:
+    """Draw a sample, whose id may be shortened, or without one list the saved samples.
+
+    Args:
+        output: the file to write; empty for one in the run's own folder.
+        overwrite: whether `output` may exist.
+    """
+    folder = RunFolder(Path(config.run.work_dir) / config.run.name)
+    folder.check_exists()
+    if sample is None:
+        return Summary(_listing(folder), f"simvp viz SAMPLE_ID{name_option(config)}")
+    pictures.colour_map(config.viz.cmap)
+    sample_id = folder.find_sample(sample)
+    suffix = ".gif" if gif else ".png"
+    path = Path(output) if output else folder.pictures / f"{sample_id}{suffix}"
+    if path.suffix.lower() != suffix:
+        raise ConfigError(f"--output {path}: needs a name that ends in {suffix}")
+    if output and path.exists() and not overwrite:
+        raise OutputError(f"{path}: exists; choose another --output, or add --overwrite")
+    inputs, trues, preds = (
+        _frames(folder.saved / kind / sample_id, config.viz.channel) for kind in FRAME_KINDS
+    )
+    if len(trues) != len(preds):
+        raise RunError(
+            f"{folder.saved}: {sample_id} has {len(trues)} truths but {len(preds)} predictions; "
+            f"run `simvp test{name_option(config)}` again"
+        )
+    _draw(path, inputs, trues, preds, title=sample_id, config=config, gif=gif)
+    return Summary([f"wrote {path}"])
+
+
+def _draw(path: Path, *frames: NDArray[np.float32], title: str, config: Config, gif: bool) -> None:
+    import imageio.v3 as iio
+
+    if config.viz.channel:
+        title += f", channel {config.viz.channel}"
+    with publish(path) as temporary:
+        if gif:
+            images = pictures.animation(*frames, title=title, cmap=config.viz.cmap)
+            milliseconds = round(1000 / config.viz.fps)
+            iio.imwrite(temporary, images, extension=".gif", duration=milliseconds, loop=0)
+        else:
+            image = pictures.grid(*frames, title=title, cmap=config.viz.cmap)
+            iio.imwrite(temporary, image, extension=".png")
+
+
+def _frames(sample: Path, channel: int) -> NDArray[np.float32]:
+    """One channel of a saved sample, (T, H, W)."""
+    if not sample.is_dir():
+        raise RunError(f"{sample}: is missing; make the forecasts again with `simvp test`")
+    frames = np.stack([read_any_frame(path) for path in frame_files(sample)])
+    if channel >= frames.shape[1]:
+        raise ConfigError(
+            f"viz.channel = {channel}: the frames have {frames.shape[1]} channels, numbered from 0"
+        )
+    return frames[:, channel]
+
+
+def _listing(folder: RunFolder) -> list[str]:
+    """The saved samples with their errors, the best forecast first."""
+    ids = folder.saved_samples()
+    scores = _sample_scores(folder)
+    ids.sort(key=lambda sample_id: scores.get(sample_id, {}).get("mse") or 0.0)
+    lines = [f"{'mse':>10}{'mae':>10}{'ssim':>8}   sample"]
+    for sample_id in ids:
+        cells = [
+            f"{value:{width}}" if value is not None else " " * int(width.partition(".")[0])
+            for name, width in (("mse", "10.3f"), ("mae", "10.3f"), ("ssim", "8.4f"))
+            for value in [scores.get(sample_id, {}).get(name)]
+        ]
+        lines.append("".join(cells) + f"   {sample_id}")
+    return lines
+
+
+def _sample_scores(folder: RunFolder) -> dict[str, dict[str, Any]]:
+    """What metrics.json says of each sample. Raises RunError if it is damaged."""
+    path = folder.saved / "metrics.json"
+    try:
+        samples = json.loads(path.read_bytes())["samples"]
+        return {str(sample_id): dict(scores) for sample_id, scores in samples.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RunError(
+            f"{path}: is missing or damaged ({type(error).__name__}); run `simvp test` again"
+        ) from None

@@ -1,0 +1,24 @@
+"""Words that several commands print."""
+
+import shlex
+
+from simvp.config import Config
+
+
+def data_option(config: Config) -> str:
+    """The option that another command needs to find the same data, with a space before it."""
+    path, default = config.data.path, type(config.data)().path
+    return f" --data-path {shlex.quote(path)}" if path != default else ""
+
+
+def name_option(config: Config) -> str:
+    """The options that another command needs to find the same run, with a space before each."""
+    run, default = config.run, type(config.run)()
+    name = f" --name {shlex.quote(run.name)}" if run.name != default.name else ""
+    elsewhere = f" --set {shlex.quote(f'run.work_dir={run.work_dir}')}"
+    return name + (elsewhere if run.work_dir != default.work_dir else "")
+
+
+def short_id(sample_id: str) -> str:
+    """A part of a sample's id that is easy to type: what follows the hash, if there is one."""
+    return sample_id.partition("_")[2] or sample_id

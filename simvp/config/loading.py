@@ -1,0 +1,138 @@
+"""From TOML files and options to one frozen config, or to one message that lists every problem."""
+
+import copy
+import tomllib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from simvp.config.sections import Config, all_keys, section_types
+from simvp.errors import ConfigError, did_you_mean
+
+# Sections that describe the machine and not the experiment: a run's own config never brings them.
+PLACE_SECTIONS = ("run", "launch")
+
+Tables = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Settings from one origin: a file, or an option as the user typed it."""
+
+    origin: str
+    tables: Tables
+
+
+def read_layer(path: Path) -> Layer:
+    """The settings of a TOML file. Raises ConfigError if it is missing or not TOML."""
+    try:
+        text = path.read_bytes().decode("utf-8")
+        return Layer(str(path), tomllib.loads(text))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: there is no such config file; give an existing one") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
+    except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, a number too long
+        raise ConfigError(
+            f"{path}: is not valid TOML: {error}\n`--print-config` prints a complete example"
+        ) from None
+
+
+def option_layer(origin: str, key: str, value: Any) -> Layer:
+    """One setting given on the command line by an option of its own."""
+    section, _, name = key.partition(".")
+    return Layer(origin, {section: {name: value}})
+
+
+def assignment_layer(assignment: str) -> Layer:
+    """One setting given as `--set section.key=value`; the value is read as TOML, or as a string.
+
+    Raises: ConfigError if it is not an assignment.
+    """
+    key, equals, text = (part.strip() for part in assignment.partition("="))
+    if not equals or not all(key.partition(".")):
+        raise ConfigError(f"--set {assignment}: write it as section.key=value, like train.lr=3e-4")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except (ValueError, RecursionError):
+        value = text
+    return option_layer(f"--set {key}", key, value)
+
+
+def place_only(layer: Layer) -> Layer:
+    """The layer without what belongs to the experiment."""
+    return _only(layer, place=True)
+
+
+def experiment_only(layer: Layer) -> Layer:
+    """The layer without what belongs to a machine."""
+    return _only(layer, place=False)
+
+
+def _only(layer: Layer, *, place: bool) -> Layer:
+    kept = {k: v for k, v in layer.tables.items() if (k in PLACE_SECTIONS) is place}
+    return Layer(layer.origin, kept)
+
+
+def resolve(layers: Sequence[Layer]) -> Config:
+    """The config that the layers give together; a later layer wins, defaults fill the rest.
+
+    Raises: ConfigError with one line for each problem.
+    """
+    merged: Tables = {}
+    for layer in layers:
+        for section, table in layer.tables.items():
+            if isinstance(table, dict) and isinstance(merged.get(section), dict):
+                merged[section].update(table)
+            else:
+                merged[section] = copy.copy(table)
+    try:
+        return Config.model_validate(merged)
+    except ValidationError as error:
+        lines = [_describe(problem, layers) for problem in error.errors(include_url=False)]
+        raise ConfigError("\n".join(lines)) from None
+
+
+def origins(layers: Iterable[Layer]) -> dict[str, str]:
+    """For each dotted key that a layer sets, where its value comes from."""
+    return {
+        f"{section}.{key}": layer.origin
+        for layer in layers
+        for section, table in layer.tables.items()
+        if isinstance(table, dict)
+        for key in table
+    }
+
+
+def _describe(problem: ErrorDetails, layers: Sequence[Layer]) -> str:
+    """`small.toml: model.N_S = 3: should be even, use 2 or 4`."""
+    location = [str(part) for part in problem["loc"]]
+    key = ".".join(location[:2])
+    origin = origins(layers).get(key) or next(
+        (layer.origin for layer in reversed(layers) if location[0] in layer.tables), "config"
+    )
+    if problem["type"] == "extra_forbidden":
+        return f"{origin}: {key}: there is no such setting.{_suggest_key(key)}"
+    if problem["type"] == "value_error":
+        reason = str(problem["ctx"]["error"])
+    else:
+        reason = problem["msg"].replace("Input should", "should")
+    if len(location) == 1:
+        return f"{origin}: [{key}] {reason}"
+    found = repr(problem["input"])
+    shown = found if len(found) <= 60 else found[:57] + "..."
+    return f"{origin}: {key} = {shown}: {reason}"
+
+
+def _suggest_key(key: str) -> str:
+    """The key that was probably meant: the nearest in its section, or the same name elsewhere."""
+    section, _, name = key.rpartition(".")
+    siblings = {known.rpartition(".")[2] for known in all_keys() if known.startswith(f"{section}.")}
+    elsewhere = [known for known in all_keys() if known.rpartition(".")[2] == name]
+    if elsewhere:
+        return " Did you mean " + " or ".join(repr(known) for known in elsewhere) + "?"
+    return did_you_mean(name, siblings or section_types())

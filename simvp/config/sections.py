@@ -1,0 +1,202 @@
+"""Every setting there is: its section, type, bounds, unit and default, each in this one place.
+
+`run` and `launch` say where and how a command runs, the other sections what it computes.
+The options of the command line take their help and default from here.
+"""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from simvp.errors import did_you_mean
+from simvp.model import translators
+
+
+class Section(BaseModel):
+    """A frozen table of settings: unknown keys, wrong types, NaN and infinities are refused."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=()
+    )
+
+
+def _even(value: int) -> int:
+    if value % 2:
+        raise ValueError(f"should be even, use {value - 1 or 2} or {value + 1}")
+    return value
+
+
+def _odd(value: int) -> int:
+    if value % 2 == 0:
+        raise ValueError(f"should be odd, use {value - 1} or {value + 1}")
+    return value
+
+
+def _folder_name(value: str) -> str:
+    if value in ("", ".", "..") or any(character in value for character in "/\\\0\n"):
+        raise ValueError("should be a plain folder name")
+    return value
+
+
+def _translator(value: str) -> str:
+    if value not in translators.names():
+        known = ", ".join(translators.names())
+        raise ValueError(f"should be one of {known}.{did_you_mean(value, translators.names())}")
+    return value
+
+
+def _device(value: str) -> str:
+    kind, _, index = value.partition(":")
+    if value not in ("auto", "cpu", "cuda", "mps") and not (kind == "cuda" and index.isdecimal()):
+        raise ValueError("should be auto, cpu, cuda, cuda:N (the N-th GPU, from 0) or mps")
+    return value
+
+
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class RunSection(Section):
+    name: Annotated[str, AfterValidator(_folder_name)] = Field(
+        "default", description="name of the run, a folder under work_dir"
+    )
+    work_dir: str = Field("work_dirs", description="folder that holds the runs", min_length=1)
+    device: Annotated[str, AfterValidator(_device)] = Field(
+        "auto", description="auto, cpu, cuda, cuda:N or mps; auto takes a GPU if there is one"
+    )
+
+
+class LaunchSection(Section):
+    nproc: int = Field(1, ge=1, description="processes on this machine; one for each GPU, say")
+    nnodes: int = Field(1, ge=1, description="machines that train together")
+    node_rank: int = Field(0, ge=0, description="which of the machines this is, from 0")
+    rdzv_endpoint: str = Field(
+        "", description="host:port of machine 0, where the machines meet; needed if nnodes > 1"
+    )
+
+    @model_validator(mode="after")
+    def _machines_can_meet(self) -> Self:
+        if self.node_rank >= self.nnodes:
+            raise ValueError(
+                f"node_rank = {self.node_rank} but nnodes = {self.nnodes}: "
+                "the machines are numbered from 0 to nnodes - 1"
+            )
+        if self.nnodes > 1 and not self.rdzv_endpoint:
+            raise ValueError(
+                f"nnodes = {self.nnodes} needs rdzv_endpoint, the host:port of machine 0"
+            )
+        return self
+
+
+class DataSection(Section):
+    path: str = Field("boiling_data", min_length=1, description="folder that holds the samples")
+    split: str = Field("", description="split file; empty: the newest one in data.path")
+    pre_seq_length: int = Field(10, ge=1, description="frames that the network is given")
+    aft_seq_length: int = Field(10, ge=1, description="frames that it forecasts")
+
+
+class SimulateSection(Section):
+    samples: int = Field(100, ge=1, description="simulations to make")
+    frames: int = Field(20, ge=1, description="frames of each, the initial one included")
+    image_size: int = Field(64, ge=7, description="height and width of the grid, cells")
+    increment: float = Field(
+        10.0, ge=-212, le=212, description="heating per step, degrees Fahrenheit"
+    )
+    seed: Seed = Field(0, description="sample k is drawn from (seed, k)")
+
+
+class SplitSection(Section):
+    train_ratio: float = Field(0.7, gt=0, lt=1, description="share of the samples to train on")
+    val_ratio: float = Field(0.15, gt=0, lt=1, description="share to choose the best model by")
+    total_length: int = Field(0, ge=0, description="frames to use of each sample; 0: all")
+    samples: int = Field(0, ge=0, description="samples to use, drawn at random; 0: all")
+    start_index: int = Field(0, ge=-1, description="first frame to use; -1: at random")
+    init_final_only: bool = Field(
+        False, description="use only the first and the last of these frames"
+    )
+    reverse: bool = Field(False, description="use the frames in reverse order")
+    seed: Seed = Field(0, description="decides who goes where, and everything drawn at random")
+
+    @model_validator(mode="after")
+    def _shares_fit(self) -> Self:
+        if self.train_ratio + self.val_ratio > 1 + 1e-9:
+            raise ValueError(
+                f"train_ratio + val_ratio = {self.train_ratio + self.val_ratio:g}: "
+                "together they may be 1 at most; what is left over is the test split"
+            )
+        return self
+
+
+class ModelSection(Section):
+    model_type: Annotated[str, AfterValidator(_translator)] = Field(
+        "gsta", description=f"block of the translator: {', '.join(translators.names())}"
+    )
+    hid_S: Annotated[int, AfterValidator(_even)] = Field(
+        64, ge=2, description="features of a frame in encoder and decoder; even"
+    )
+    hid_T: int = Field(512, ge=2, description="channels in the middle of the translator")
+    N_S: Annotated[int, AfterValidator(_even)] = Field(
+        4, ge=2, le=16, description="layers of encoder and decoder; every second halves the grid"
+    )
+    N_T: int = Field(8, ge=2, description="blocks of the translator")
+    mlp_ratio: float = Field(8.0, gt=1, description="width of a block's MLP over its channels")
+    drop: float = Field(0.0, ge=0, lt=1, description="dropout probability in the MLPs")
+    drop_path: float = Field(0.0, ge=0, lt=1, description="stochastic depth of the last block")
+    spatio_kernel_enc: Annotated[int, AfterValidator(_odd)] = Field(
+        3, ge=1, description="kernel size of the encoder; odd"
+    )
+    spatio_kernel_dec: Annotated[int, AfterValidator(_odd)] = Field(
+        3, ge=1, description="kernel size of the decoder; odd"
+    )
+
+
+class TrainSection(Section):
+    epochs: int = Field(20, ge=1, description="passes over the training samples")
+    batch_size: int = Field(8, ge=1, description="samples per step, for each process")
+    val_batch_size: int = Field(8, ge=1, description="samples at a time in validation and test")
+    lr: float = Field(1e-3, gt=0, description="peak learning rate of the one-cycle schedule")
+    final_div_factor: float = Field(
+        1e4, ge=1, description="the schedule ends at its first learning rate over this"
+    )
+    checkpoint_interval: int = Field(5, ge=1, description="epochs between checkpoints")
+    seed: Seed = Field(0, description="initial weights, order of the samples, dropout")
+
+
+class MetricsSection(Section):
+    ssim_data_range: Literal["unit", "frame"] = Field(
+        "unit",
+        description="unit: SSIM over a range of 1.0; frame: over each true frame's, as OpenSTL",
+    )
+
+
+class VizSection(Section):
+    cmap: str = Field("viridis", description="colour map of the frames: viridis, Purples, ...")
+    channel: int = Field(0, ge=0, description="channel to draw, from 0")
+    fps: float = Field(4.0, gt=0, le=50, description="frames per second of the animation")
+
+
+class Config(Section):
+    """All settings of a run, resolved; frozen."""
+
+    run: RunSection = RunSection()
+    launch: LaunchSection = LaunchSection()
+    data: DataSection = DataSection()
+    simulate: SimulateSection = SimulateSection()
+    split: SplitSection = SplitSection()
+    model: ModelSection = ModelSection()
+    train: TrainSection = TrainSection()
+    metrics: MetricsSection = MetricsSection()
+    viz: VizSection = VizSection()
+
+
+def section_types() -> dict[str, type[Section]]:
+    """The class of each section, in the order in which they are shown."""
+    types: dict[str, type[Section]] = {}
+    for name, field in Config.model_fields.items():
+        assert isinstance(field.annotation, type) and issubclass(field.annotation, Section)
+        types[name] = field.annotation
+    return types
+
+
+def all_keys() -> list[str]:
+    """Every key, dotted: `run.name`, ..."""
+    return [f"{name}.{key}" for name, kind in section_types().items() for key in kind.model_fields]

@@ -1,0 +1,109 @@
+"""From the samples of a split to batches of frames, in an order that is a pure function.
+
+B: batch; T: frames; C: channels; H, W: height and width.
+"""
+
+import math
+import os
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from simvp.errors import DataError
+from simvp.metrics import SSIM_WINDOW
+from simvp.samples import read_frame, read_frames
+from simvp.splits import Sample
+
+Batch = tuple[Tensor, Tensor]  # indices (B,) and frames (B, T, C, H, W)
+
+
+class SampleDataset(Dataset[tuple[int, Tensor]]):
+    """The first `num_frames` frames of each sample, as (index, (T, C, H, W) float32).
+
+    Raises: DataError if a sample has too few frames, or one is missing or bad; a bad frame is
+        found when its sample is read.
+    """
+
+    def __init__(self, samples: Sequence[Sample], *, num_frames: int) -> None:
+        self.samples = [Sample(s.id, s.frames[:num_frames]) for s in samples]
+        for sample in self.samples:
+            if len(sample.frames) < num_frames:
+                raise DataError(
+                    f"sample {sample.id} has {len(sample.frames)} frames in the split file, but "
+                    f"{num_frames} are needed to be given and to forecast; lower "
+                    "--pre-seq-length or --aft-seq-length, or make a longer split"
+                )
+            for path in sample.frames:
+                if not os.path.isfile(path):
+                    raise DataError(
+                        f"{path}: is listed in the split file, but there is no such file; "
+                        "restore it, or make another split with `simvp split`"
+                    )
+        first = self.samples[0].frames[0]
+        self.frame_shape: tuple[int, int, int] = read_frame(first).shape
+        if min(self.frame_shape[1:]) < SSIM_WINDOW:
+            raise DataError(
+                f"{first}: is {self.frame_shape[1]}x{self.frame_shape[2]} pixels; frames need "
+                f"{SSIM_WINDOW}x{SSIM_WINDOW} at least, the window of SSIM"
+            )
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> tuple[int, Tensor]:
+        frames = read_frames(self.samples[index].frames)
+        if frames.shape[1:] != self.frame_shape:
+            raise DataError(
+                f"{self.samples[index].frames[0]}: has shape {frames.shape[1:]}, but the first "
+                f"sample has {self.frame_shape}; all samples need one shape"
+            )
+        return index, torch.from_numpy(frames)
+
+    def check_same_shape(self, other: "SampleDataset") -> None:
+        """Raises DataError if the other data set's frames have another shape."""
+        if self.frame_shape != other.frame_shape:
+            raise DataError(
+                f"{self.samples[0].frames[0]}: has shape {self.frame_shape}, but "
+                f"{other.samples[0].frames[0]} has {other.frame_shape}; all samples need one shape"
+            )
+
+    def ids(self, indices: Sequence[int]) -> list[str]:
+        return [self.samples[index].id for index in indices]
+
+
+def batches(dataset: SampleDataset, batch_indices: list[list[int]], device: str) -> Iterator[Batch]:
+    """Read the batches that `batch_indices` lists, in pinned memory if they go to a GPU."""
+    loader = DataLoader(
+        dataset,
+        batch_sampler=batch_indices,
+        pin_memory=device == "cuda",
+        # Without a generator of its own the loader draws from the global one, and the network's
+        # random numbers would depend on how often data was read.
+        generator=torch.Generator(),
+    )
+    return iter(loader)
+
+
+def training_batches(
+    num_samples: int, batch_size: int, *, seed: int, epoch: int, rank: int, world_size: int
+) -> list[list[int]]:
+    """One process's batches of an epoch: indices of samples, shuffled by (seed, epoch).
+
+    All processes make the same number of steps: where the samples do not divide evenly, some
+    are drawn a second time.
+    """
+    order = np.random.default_rng([seed, epoch]).permutation(num_samples)
+    share = math.ceil(num_samples / world_size)
+    own = np.resize(order, share * world_size)[rank::world_size].tolist()
+    return [own[i : i + batch_size] for i in range(0, share, batch_size)]
+
+
+def scoring_batches(
+    num_samples: int, batch_size: int, *, rank: int, world_size: int
+) -> list[list[int]]:
+    """One process's batches when every sample is to be visited exactly once, by the group."""
+    own = list(range(rank, num_samples, world_size))
+    return [own[i : i + batch_size] for i in range(0, len(own), batch_size)]

@@ -1,0 +1,92 @@
+"""Scoring forecasts: every sample once, by whichever process, the same numbers for any number.
+
+N: samples; B: batch; T: forecast steps; C, H, W: a frame; M: metrics.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from simvp import metrics
+from simvp.config import Config
+from simvp.data import SampleDataset, batches, scoring_batches
+from simvp.distributed import Group
+from simvp.report import Advance
+
+Forecaster = Callable[[Tensor, int], Tensor]
+# Called with sample ids, inputs, truths and forecasts, all of them on the device.
+Consumer = Callable[[Sequence[str], Tensor, Tensor, Tensor], None]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The scores of every forecast frame, (N, T, M) float64, M as in `metrics.NAMES`."""
+
+    frame_scores: Tensor
+
+    def mean(self) -> dict[str, float]:
+        """Each metric, averaged over samples and steps."""
+        return _named(self.frame_scores.mean(dim=(0, 1)))
+
+    def per_step(self) -> dict[str, list[float]]:
+        """Each metric for each forecast step, averaged over samples."""
+        means = self.frame_scores.mean(dim=0)
+        return {name: means[:, i].tolist() for i, name in enumerate(metrics.NAMES)}
+
+    def per_sample(self, index: int) -> dict[str, float]:
+        """Each metric of one sample, averaged over steps."""
+        return _named(self.frame_scores[index].mean(dim=0))
+
+    def loss(self, frame_shape: tuple[int, int, int]) -> float:
+        """The mean squared error per value, which is the training loss."""
+        return self.mean()["mse"] / math.prod(frame_shape)
+
+
+def _named(values: Tensor) -> dict[str, float]:
+    return dict(zip(metrics.NAMES, values.tolist(), strict=True))
+
+
+@torch.inference_mode()
+def evaluate(
+    forecasters: dict[str, Forecaster],
+    dataset: SampleDataset,
+    config: Config,
+    group: Group,
+    *,
+    advance: Advance,
+    consume: Consumer | None = None,
+) -> dict[str, Evaluation]:
+    """Score every forecaster on every sample of the dataset.
+
+    Args:
+        forecasters: given inputs (B, T, C, H, W) and a number of steps, each returns as many
+            frames; all are scored, the first one's forecasts go to `consume`.
+        advance: told the number of samples that this process has done.
+        consume: called for each batch.
+    Returns: for each forecaster its scores, the same in every process.
+    """
+    pre, aft = config.data.pre_seq_length, config.data.aft_seq_length
+    # Each process fills in its own samples; the sum over processes is the whole, and the order
+    # of summation cannot matter, for all other terms are 0.
+    scores = {
+        name: torch.zeros(len(dataset), aft, len(metrics.NAMES), dtype=torch.float64)
+        for name in forecasters
+    }
+    own = scoring_batches(
+        len(dataset), config.train.val_batch_size, rank=group.rank, world_size=group.world_size
+    )
+    for indices, frames in batches(dataset, own, group.device.type):
+        frames = frames.to(group.device, non_blocking=True)
+        inputs, true = frames[:, :pre], frames[:, pre:]
+        for name, forecast in forecasters.items():
+            pred = forecast(inputs, aft).float()
+            scores[name][indices] = metrics.frame_scores(
+                pred, true, ssim_data_range=config.metrics.ssim_data_range
+            )
+            if consume is not None and name == next(iter(forecasters)):
+                consume(dataset.ids(indices.tolist()), inputs, true, pred)
+        advance(len(indices) * group.world_size, "")
+    return {name: Evaluation(group.sum(values)) for name, values in scores.items()}

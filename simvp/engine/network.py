@@ -1,0 +1,33 @@
+"""From the config to a network on its device."""
+
+import torch
+
+from simvp.config import Config
+from simvp.model import SimVP
+
+
+def build_network(config: Config, frame_shape: tuple[int, int, int], device: torch.device) -> SimVP:
+    """The network that the config describes, for frames (C, H, W), with its first weights.
+
+    The weights depend on `train.seed` alone.
+    """
+    torch.manual_seed(config.train.seed)
+    network = SimVP(
+        (config.data.pre_seq_length, *frame_shape),
+        model_type=config.model.model_type,
+        hid_S=config.model.hid_S,
+        hid_T=config.model.hid_T,
+        N_S=config.model.N_S,
+        N_T=config.model.N_T,
+        mlp_ratio=config.model.mlp_ratio,
+        drop=config.model.drop,
+        drop_path=config.model.drop_path,
+        spatio_kernel_enc=config.model.spatio_kernel_enc,
+        spatio_kernel_dec=config.model.spatio_kernel_dec,
+    )
+    # Convolutions are faster where a cell's channels lie together, on CPUs and on GPUs.
+    return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def count_parameters(network: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())

@@ -1,0 +1,34 @@
+"""The one-cycle schedule as a pure function of the step."""
+
+import math
+
+# Smith and Topin, "Super-Convergence" (arXiv 1708.07120), with PyTorch's OneCycleLR defaults:
+# warm up from a 25th of the peak in the first 30 % of the steps, momentum the other way round.
+_WARM_UP = 0.3
+_DIV_FACTOR = 25.0
+_MOMENTUM_AT_PEAK, _MOMENTUM_AT_ENDS = 0.85, 0.95
+
+
+def one_cycle(
+    step: int, total_steps: int, *, peak_lr: float, final_div_factor: float
+) -> tuple[float, float]:
+    """Learning rate and momentum (Adam's beta1) of a step.
+
+    Args:
+        step: optimizer steps made before this one, below `total_steps`.
+        peak_lr: learning rate at the end of the warm-up.
+        final_div_factor: the last step's learning rate is the first one's over this.
+    """
+    first_lr = peak_lr / _DIV_FACTOR
+    peak_step = _WARM_UP * total_steps - 1
+    if step <= peak_step:
+        progress = step / peak_step
+        lr = _cosine(first_lr, peak_lr, progress)
+        return lr, _cosine(_MOMENTUM_AT_ENDS, _MOMENTUM_AT_PEAK, progress)
+    progress = (step - peak_step) / (total_steps - 1 - peak_step)
+    lr = _cosine(peak_lr, first_lr / final_div_factor, progress)
+    return lr, _cosine(_MOMENTUM_AT_PEAK, _MOMENTUM_AT_ENDS, progress)
+
+
+def _cosine(start: float, end: float, progress: float) -> float:
+    return end + (start - end) / 2.0 * (1.0 + math.cos(math.pi * progress))

@@ -1,0 +1,116 @@
+"""`--nproc` and `--nnodes`: the same command again, as a group under torch.distributed.run.
+
+Each process of the group is `python -m simvp <command> --config <the resolved config>`; it finds
+torchrun's variables in its environment and joins the group instead of launching one.
+"""
+
+import json
+import logging
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from simvp.config import Config, to_toml
+from simvp.config.sections import LaunchSection
+from simvp.distributed import choose_device, place
+from simvp.errors import ConfigError, Interrupted, RunFailed, SimvpError, UserError
+
+# Set for the processes that we launch; it tells them that we print their errors.
+LAUNCHED = "SIMVP_LAUNCHED"
+
+
+def is_needed(config: Config) -> bool:
+    """Whether this process is to launch a group, and is not in one already.
+
+    Raises: ConfigError if it is asked to launch a group inside another one.
+    """
+    several = config.launch.nproc > 1 or config.launch.nnodes > 1
+    here = place()
+    if several and here is not None:
+        raise ConfigError(
+            f"launch.nproc = {config.launch.nproc}, launch.nnodes = {config.launch.nnodes}: this "
+            f"process is already one of {here.world_size} that torchrun or Slurm started, and "
+            "joins them; leave out --nproc and --nnodes"
+        )
+    return several
+
+
+def run(command: list[str], config: Config) -> None:
+    """Run `simvp <command>` in every process of the group that the config asks for; wait for it.
+
+    Raises: UserError, RunFailed or Interrupted with the message of the process that failed first.
+    """
+    from torch.distributed import run as torchrun
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+
+    nproc = config.launch.nproc
+    choose_device(config.run.device, local_rank=nproc - 1, world_size=nproc)
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores // nproc)))
+    os.environ[LAUNCHED] = "1"
+    # The launcher's own account of a failure repeats, at length, what we say in one message.
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
+    logging.getLogger("torch.distributed.run").setLevel(logging.CRITICAL)
+    with tempfile.TemporaryDirectory(prefix="simvp-") as folder:
+        file = Path(folder) / "config.toml"
+        alone = config.model_copy(update={"launch": LaunchSection()})
+        file.write_text(to_toml(alone), encoding="utf-8")
+        arguments = torchrun.parse_args(  # type: ignore[no-untyped-call]
+            [*_group_options(config.launch), "-m", "simvp", *command, "--config", str(file)]
+        )
+        try:
+            torchrun.run(arguments)  # type: ignore[no-untyped-call]
+        except ChildFailedError as error:
+            raise _as_ours(error) from None
+        except SignalException as error:
+            raise Interrupted(
+                error.sigval, "stopped; `--resume` continues from the newest checkpoint"
+            ) from None
+        finally:
+            del os.environ[LAUNCHED]
+
+
+def _group_options(launch: LaunchSection) -> list[str]:
+    options = [f"--nproc-per-node={launch.nproc}"]
+    if launch.nnodes == 1:
+        return [*options, "--standalone"]
+    return [
+        *options,
+        f"--nnodes={launch.nnodes}",
+        f"--node-rank={launch.node_rank}",
+        "--rdzv-backend=static",
+        f"--rdzv-endpoint={launch.rdzv_endpoint}",
+    ]
+
+
+def leave_message(error: SimvpError) -> bool:
+    """In a process that we launched: leave the error's message for the launcher to print.
+
+    Returns: whether that was done.
+    """
+    path = os.environ.get("TORCHELASTIC_ERROR_FILE")
+    if LAUNCHED not in os.environ or path is None:
+        return False
+    content = {"message": str(error), "timestamp": str(int(time.time()))}
+    Path(path).write_text(json.dumps(content), encoding="utf-8")
+    return True
+
+
+def _as_ours(error: Exception) -> SimvpError:
+    rank, failure = error.get_first_failure()  # type: ignore[attr-defined]
+    code = failure.exitcode
+    if "timestamp" not in failure.error_file_data:  # it died without a word to us
+        return RunFailed(
+            f"process {rank} of the group died ({_cause(code)}) and the others were stopped; "
+            "`--resume` continues from the newest checkpoint"
+        )
+    if code == UserError.exit_code:
+        return UserError(failure.message)
+    return RunFailed(failure.message) if code == 1 else Interrupted(code - 128, failure.message)
+
+
+def _cause(code: int) -> str:
+    return f"signal {-code}" if code < 0 else f"exit code {code}, see above"

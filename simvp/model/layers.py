@@ -1,0 +1,110 @@
+"""Layers that several parts of the network share.
+
+B: batch; C: channels; H, W: height and width.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+
+class SpatialConv(nn.Conv2d):
+    """The one kind of convolution here that sees neighbouring cells: odd kernel, "same" padding.
+
+    (B, in_channels, H, W) -> (B, out_channels, ceil(H / stride), ceil(W / stride)).
+    What lies beyond the edge of the grid is decided in this class and nowhere else.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        *,
+        stride: int = 1,
+        dilation: int = 1,
+        groups: int = 1,
+    ) -> None:
+        super().__init__(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride=stride,
+            dilation=dilation,
+            groups=groups,
+            padding=dilation * (kernel_size // 2),
+        )
+
+
+def depthwise(channels: int, kernel_size: int, *, dilation: int = 1) -> SpatialConv:
+    """A convolution of each channel with itself alone."""
+    return SpatialConv(channels, channels, kernel_size, dilation=dilation, groups=channels)
+
+
+def pointwise(in_channels: int, out_channels: int) -> nn.Conv2d:
+    """A linear map of the channels, the same in every cell."""
+    return nn.Conv2d(in_channels, out_channels, kernel_size=1)
+
+
+class DropPath(nn.Module):
+    """Stochastic depth: in training, zero a residual branch for a whole sample with `probability`.
+
+    What remains is scaled up, so that the expectation is unchanged. Shape in, same shape out.
+    Source: Huang et al., "Deep Networks with Stochastic Depth", arXiv 1603.09382.
+    """
+
+    def __init__(self, probability: float) -> None:
+        super().__init__()
+        self.probability = probability
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.probability == 0.0:
+            return x
+        keep = 1.0 - self.probability
+        mask = x.new_empty((x.shape[0],) + (1,) * (x.ndim - 1)).bernoulli_(keep)
+        return x * (mask / keep)
+
+
+class LayerScale(nn.Module):
+    """A learned factor for each channel of (B, C, H, W), small at first."""
+
+    def __init__(self, channels: int, initial: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((channels,), initial))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.weight[:, None, None]
+
+
+class ConvMlp(nn.Module):
+    """Expand the channels, mix neighbouring cells, contract again: (B, C, H, W), same out.
+
+    Source: Guo et al., "Visual Attention Network", arXiv 2202.09741.
+    """
+
+    def __init__(self, channels: int, hidden: int, *, drop: float) -> None:
+        super().__init__()
+        self.fc1 = pointwise(channels, hidden)
+        self.dwconv = depthwise(hidden, 3)
+        self.act = nn.GELU()
+        self.fc2 = pointwise(hidden, channels)
+        self.drop = nn.Dropout(drop)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.drop(self.act(self.dwconv(self.fc1(x))))
+        x = self.drop(self.fc2(x))
+        return x
+
+
+def init_he_fan_out(module: nn.Module) -> None:
+    """Initialise every convolution in `module` as He et al. (arXiv 1502.01852) for its outputs.
+
+    As published, the fan-out counts the outputs of a group only.
+    """
+    for part in module.modules():
+        if isinstance(part, nn.Conv2d):
+            fan_out = part.kernel_size[0] * part.kernel_size[1] * part.out_channels // part.groups
+            nn.init.normal_(part.weight, std=math.sqrt(2.0 / fan_out))
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)

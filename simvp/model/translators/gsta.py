@@ -1,0 +1,70 @@
+"""Gated spatiotemporal attention, the translator of SimVP v2 (arXiv 2211.12509).
+
+All tensors are (B, C, h, w), and every module here keeps its input's shape.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from simvp.model.chain import BlockSettings
+from simvp.model.layers import (
+    ConvMlp,
+    DropPath,
+    LayerScale,
+    depthwise,
+    init_he_fan_out,
+    pointwise,
+)
+
+
+class GatedLargeKernel(nn.Module):
+    """A 21x21 neighbourhood by a 5x5 and a dilated 7x7 convolution, gated by its own sigmoid."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv0 = depthwise(channels, 5)
+        self.conv_spatial = depthwise(channels, 7, dilation=3)
+        self.conv1 = pointwise(channels, 2 * channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        value, gate = self.conv1(self.conv_spatial(self.conv0(x))).chunk(2, dim=1)
+        return torch.sigmoid(gate) * value
+
+
+class Attention(nn.Module):
+    """Large-kernel attention between two linear maps, with a shortcut."""
+
+    def __init__(self, channels: int, gating_unit: nn.Module) -> None:
+        super().__init__()
+        self.proj_1 = pointwise(channels, channels)
+        self.act = nn.GELU()
+        self.gating_unit = gating_unit
+        self.proj_2 = pointwise(channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        gated = self.gating_unit(self.act(self.proj_1(x)))
+        x = x + self.proj_2(gated)
+        return x
+
+
+class Block(nn.Module):
+    """Attention, then an MLP with a 3x3 convolution inside, each scaled and added."""
+
+    def __init__(self, channels: int, settings: BlockSettings) -> None:
+        super().__init__()
+        self.norm1 = nn.BatchNorm2d(channels)
+        self.attn = Attention(channels, self.gating_unit(channels))
+        self.scale1 = LayerScale(channels, 1e-2)
+        self.norm2 = nn.BatchNorm2d(channels)
+        self.mlp = ConvMlp(channels, int(channels * settings.mlp_ratio), drop=settings.drop)
+        self.scale2 = LayerScale(channels, 1e-2)
+        self.drop_path = DropPath(settings.drop_path)
+        init_he_fan_out(self)
+
+    def gating_unit(self, channels: int) -> nn.Module:
+        return GatedLargeKernel(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.drop_path(self.scale1(self.attn(self.norm1(x))))
+        x = x + self.drop_path(self.scale2(self.mlp(self.norm2(x))))
+        return x

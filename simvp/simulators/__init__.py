@@ -1,0 +1,1 @@
+"""Small simulations that make data to learn from: arrays in, arrays out, no files."""

@@ -1,0 +1,53 @@
+"""Boiling water: temperatures that diffuse on a periodic grid, are heated, and wrap around.
+
+H, W: height and width of the grid; T: frames. Temperatures are degrees Fahrenheit, float32.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+BOILING_POINT = 212.0  # degrees Fahrenheit; a cell that reaches it starts again at 0
+
+Grid = NDArray[np.float32]
+
+# Row-major order of the offset: float32 addition does not commute with reordering, and the
+# reference trajectory was summed in this order.
+_NEIGHBOURS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0)]
+
+
+def initial_state(size: int, rng: np.random.Generator) -> Grid:
+    """A grid of uniformly random temperatures, (1, size, size)."""
+    return rng.uniform(0.0, BOILING_POINT, (1, size, size)).astype(np.float32)
+
+
+def step(temperature: Grid, increment: float) -> Grid:
+    """One time step of a grid (..., H, W).
+
+    Every cell becomes the mean of its eight neighbours on the periodic grid; then `increment`
+    degrees are added everywhere and the value wraps modulo 212.
+    """
+    height, width = temperature.shape[-2:]
+    padding = [(0, 0)] * (temperature.ndim - 2) + [(1, 1), (1, 1)]
+    share = np.pad(temperature * np.float32(1 / 8), padding, mode="wrap")
+    mean = np.zeros_like(temperature)
+    for dy, dx in _NEIGHBOURS:
+        mean += share[..., 1 - dy : 1 - dy + height, 1 - dx : 1 - dx + width]
+    mean += np.float32(increment)
+    return np.remainder(mean, np.float32(BOILING_POINT), out=mean)
+
+
+def simulate(initial: Grid, *, frames: int, increment: float) -> Grid:
+    """The trajectory from `initial`, itself included, scaled to [0, 1].
+
+    Args:
+        initial: (1, H, W), degrees Fahrenheit.
+        frames: number of frames T, at least 1.
+        increment: heating per step, degrees Fahrenheit.
+    Returns: (T, 1, H, W), 1.0 standing for 212 degrees Fahrenheit.
+    """
+    trajectory = np.empty((frames, *initial.shape), dtype=np.float32)
+    trajectory[0] = initial
+    for t in range(1, frames):
+        trajectory[t] = step(trajectory[t - 1], increment)
+    trajectory /= np.float32(BOILING_POINT)
+    return trajectory
