@@ -3,6 +3,7 @@
 import os
 import pickle
 import shutil
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,9 @@ def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
     if not path.is_file():
         raise RunError(f"{path}: there is no such checkpoint; train a model with `simvp train`")
     try:
-        content = torch.load(path, map_location=device, weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # guesses about a file that we judge ourselves
+            content = torch.load(path, map_location=device, weights_only=True)
     except pickle.UnpicklingError as error:
         raise RunError(
             f"{path}: holds more than tensors and plain data, or is damaged, and is not loaded "

@@ -4,9 +4,12 @@ import re
 
 # Ours -> OpenSTL's, applied in turn to a tensor's name.
 _RENAMES = [
-    (r"^encoder\.layers\.(\d+)\.", r"enc.enc.\1.conv."),
+    # A layer that doubles the grid is the first of each pair in the decoder; OpenSTL's
+    # convolution is the first of a sequence there.
+    (r"^decoder\.layers\.(\d*[02468])\.conv\.", r"dec.dec.\1.conv.conv.0."),
     (r"^decoder\.layers\.(\d+)\.", r"dec.dec.\1.conv."),
     (r"^decoder\.readout\.", "dec.readout."),
+    (r"^encoder\.layers\.(\d+)\.", r"enc.enc.\1.conv."),
     (r"^translator\.stages\.", "hid.enc."),
     (r"\.scale(\d)\.weight$", r".layer_scale_\1"),
     (r"\.gating_unit\.", ".spatial_gating_unit."),
@@ -14,13 +17,8 @@ _RENAMES = [
 ]
 
 
-def openstl_name(name: str, *, upsamples: bool) -> str:
-    """OpenSTL's name of the tensor that is called `name` in `SimVP.state_dict()`.
-
-    Args:
-        upsamples: whether it belongs to a layer that doubles the grid, where OpenSTL numbers
-            the convolution as the first of a sequence.
-    """
+def openstl_name(name: str) -> str:
+    """OpenSTL's name of the tensor that is called `name` in `SimVP.state_dict()`."""
     for ours, theirs in _RENAMES:
         name = re.sub(ours, theirs, name)
-    return name.replace(".conv.conv.", ".conv.conv.0.") if upsamples else name
+    return name

@@ -1,5 +1,6 @@
 """The command line: options in, exit codes out. The work is done in `simvp.commands`."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -37,7 +38,14 @@ Endpoint = Annotated[str | None, key("launch.rdzv_endpoint", "--rdzv-endpoint")]
 
 def main() -> None:
     """The console entry point."""
-    app(prog_name="simvp")
+    try:
+        app(prog_name="simvp")
+    except SystemExit as leaving:
+        if "torch" in sys.modules:
+            from simvp.launch import leave
+
+            leave(leaving.code)
+        raise
 
 
 def _version(asked: bool) -> None:

@@ -27,7 +27,8 @@ class GatedLargeKernel(nn.Module):
         self.conv1 = pointwise(channels, 2 * channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        value, gate = self.conv1(self.conv_spatial(self.conv0(x))).chunk(2, dim=1)
+        gated: Tensor = self.conv1(self.conv_spatial(self.conv0(x)))
+        value, gate = gated.chunk(2, dim=1)
         return torch.sigmoid(gate) * value
 
 
@@ -42,8 +43,7 @@ class Attention(nn.Module):
         self.proj_2 = pointwise(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        gated = self.gating_unit(self.act(self.proj_1(x)))
-        x = x + self.proj_2(gated)
+        x = x + self.proj_2(self.gating_unit(self.act(self.proj_1(x))))
         return x
 
 

@@ -1,0 +1,34 @@
+import hashlib
+
+import numpy as np
+from conftest import GOLDEN
+
+from simvp.simulators import boiling
+
+
+def test_trajectory_is_bitwise_the_reference() -> None:
+    golden = np.load(GOLDEN / "boiling.npz")
+    initial = golden["64x64_inc10_initial"]
+    assert hashlib.sha256(initial.tobytes()).hexdigest() == str(golden["64x64_inc10_sha256"])
+    frames = boiling.simulate(initial, frames=20, increment=10)
+    np.testing.assert_array_equal(frames, golden["64x64_inc10_frames"])
+
+
+def test_a_step_is_the_mean_of_the_neighbours_plus_the_increment() -> None:
+    grid = np.zeros((1, 5, 5), dtype=np.float32)
+    grid[0, 0, 0] = 80.0
+    after = boiling.step(grid, increment=3.0)
+    expected = np.full((1, 5, 5), 3.0, dtype=np.float32)
+    for y, x in [(-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)]:
+        expected[0, y, x] = 13.0  # the corner's heat reaches round the periodic edge
+    np.testing.assert_array_equal(after, expected)
+
+
+def test_heat_wraps_at_the_boiling_point() -> None:
+    grid = np.full((1, 3, 3), 205.0, dtype=np.float32)
+    np.testing.assert_array_equal(boiling.step(grid, increment=10.0), np.full((1, 3, 3), 3.0))
+
+
+def test_without_wrapping_the_total_heat_is_conserved() -> None:
+    grid = np.random.default_rng(1).uniform(0, 100, (1, 7, 7)).astype(np.float32)
+    np.testing.assert_allclose(boiling.step(grid, increment=0.0).sum(), grid.sum(), rtol=1e-5)

@@ -1,0 +1,67 @@
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from simvp import checkpoint
+from simvp.errors import RunError
+
+
+class Bomb:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return (exec, ("raise SystemExit('code in a file was run')",))
+
+
+def test_a_link_is_another_name_of_the_same_checkpoint(tmp_path: Path) -> None:
+    checkpoint.save(tmp_path / "epoch_1.pth", {"x": torch.arange(3)})
+    checkpoint.link(tmp_path / "epoch_1.pth", tmp_path / "latest.pth")
+    checkpoint.save(tmp_path / "epoch_2.pth", {"x": torch.arange(4)})
+    checkpoint.link(tmp_path / "epoch_2.pth", tmp_path / "latest.pth")
+    assert len(checkpoint.load(tmp_path / "latest.pth")["x"]) == 4
+    assert len(checkpoint.load(tmp_path / "epoch_1.pth")["x"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "there is no such checkpoint"),
+        (b"", "is damaged"),
+        (b"not a checkpoint", "more than tensors and plain data, or is damaged"),
+        (pickle.dumps(Bomb()), "more than tensors and plain data, or is damaged"),
+    ],
+)
+def test_a_file_that_is_no_checkpoint_is_refused_and_runs_nothing(
+    tmp_path: Path, content: bytes | None, message: str
+) -> None:
+    path = tmp_path / "x.pth"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(RunError, match=f"x.pth: .*{message}"):
+        checkpoint.load(path)
+
+
+def test_code_inside_torchs_own_format_is_refused(tmp_path: Path) -> None:
+    torch.save({"weight": Bomb()}, tmp_path / "x.pth")
+    with pytest.raises(RunError, match="more than tensors and plain data"):
+        checkpoint.load(tmp_path / "x.pth")
+
+
+def test_a_truncated_checkpoint_is_refused(tmp_path: Path) -> None:
+    checkpoint.save(tmp_path / "x.pth", {"x": torch.zeros(1000)})
+    content = (tmp_path / "x.pth").read_bytes()
+    (tmp_path / "x.pth").write_bytes(content[: len(content) // 2])
+    with pytest.raises(RunError, match="x.pth: is damaged"):
+        checkpoint.load(tmp_path / "x.pth")
+
+
+def test_weights_that_do_not_fit_are_listed(tmp_path: Path) -> None:
+    checkpoint.save(tmp_path / "x.pth", {"weight": torch.zeros(2, 2), "other": torch.zeros(1)})
+    with pytest.raises(RunError) as caught:
+        checkpoint.load_weights(nn.Linear(3, 2), tmp_path / "x.pth")
+    assert str(caught.value).splitlines()[1:] == [
+        "  weight: has shape [2, 2], needed [2, 3]",
+        "  bias: missing",
+        "  other: left over",
+    ]

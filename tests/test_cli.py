@@ -1,0 +1,250 @@
+"""The five commands as a user runs them, and what the user may do wrong."""
+
+import json
+import tomllib
+from pathlib import Path
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+from conftest import TINY, Simvp, write_sample
+
+from simvp import splits
+
+
+def test_the_five_commands(simvp: Simvp, tmp_path: Path) -> None:
+    simulated = simvp("simulate", "--samples", "9", "--frames", "8", "--image-size", "10")
+    assert "9 made, 0 were there already" in simulated.stdout
+    assert "next: simvp split" in simulated.stdout
+    assert "6 train, 1 validation, 2 test" in simvp("split").stdout
+    trained = simvp("train", "--epochs", "2", *TINY)
+    assert trained.stdout.count("epoch ") >= 2
+    assert "next: simvp test" in trained.stdout
+    tested = simvp("test")
+    assert "2 test samples, 3 frames in, 4 forecast" in tested.stdout
+    listed = simvp("viz").stdout
+    (split_file,) = Path("boiling_data").glob("*.json")
+    ids = [sample.id for sample in splits.read(split_file).parts["test"]]
+    assert all(sample_id in listed for sample_id in ids)
+    simvp("viz", ids[0][:9], "--cmap", "Purples", "--output", "my picture.png")
+    assert iio.imread("my picture.png").shape[2] == 3
+    simvp("viz", ids[0].partition("_")[2], "--gif")
+    (gif,) = Path("work_dirs/default/pictures").iterdir()
+    assert len(iio.imread(gif)) == 4
+
+    run = Path("work_dirs/default")
+    found = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()}
+    for name in [
+        *("config.toml", "metrics.csv", "simvp_model.pth", "checkpoints/latest.pth"),
+        *("checkpoints/epoch_2.pth", "saved/metrics.npy", "saved/metrics.json"),
+        *(f"saved/inputs/{ids[0]}/2.npy", f"saved/preds/{ids[1]}/3.npy"),
+    ]:
+        assert name in found
+    assert not [name for name in found if ".simvp-" in name]
+
+
+def test_saved_frames_are_those_of_their_sample(trained: Path, simvp: Simvp) -> None:
+    simvp("test")
+    data = trained.parent.parent / "data"
+    for sample in (trained / "saved" / "trues").iterdir():
+        inputs = trained / "saved" / "inputs" / sample.name
+        for number in range(3):
+            np.testing.assert_array_equal(
+                np.load(inputs / f"{number}.npy"), np.load(data / sample.name / f"{number}.npy")
+            )
+        for number in range(4):
+            np.testing.assert_array_equal(
+                np.load(sample / f"{number}.npy"), np.load(data / sample.name / f"{number + 3}.npy")
+            )
+
+
+def test_metrics_are_those_of_the_saved_frames(trained: Path, simvp: Simvp) -> None:
+    simvp("test")
+    saved = trained / "saved"
+    record = json.loads((saved / "metrics.json").read_text())
+    errors, still = {}, {}
+    for sample in (saved / "trues").iterdir():
+        true = np.stack([np.load(sample / f"{i}.npy") for i in range(4)]).astype(float)
+        pred = np.stack([np.load(saved / "preds" / sample.name / f"{i}.npy") for i in range(4)])
+        last = np.load(saved / "inputs" / sample.name / "2.npy")
+        errors[sample.name] = ((pred - true) ** 2).sum(axis=(1, 2, 3))
+        still[sample.name] = ((last - true) ** 2).sum(axis=(1, 2, 3))
+    assert record["mse"] == pytest.approx(np.mean(list(errors.values())), rel=1e-6)
+    assert record["persistence"]["mse"] == pytest.approx(np.mean(list(still.values())), rel=1e-6)
+    assert record["per_step"]["mse"] == pytest.approx(np.mean(list(errors.values()), 0), rel=1e-6)
+    for name, error in errors.items():
+        assert record["samples"][name]["mse"] == pytest.approx(error.mean(), rel=1e-6)
+    values = np.load(saved / "metrics.npy", allow_pickle=False)
+    assert float(values["ssim"]) == record["ssim"]
+
+
+def test_metrics_do_not_depend_on_the_batch_size(trained: Path, simvp: Simvp) -> None:
+    simvp("test")
+    one = json.loads((trained / "saved" / "metrics.json").read_text())
+    simvp("test", "--set", "train.val_batch_size=1")
+    other = json.loads((trained / "saved" / "metrics.json").read_text())
+    for name in ("mse", "mae", "rmse", "psnr", "ssim"):
+        assert other[name] == pytest.approx(one[name], rel=1e-6, abs=1e-6)
+
+
+def test_train_can_test_at_its_end(split_data: Path, simvp: Simvp) -> None:
+    result = simvp("train", "--data-path", "data", "--epochs", "1", "--test", *TINY)
+    assert "2 test samples" in result.stdout
+    at_end = json.loads(Path("work_dirs/default/saved/metrics.json").read_text())
+    simvp("test")
+    assert json.loads(Path("work_dirs/default/saved/metrics.json").read_text()) == at_end
+
+
+def test_several_channels_go_all_the_way(simvp: Simvp) -> None:
+    rng = np.random.default_rng(0)
+    for index in range(6):
+        folder = Path(f"data/sample_{index}")
+        folder.mkdir(parents=True)
+        for number in range(7):
+            np.save(folder / f"{number}.npy", rng.random((3, 8, 10)))
+    simvp("split", "--data-path", "data")
+    simvp("train", "--data-path", "data", "--epochs", "1", "--test", *TINY)
+    (sample,) = Path("work_dirs/default/saved/preds").iterdir()
+    assert np.load(sample / "0.npy").shape == (3, 8, 10)
+    simvp("viz", "sample", "--channel", "2")
+    assert "numbered from 0" in simvp("viz", "sample", "--channel", "3", code=2).stderr
+
+
+def test_simulate_completes_and_never_damages(simvp: Simvp, tmp_path: Path) -> None:
+    command = ("simulate", "--frames", "4", "--image-size", "8", "--data-path", "my data")
+    simvp(*command, "--samples", "2")
+    before = {path: path.read_bytes() for path in Path("my data").rglob("*.npy")}
+    (removed, *_) = before
+    removed.unlink()
+    result = simvp(*command, "--samples", "3")
+    assert "2 made, 1 were there already" in result.stdout
+    after = {path: path.read_bytes() for path in Path("my data").rglob("*.npy")}
+    assert len(after) == 12
+    assert before.items() <= after.items()
+    refused = simvp(*command, "--samples", "3", "--increment", "11", code=2)
+    assert "differs from what would be written" in refused.stderr
+    assert {path: path.read_bytes() for path in Path("my data").rglob("*.npy")} == after
+
+
+def test_settings_come_from_options_over_files_over_defaults(simvp: Simvp) -> None:
+    Path("simvp.toml").write_text("[train]\nlr = 0.5\nepochs = 7\nbatch_size = 3\n")
+    Path("mine.toml").write_text("[train]\nepochs = 8\nbatch_size = 4\n")
+    result = simvp("train", "--config", "mine.toml", "--batch-size", "5", "--print-config")
+    printed = tomllib.loads(result.stdout)["train"]
+    assert (printed["lr"], printed["epochs"], printed["batch_size"]) == (0.5, 8, 5)
+    assert printed["seed"] == 0
+    assert "batch_size = 5  # from --batch-size" in result.stdout
+
+
+def test_test_reads_the_runs_own_config(trained: Path, simvp: Simvp) -> None:
+    # What concerns the network is the run's, where to run is decided anew.
+    Path("simvp.toml").write_text("[model]\nhid_S = 32\n\n[run]\ndevice = 'cuda:7'\n")
+    assert "run.device = 'cuda:7'" in simvp("test", code=2).stderr
+    simvp("test", "--device", "cpu")
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("split --data-path nowhere", "nowhere: needs a folder of samples, found nothing"),
+        ("split --data-path empty", "empty: is empty"),
+        ("split --data-path data --train-ratio 0.9 --val-ratio 0.2", "together they may be 1 at"),
+        ("split --data-path data --samples 3", "3 samples split into 2 train, 0 validation"),
+        ("split --data-path data --total-length 9", "has 8 frames, but 9"),
+        ("train --data-path nowhere", "nowhere: holds no split file"),
+        ("train --data no.json", "no.json: there is no such split file"),
+        ("train --data-path data", "has 8 frames in the split file, but 20 are needed"),
+        ("train --data-path data --nproc 0", "launch.nproc = 0: should be greater than or equal"),
+        ("train --data-path data --device cuda", "run.device = 'cuda'"),
+        ("train --data-path data --device tpu", "should be auto, cpu, cuda"),
+        ("train --data-path data --model-type gsat", "Did you mean 'gsta'?"),
+        ("train --config no.toml", "no.toml: there is no such config file"),
+        ("train --set train.lrr=1", "there is no such setting. Did you mean 'lr'?"),
+        ("train --epoch 3", "No such option: --epoch"),
+        ("train --epochs three", "Invalid value for '--epochs'"),
+        ("train --resume --overwrite", "exclude each other"),
+        ("trian", "No such command 'trian'"),
+        ("test --name other", "there is no run of this name"),
+        ("viz x --name other", "there is no run of this name"),
+    ],
+)
+def test_a_users_mistake_is_one_message(
+    command: str, message: str, split_data: Path, simvp: Simvp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    Path("empty").mkdir()
+    before = sorted(Path().rglob("*"))
+    extra = TINY if "--device cuda" in command else []
+    result = simvp(*command.split(), *extra, code=2)
+    assert " ".join(message.split()) in " ".join(result.stderr.replace("│", " ").split())
+    assert "Traceback" not in result.output
+    assert sorted(Path().rglob("*")) == before
+
+
+def test_test_before_train_and_viz_before_test_say_what_to_do(
+    split_data: Path, simvp: Simvp
+) -> None:
+    assert "Train one with `simvp train`" in simvp("test", code=2).stderr
+    simvp("train", "--data-path", "data", "--epochs", "1", *TINY)
+    assert "make them with `simvp test --name default`" in simvp("viz", code=2).stderr
+    assert "boiling" not in simvp("test").stderr
+    assert "Did you mean 'wave_" in simvp("viz", "wav_5", code=2).stderr
+    (first, *_) = Path("work_dirs/default/saved/preds").iterdir()
+    assert "Did you mean 'viridis'" in simvp("viz", first.name, "--cmap", "virids", code=2).stderr
+    Path("x.png").touch()
+    assert "x.png: exists" in simvp("viz", first.name, "--output", "x.png", code=2).stderr
+    simvp("viz", first.name, "--output", "x.png", "--overwrite")
+    assert "ends in .gif" in simvp("viz", first.name, "--gif", "--output", "x.png", code=2).stderr
+
+
+def test_a_checkpoint_that_does_not_fit_is_refused(trained: Path, simvp: Simvp) -> None:
+    result = simvp("test", "--set", "model.hid_T=12", code=2)
+    assert "does not fit the network that the config describes" in result.stderr
+    assert not (trained / "saved").exists()
+    result = simvp("test", "--checkpoint", "no.pth", code=2)
+    assert "no.pth: there is no such checkpoint" in result.stderr
+    simvp("test", "--checkpoint", str(trained / "checkpoints" / "latest.pth"))
+
+
+@pytest.mark.parametrize("fault", ["missing", "truncated", "mis-shaped", "nan", "out-of-range"])
+def test_split_refuses_a_bad_frame_and_writes_nothing(data: Path, simvp: Simvp, fault: str) -> None:
+    frame = next(data.iterdir()) / "3.npy"
+    values = np.load(frame)
+    if fault == "missing":
+        frame.unlink()
+    elif fault == "truncated":
+        frame.write_bytes(frame.read_bytes()[:-9])
+    else:
+        np.save(
+            frame,
+            {
+                "mis-shaped": values[:, :-1],
+                "nan": np.where(values == values.max(), np.nan, values),
+                "out-of-range": values * 212,
+            }[fault],
+        )
+    result = simvp("split", "--data-path", "data", code=2)
+    assert result.stderr.startswith("error: ")
+    assert "3.npy" in result.stderr
+    assert list(data.glob("*.json")) == []
+
+
+def test_a_frame_that_went_bad_after_the_split_stops_training(
+    split_data: Path, simvp: Simvp
+) -> None:
+    (split_file,) = split_data.glob("*.json")
+    frame = Path(splits.read(split_file).parts["train"][2].frames[1]).relative_to(Path.cwd())
+    frame.write_bytes(frame.read_bytes()[:-9])
+    result = simvp("train", "--data-path", "data", *TINY, code=2)
+    assert f"{frame}: is truncated" in result.stderr
+
+
+def test_a_folder_with_spaces_and_letters_of_other_alphabets(simvp: Simvp) -> None:
+    for index in range(7):
+        write_sample(Path(f"mes données/вихрь {index}"), index)
+    simvp("split", "--data-path", "mes données")
+    run = ("--name", "essai nº 1")
+    simvp("train", "--data-path", "mes données", "--epochs", "1", "--test", *run, *TINY)
+    listed = simvp("viz", *run).stdout
+    assert "вихрь" in listed
+    simvp("viz", "вихрь", *run)

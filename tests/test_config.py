@@ -1,0 +1,124 @@
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from simvp.config import (
+    Config,
+    all_keys,
+    assignment_layer,
+    origins,
+    read_layer,
+    resolve,
+    to_toml,
+)
+from simvp.errors import ConfigError
+
+
+def problem(*assignments: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        resolve([assignment_layer(text) for text in assignments])
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("train.lr=fast", "--set train.lr: train.lr = 'fast': should be a valid number"),
+        ("train.lr=0", "--set train.lr: train.lr = 0: should be greater than 0"),
+        ("train.lr=nan", "--set train.lr: train.lr = nan: should be a finite number"),
+        ("train.epochs=true", "--set train.epochs: train.epochs = True: should be a valid integer"),
+        ("train.epochs=2.5", "--set train.epochs: train.epochs = 2.5: should be a valid integer"),
+        ("model.N_S=3", "--set model.N_S: model.N_S = 3: should be even, use 2 or 4"),
+        ("model.hid_S=7", "--set model.hid_S: model.hid_S = 7: should be even, use 6 or 8"),
+        (
+            "model.spatio_kernel_enc=4",
+            "--set model.spatio_kernel_enc: model.spatio_kernel_enc = 4: should be odd, use 3 or 5",
+        ),
+        (
+            "train.epoch=3",
+            "--set train.epoch: train.epoch: there is no such setting. Did you mean 'epochs'?",
+        ),
+        (
+            "model.lr=3",
+            "--set model.lr: model.lr: there is no such setting. Did you mean 'train.lr'?",
+        ),
+        (
+            "modle.hid_S=2",
+            "--set modle.hid_S: modle: there is no such setting. Did you mean 'model'?",
+        ),
+        ("run.name=a/b", "--set run.name: run.name = 'a/b': should be a plain folder name"),
+        ("train.lr", "--set train.lr: write it as section.key=value, like train.lr=3e-4"),
+    ],
+)
+def test_a_wrong_setting_gets_one_exact_message(assignment: str, message: str) -> None:
+    assert problem(assignment) == message
+
+
+def test_an_unknown_translator_is_answered_with_those_there_are() -> None:
+    assert "Did you mean 'gsta'?" in problem("model.model_type=gst")
+
+
+def test_all_problems_are_reported_at_once() -> None:
+    lines = problem("train.epochs=0", "model.N_S=3", "split.seed=-1").splitlines()
+    assert [line.split(":")[0] for line in lines] == [
+        "--set split.seed",
+        "--set model.N_S",
+        "--set train.epochs",
+    ]
+
+
+def test_ratios_above_one_are_refused() -> None:
+    message = problem("split.train_ratio=0.9", "split.val_ratio=0.2")
+    assert "[split] train_ratio + val_ratio = 1.1: together they may be 1 at most" in message
+
+
+def test_several_machines_need_a_place_to_meet() -> None:
+    assert "nnodes = 2 needs rdzv_endpoint" in problem("launch.nnodes=2")
+    assert "node_rank = 2 but nnodes = 1" in problem("launch.node_rank=2")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"[train\nepochs = 3", "is not valid TOML"),
+        (b"\xff\xfe", "is not valid TOML"),
+        (b"x = " + b"[" * 100_000, "is not valid TOML"),
+        (b"[train]\nepochs = " + b"9" * 5000, "is not valid TOML"),
+    ],
+    ids=["syntax", "not-utf8", "deep", "5000-digits"],
+)
+def test_a_broken_file_is_one_message(tmp_path: Path, content: bytes, message: str) -> None:
+    file = tmp_path / "small.toml"
+    file.write_bytes(content)
+    with pytest.raises(ConfigError, match=f"small.toml: {message}"):
+        read_layer(file)
+
+
+def test_a_missing_file_is_one_message(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no.toml: there is no such config file"):
+        read_layer(tmp_path / "no.toml")
+
+
+def test_a_section_that_is_no_table_is_one_message(tmp_path: Path) -> None:
+    file = tmp_path / "small.toml"
+    file.write_text("train = 3\n")
+    with pytest.raises(ConfigError, match=r"small.toml: \[train\] should be a valid dictionary"):
+        resolve([read_layer(file)])
+
+
+def test_printed_config_is_toml_that_gives_the_same_config(tmp_path: Path) -> None:
+    layers = [assignment_layer("train.lr=3e-4"), assignment_layer('run.name="a run"')]
+    config = resolve(layers)
+    text = to_toml(config, origins(layers))
+    file = tmp_path / "printed.toml"
+    file.write_text(text)
+    assert resolve([read_layer(file)]) == config
+    assert "lr = 0.0003  # from --set train.lr" in text.splitlines()
+    parsed = tomllib.loads(text)
+    assert [f"{s}.{k}" for s, table in parsed.items() for k in table] == all_keys()
+
+
+def test_config_is_frozen() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        Config().train.epochs = 3

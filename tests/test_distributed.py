@@ -1,0 +1,59 @@
+import pytest
+
+from simvp import launch
+from simvp.config import assignment_layer, resolve
+from simvp.distributed import Place, choose_device, first_host, place
+from simvp.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("nodes", "host"),
+    [
+        ("node1", "node1"),
+        ("gpu[003-010,12],login1", "gpu003"),
+        ("a-b[7]", "a-b7"),
+        ("n1,n2", "n1"),
+        ("rack[1-2]-n.example.org", "rack1-n.example.org"),
+    ],
+)
+def test_first_host_of_a_slurm_node_list(nodes: str, host: str) -> None:
+    assert first_host(nodes) == host
+
+
+def test_torchruns_variables_make_a_group() -> None:
+    environment = {"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1"}
+    assert place(environment) == Place(rank=3, local_rank=1, world_size=4)
+
+
+def test_a_slurm_step_makes_a_group_but_a_batch_script_does_not() -> None:
+    batch = {"SLURM_PROCID": "0", "SLURM_LOCALID": "0", "SLURM_NTASKS": "8"}
+    assert place(batch) is None
+    step = {**batch, "SLURM_STEP_NUM_TASKS": "8", "SLURM_PROCID": "5", "SLURM_LOCALID": "1"}
+    assert place(step) == Place(rank=5, local_rank=1, world_size=8)
+
+
+@pytest.mark.parametrize("name", ["cuda", "cuda:1", "mps"])
+def test_a_device_that_is_absent_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
+    with pytest.raises(ConfigError, match=f"run.device = '{name}'.*--device cpu"):
+        choose_device(name, local_rank=0, world_size=1)
+    assert choose_device("auto", local_rank=0, world_size=1).type == "cpu"
+
+
+def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    assert choose_device("cuda", local_rank=1, world_size=2).index == 1
+    with pytest.raises(ConfigError, match="GPU 2 is needed .* there are 2, .*--nproc 2 at most"):
+        choose_device("cuda", local_rank=2, world_size=3)
+    with pytest.raises(ConfigError, match="is one device, but there are 2 processes"):
+        choose_device("cuda:0", local_rank=0, world_size=2)
+
+
+def test_a_group_inside_a_group_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert not launch.is_needed(resolve([]))
+    with pytest.raises(ConfigError, match="leave out --nproc and --nnodes"):
+        launch.is_needed(resolve([assignment_layer("launch.nproc=4")]))

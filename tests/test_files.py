@@ -1,0 +1,74 @@
+from pathlib import Path
+
+import pytest
+
+from simvp.errors import OutputError, RunError
+from simvp.files import publish, publish_folder, publish_text, remove_stale
+from simvp.runs import RunFolder, matching
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    publish_text(path, "old")
+    with pytest.raises(RuntimeError, match="killed"), publish(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError("killed")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    for name in ("old", "new"):
+        with publish_folder(folder) as temporary:
+            (temporary / name).touch()
+    assert [path.name for path in folder.iterdir()] == ["new"]
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_a_place_that_cannot_be_written_is_one_message(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="cannot be written .*; free some space, or choose"):
+        publish_text(tmp_path / "file" / "below", "text")
+
+
+def test_stale_temporaries_are_removed(tmp_path: Path) -> None:
+    (tmp_path / ".simvp-123-latest.pth").touch()
+    (tmp_path / ".simvp-123-folder").mkdir()
+    (tmp_path / "kept").touch()
+    remove_stale(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+
+
+def run_with_samples(folder: Path, *names: str) -> RunFolder:
+    for name in names:
+        (folder / "saved" / "inputs" / name).mkdir(parents=True)
+    return RunFolder(folder)
+
+
+def test_a_sample_is_found_by_any_part_that_only_it_has(tmp_path: Path) -> None:
+    run = run_with_samples(tmp_path, "07cf_boiling_2", "18aa_boiling_21", "07dd_boiling_1")
+    assert run.find_sample("boiling_2") == "07cf_boiling_2"
+    assert run.find_sample("boiling_21") == "18aa_boiling_21"
+    assert run.find_sample("07c") == "07cf_boiling_2"
+    assert run.find_sample("8aa_b") == "18aa_boiling_21"
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        ("07", "2 samples have '07' in their id: 07cf_boiling_2, 07dd_boiling_1"),
+        ("boling_21", "no saved sample has 'boling_21' in its id. Did you mean 'boiling_21'"),
+        ("../x", "no saved sample has"),
+        ("", "no saved sample has"),
+    ],
+)
+def test_a_sample_that_is_not_one_is_refused(tmp_path: Path, part: str, message: str) -> None:
+    run = run_with_samples(tmp_path, "07cf_boiling_2", "18aa_boiling_21", "07dd_boiling_1")
+    with pytest.raises(RunError, match=message):
+        run.find_sample(part)
+
+
+def test_matching_prefers_ends() -> None:
+    assert matching("b_2", ["a_b_2", "a_b_21"]) == ["a_b_2"]
+    assert matching("b_", ["a_b_2", "a_b_21"]) == ["a_b_2", "a_b_21"]

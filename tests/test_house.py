@@ -1,0 +1,108 @@
+"""The rules of the house: data goes one way, rooms stay small, every setting is used."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import simvp
+from simvp.config import all_keys
+
+PACKAGE = Path(simvp.__file__).parent
+
+# A module imports from lower ranks only; modules of one rank do not know each other.
+RANKS = [
+    {"errors", "report"},
+    {"files", "simulators", "metrics", "pictures", "model"},
+    {"config", "samples", "splits", "runs", "checkpoint", "distributed"},
+    {"data", "interop"},
+    {"engine", "launch"},
+    {"commands"},
+    {"cli"},
+    {"__main__"},
+]
+
+
+def rank(room: str) -> int:
+    return next(number for number, rooms in enumerate(RANKS) if room in rooms)
+
+
+def sources() -> dict[Path, str]:
+    """Every source file and the room that it belongs to."""
+    files = [path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py"]
+    return {path: path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in files}
+
+
+def imported_rooms(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        for name in names:
+            parts = name.split(".")
+            if parts[0] == "simvp" and parts[1] != "__version__":
+                yield parts[1]
+
+
+def test_every_module_has_a_rank() -> None:
+    assert set(sources().values()) == set.union(*RANKS)
+
+
+def test_modules_import_from_lower_ranks_only() -> None:
+    wrong = [
+        f"{path.relative_to(PACKAGE)} imports {other}"
+        for path, room in sources().items()
+        for other in imported_rooms(path)
+        if other != room and rank(other) >= rank(room)
+    ]
+    assert wrong == []
+
+
+def test_files_and_functions_stay_small() -> None:
+    for path in sources():
+        text = path.read_text()
+        assert len(text.splitlines()) <= 300, path
+        for node in ast.walk(ast.parse(text)):
+            # The commands of the command line are one line of code under a list of options.
+            if isinstance(node, ast.FunctionDef) and path.parent.name != "cli":
+                body = node.end_lineno - node.body[0].lineno
+                assert body <= 50, f"{path}: {node.name} has {body} lines"
+
+
+def test_every_setting_is_read_somewhere() -> None:
+    read = {
+        node.attr
+        for path in sources()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load)
+    }
+    unread = [key for key in all_keys() if key.partition(".")[2] not in read]
+    assert unread == []
+
+
+def test_help_does_not_import_torch() -> None:
+    code = (
+        "import sys\n"
+        "from typer.testing import CliRunner\n"
+        "from simvp.cli import app\n"
+        "for arguments in ([], ['train'], ['viz']):\n"
+        "    result = CliRunner().invoke(app, [*arguments, '--help'])\n"
+        "    assert result.exit_code == 0 and 'Usage' in result.output, result.output\n"
+        "assert 'torch' not in sys.modules and 'numpy' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_installed_requirements_are_the_locked_ones() -> None:
+    """A test run says something about the versions that `make test` installs."""
+    from importlib.metadata import version
+
+    lock = PACKAGE.parent / "tests" / "requirements.txt"
+    pins = [line.split("==") for line in lock.read_text().splitlines() if "==" in line]
+    assert ("torch", "2.13.0") in [(name, pin) for name, pin in pins]
+    wrong = {name: version(name) for name, pin in pins if version(name).partition("+")[0] != pin}
+    assert wrong == {}

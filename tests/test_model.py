@@ -1,0 +1,96 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from conftest import GOLDEN
+
+from simvp.interop import openstl_name
+from simvp.model import SimVP, translators
+
+SMALL = {"hid_S": 4, "hid_T": 8, "N_S": 2, "N_T": 2, "mlp_ratio": 2.0}
+
+
+def golden_network(name: str) -> tuple[SimVP, np.lib.npyio.NpzFile]:
+    """The small published network of a golden file, with its weights."""
+    golden = np.load(GOLDEN / f"{name}.npz")
+    config = json.loads(str(golden["__config__"]))
+    network = SimVP(tuple(config.pop("in_shape")), **config).eval()
+    names = {ours: openstl_name(ours) for ours in network.state_dict()}
+    network.load_state_dict({ours: torch.from_numpy(golden[k]) for ours, k in names.items()})
+    assert set(names.values()) == {key for key in golden.files if not key.startswith("__")}
+    return network, golden
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_gsta_matches_the_published_network(memory_format: torch.memory_format) -> None:
+    network, golden = golden_network("gsta")
+    network = network.to(memory_format=memory_format)
+    with torch.inference_mode():
+        output = network(torch.from_numpy(golden["__x__"])).double().numpy()
+    error = np.abs(output - golden["__y__"]).max() / np.abs(golden["__y__"]).max()
+    assert error < 1e-5
+
+
+def test_default_network_has_the_published_number_of_parameters() -> None:
+    with torch.device("meta"):
+        network = SimVP((10, 1, 64, 64))
+    assert sum(p.numel() for p in network.parameters()) == 46_769_665
+
+
+@pytest.mark.parametrize("num_steps", [2, 3, 7])
+def test_forecast_of_any_length_feeds_the_output_back(num_steps: int) -> None:
+    network = SimVP((3, 2, 12, 16), **SMALL).eval()
+    frames = torch.rand(2, 3, 2, 12, 16)
+    with torch.inference_mode():
+        first = network(frames)
+        second = network(first)
+        third = network(second)
+        expected = torch.cat([first, second, third], dim=1)[:, :num_steps]
+        torch.testing.assert_close(network(frames, num_steps), expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("size", [(9, 11), (16, 13), (7, 16)])
+def test_grids_that_the_down_sampling_does_not_divide(size: tuple[int, int]) -> None:
+    network = SimVP((3, 1, *size), **{**SMALL, "N_S": 4})
+    assert network(torch.rand(2, 3, 1, *size)).shape == (2, 3, 1, *size)
+
+
+def test_padding_to_a_divisible_grid_repeats_the_edge() -> None:
+    network = SimVP((3, 1, 7, 8), **SMALL).eval()
+    frames = torch.rand(1, 3, 1, 7, 8)
+    padded = torch.cat([frames, frames[..., -1:, :]], dim=-2)
+    with torch.inference_mode():
+        torch.testing.assert_close(network(frames), network(padded)[..., :7, :])
+
+
+def test_a_sample_does_not_depend_on_the_others_in_its_batch() -> None:
+    network = SimVP((3, 1, 8, 12), **SMALL).eval()
+    frames = torch.rand(3, 3, 1, 8, 12)
+    with torch.inference_mode():
+        torch.testing.assert_close(network(frames)[1:2], network(frames[1:2]))
+
+
+def test_drop_path_leaves_out_whole_samples_and_keeps_the_expectation() -> None:
+    from simvp.model.layers import DropPath
+
+    torch.manual_seed(0)
+    layer = DropPath(0.25)
+    output = layer(torch.ones(4000, 3, 2, 2))
+    per_sample = output.flatten(1)
+    assert torch.equal(per_sample.amin(1), per_sample.amax(1))
+    assert sorted(set(per_sample[:, 0].tolist())) == pytest.approx([0.0, 4 / 3])
+    assert float(output.mean()) == pytest.approx(1.0, abs=0.03)
+    assert torch.equal(layer.eval()(torch.ones(2, 3)), torch.ones(2, 3))
+
+
+def test_stochastic_depth_runs_from_a_hundredth_to_the_given_probability() -> None:
+    network = SimVP((3, 1, 8, 8), **{**SMALL, "N_T": 3}, drop_path=0.2)
+    probabilities = [stage.block.drop_path.probability for stage in network.translator.stages]
+    assert probabilities == pytest.approx([0.01, 0.105, 0.2])
+
+
+def test_an_unknown_translator_is_refused_with_the_names_there_are() -> None:
+    with pytest.raises(ValueError, match="no translator 'gstaa'.*Did you mean 'gsta'"):
+        SimVP((3, 1, 8, 8), model_type="gstaa")
+    assert "gsta" in translators.names()

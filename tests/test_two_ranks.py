@@ -1,0 +1,83 @@
+"""Several processes: launched by ourselves, by torchrun, on two machines."""
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import TINY, Simvp
+
+ALONE = [sys.executable, "-m", "simvp"]
+
+
+def run(command: list[str], *, code: int = 0) -> subprocess.CompletedProcess[str]:
+    result = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    assert result.returncode == code, result.stdout + result.stderr
+    return result
+
+
+def test_two_ranks_match_one_rank_in_test(trained: Path, simvp: Simvp) -> None:
+    simvp("test")
+    one = {path: path.read_bytes() for path in (trained / "saved").rglob("*") if path.is_file()}
+    scores = json.loads((trained / "saved" / "metrics.json").read_text())
+    result = run([*ALONE, "test", "--nproc", "2"])
+    two = json.loads((trained / "saved" / "metrics.json").read_text())
+    files = {path for path in (trained / "saved").rglob("*") if path.is_file()}
+    assert files == set(one)
+    for path in (trained / "saved" / "preds").rglob("*.npy"):
+        before = np.load(io.BytesIO(one[path]))
+        np.testing.assert_allclose(np.load(path), before, rtol=1e-5, atol=1e-6)
+    for name in ("mse", "mae", "rmse", "psnr", "ssim"):
+        assert two[name] == pytest.approx(scores[name], rel=1e-6, abs=1e-6)
+        assert two["persistence"][name] == pytest.approx(scores["persistence"][name], rel=1e-6)
+    assert result.stdout.count("next: simvp viz") == 1
+    assert result.stderr == ""
+
+
+def test_two_ranks_train_resume_and_test(split_data: Path, simvp: Simvp) -> None:
+    train = [*ALONE, "train", "--data-path", "data", "--nproc", "2", *TINY]
+    result = run([*train, "--epochs", "2", "--test"])
+    assert "2 processes" in result.stdout
+    assert result.stdout.count("epoch 2/2") == 1
+    result = run([*ALONE, "train", "--resume", "--nproc", "2", "--epochs", "3"])
+    assert "2 of 3 epochs" in result.stdout
+    history = np.genfromtxt("work_dirs/default/metrics.csv", delimiter=",", names=True)
+    assert history["epoch"].tolist() == [1, 2, 3]
+    refused = simvp("train", "--resume", "--epochs", "4", code=2)
+    assert "written by 2 processes, but there are 1" in refused.stderr
+
+
+def test_an_error_in_a_group_is_told_once(split_data: Path, simvp: Simvp) -> None:
+    command = [*ALONE, "train", "--data-path", "data", "--nproc", "2", "--lr", "1e30", *TINY]
+    result = run(command, code=1)
+    assert result.stderr.count("the loss is no longer a finite number") == 1
+    assert "Traceback" not in result.stderr
+
+
+def test_a_users_mistake_stops_the_group_before_it_starts(split_data: Path, simvp: Simvp) -> None:
+    result = run([*ALONE, "train", "--data-path", "data", "--nproc", "2"], code=2)
+    assert "has 8 frames in the split file, but 20 are needed" in result.stderr
+    assert not Path("work_dirs").exists()
+
+
+def test_a_run_under_torchrun_joins_that_group(split_data: Path, simvp: Simvp) -> None:
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    command = [*torchrun, "-m", "simvp", "train", "--data-path", "data", "--epochs", "1", *TINY]
+    assert run(command).stdout.count("2 processes") == 1
+
+
+def test_two_machines_train_together(split_data: Path, simvp: Simvp) -> None:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [*ALONE, "train", "--data-path", "data", "--epochs", "1", "--nnodes", "2"]
+    command += ["--rdzv-endpoint", f"127.0.0.1:{port}", *TINY]
+    second = subprocess.Popen([*command, "--node-rank", "1"])
+    first = run([*command, "--node-rank", "0"])
+    assert second.wait(timeout=120) == 0
+    assert first.stdout.count("2 processes") == 1
