@@ -22,7 +22,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Teach a SimVP network to forecast your 2-D simulations.",
+    help="Teach a SimVP network to forecast your 2-D simulations",
     epilog="In this order: simulate (or bring your own data), split, train, test, viz.",
 )
 
@@ -57,7 +57,7 @@ def _version(asked: bool) -> None:
 @app.callback()
 def _root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version")
     ] = False,
 ) -> None:
     pass
@@ -140,13 +140,13 @@ def train(
     launch__node_rank: NodeRank = None,
     launch__rdzv_endpoint: Endpoint = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the run's latest checkpoint.")
+        bool, typer.Option("--resume", help="Go on from the run's latest checkpoint")
     ] = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Delete the results of a run of this name first.")
+        bool, typer.Option("--overwrite", help="Delete the results of a run of this name first")
     ] = False,
     test: Annotated[
-        bool, typer.Option("--test", help="When trained, score the best model as `simvp test`.")
+        bool, typer.Option("--test", help="When trained, score the best model as `simvp test`")
     ] = False,
     config: ConfigOption = None,
     assignments: SetOption = None,
@@ -181,7 +181,7 @@ def test(
         str,
         typer.Option(
             metavar="FILE",
-            help="Weights or a training checkpoint to score, instead of the run's best model.",
+            help="Weights or a training checkpoint to score, instead of the run's best model",
             show_default=False,
         ),
     ] = "",
@@ -208,7 +208,8 @@ def viz(
     sample_id: Annotated[
         str | None,
         typer.Argument(
-            help="Any part of a saved sample's id that no other has; none: list them.",
+            metavar="SAMPLE_ID",
+            help="Any part of a saved sample's id that no other has; none: list them",
             show_default=False,
         ),
     ] = None,
@@ -218,13 +219,13 @@ def viz(
     output: Annotated[
         str,
         typer.Option(
-            metavar="FILE", help="Where to; by default work_dirs/NAME/pictures.", show_default=False
+            metavar="FILE", help="Where to; by default work_dirs/NAME/pictures", show_default=False
         ),
     ] = "",
-    gif: Annotated[bool, typer.Option("--gif", help="An animation instead of a picture.")] = False,
+    gif: Annotated[bool, typer.Option("--gif", help="An animation instead of a picture")] = False,
     viz__fps: Annotated[float | None, key("viz.fps", "--fps")] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the file that --output names.")
+        bool, typer.Option("--overwrite", help="Replace the file that --output names")
     ] = False,
     config: ConfigOption = None,
     assignments: SetOption = None,

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
+from rich.table import Column
 from rich.text import Text
 
 
@@ -27,8 +28,8 @@ def progress_bar() -> Progress:
         TextColumn("{task.description}"),
         BarColumn(bar_width=None),
         MofNCompleteColumn(),
-        RateAndTimeLeft(),
-        TextColumn("{task.fields[note]}"),
+        RateAndTimeLeft(table_column=Column(no_wrap=True)),
+        TextColumn("{task.fields[note]}", table_column=Column(no_wrap=True)),
         console=Console(stderr=True),
         transient=True,
         expand=True,

@@ -32,9 +32,12 @@ def key(dotted: str, *flags: str) -> Any:
     """The typer option for a config key."""
     section, _, name = dotted.partition(".")
     field = section_types()[section].model_fields[name]
-    default = field.default
-    shown = str(default).lower() if isinstance(default, bool) else str(default)
-    return typer.Option(*flags, help=describe(field), show_default=shown or False)
+    default = str(field.default).lower() if field.default in (True, False) else field.default
+    text = describe(field, f"default {default}" if default != "" else "")
+    panel = "Several processes or machines" if section == "launch" else None
+    return typer.Option(
+        *flags, help=text[0].upper() + text[1:], show_default=False, rich_help_panel=panel
+    )
 
 
 ConfigOption = Annotated[
@@ -42,7 +45,7 @@ ConfigOption = Annotated[
     typer.Option(
         "--config",
         metavar="FILE",
-        help="Read settings from this TOML file, over ./simvp.toml; repeatable.",
+        help="Read settings from this TOML file, over ./simvp.toml; repeatable",
         rich_help_panel="Settings",
     ),
 ]
@@ -51,7 +54,7 @@ SetOption = Annotated[
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        help="Set any key, like train.lr=3e-4; repeatable.",
+        help="Set any key, like train.lr=3e-4; repeatable",
         rich_help_panel="Settings",
     ),
 ]
@@ -59,7 +62,7 @@ PrintConfigOption = Annotated[
     bool,
     typer.Option(
         "--print-config",
-        help="Print the resolved settings as commented TOML, and stop.",
+        help="Print the resolved settings as commented TOML, and stop",
         rich_help_panel="Settings",
     ),
 ]

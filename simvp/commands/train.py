@@ -108,8 +108,11 @@ def _fit(
     processes = f", {group.world_size} processes" if group.world_size > 1 else ""
     report.say(
         f"{config.model.model_type}, {count_parameters(network) / 1e6:.2f} M parameters, on "
-        f"{setup.device_name(group.device)}{processes}; {len(train_set)} training and "
-        f"{len(val_set)} validation samples, {trainer.steps_per_epoch} steps an epoch"
+        f"{setup.device_name(group.device)}{processes}"
+    )
+    report.say(
+        f"{len(train_set)} training and {len(val_set)} validation samples, "
+        f"{trainer.steps_per_epoch} steps an epoch"
     )
     if continues:
         trainer.resume()

@@ -28,16 +28,19 @@ def to_toml(config: Config, origins: Mapping[str, str] | None = None) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def describe(field: FieldInfo) -> str:
-    """What a setting means, with its bounds."""
+def describe(field: FieldInfo, *remarks: str) -> str:
+    """What a setting means, with its bounds and further remarks in brackets."""
     signs = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
-    bounds = [
+    limits = [
         f"{sign} {getattr(constraint, name)}"
         for constraint in field.metadata
         for name, sign in signs.items()
         if getattr(constraint, name, 2**63) not in (None, 2**63)
     ]
-    return f"{field.description}" + (f" ({', '.join(bounds)})" if bounds else "")
+    # The lower bound 0 of a seed says nothing that a user would try.
+    limits = [] if limits == [">= 0"] else limits
+    inner = ", ".join([*limits, *filter(None, remarks)])
+    return f"{field.description}" + (f" ({inner})" if inner else "")
 
 
 def _assignment(key: str, value: Any) -> str:

@@ -61,7 +61,8 @@ class RunSection(Section):
     )
     work_dir: str = Field("work_dirs", description="folder that holds the runs", min_length=1)
     device: Annotated[str, AfterValidator(_device)] = Field(
-        "auto", description="auto, cpu, cuda, cuda:N or mps; auto takes a GPU if there is one"
+        "auto",
+        description="where to compute: auto (a GPU if there is one), cpu, cuda, cuda:N or mps",
     )
 
 
@@ -70,7 +71,7 @@ class LaunchSection(Section):
     nnodes: int = Field(1, ge=1, description="machines that train together")
     node_rank: int = Field(0, ge=0, description="which of the machines this is, from 0")
     rdzv_endpoint: str = Field(
-        "", description="host:port of machine 0, where the machines meet; needed if nnodes > 1"
+        "", description="where the machines meet: host:port of machine 0; needed if nnodes > 1"
     )
 
     @model_validator(mode="after")
@@ -164,7 +165,7 @@ class TrainSection(Section):
 class MetricsSection(Section):
     ssim_data_range: Literal["unit", "frame"] = Field(
         "unit",
-        description="unit: SSIM over a range of 1.0; frame: over each true frame's, as OpenSTL",
+        description="range of SSIM: unit for 1.0; frame for each true frame's own, as OpenSTL",
     )
 
 

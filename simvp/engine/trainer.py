@@ -23,7 +23,6 @@ from simvp.engine.schedule import one_cycle
 from simvp.engine.signals import StopRequest, stop_request
 from simvp.errors import Interrupted, RunError, RunFailed
 from simvp.files import publish_text
-from simvp.metrics import NAMES
 from simvp.model import SimVP
 from simvp.report import Advance, Report
 from simvp.runs import RunFolder
@@ -287,8 +286,9 @@ def _as_csv(history: list[dict[str, float]]) -> str:
 
 
 def _describe(row: dict[str, float], epochs: int, *, is_best: bool) -> str:
-    scores = "  ".join(f"{name} {row[f'val_{name}']:.4g}" for name in NAMES if name != "rmse")
+    """One line of at most 80 characters, in columns."""
     return (
-        f"epoch {row['epoch']:>{len(str(epochs))}}/{epochs}  train loss {row['train_loss']:.5f}  "
-        f"val loss {row['val_loss']:.5f}  {scores}" + ("  best" if is_best else "")
-    )
+        f"epoch {row['epoch']:>{len(str(epochs))}}/{epochs}  loss {row['train_loss']:.5f}  "
+        f"val loss {row['val_loss']:.5f}  mse {row['val_mse']:<6.4g}  "
+        f"ssim {row['val_ssim']:.4f}  {'best' if is_best else ''}"
+    ).rstrip()
