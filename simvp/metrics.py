@@ -69,7 +69,7 @@ def ssim(pred: Tensor, true: Tensor, *, data_range: SsimRange = "unit") -> Tenso
     that do not fit in the frame left out. The prediction is clipped to [0, 1] first.
 
     Args:
-        data_range: "unit" for 1.0; "frame" for the range of each true frame, as OpenSTL does.
+        data_range: "unit" for 1.0; "frame" for the range of each true frame.
     Raises: ValueError if a frame is smaller than the window.
     Source: Wang et al., "Image Quality Assessment: From Error Visibility to Structural
         Similarity", IEEE TIP 13(4), 2004.

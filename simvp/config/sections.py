@@ -165,7 +165,7 @@ class TrainSection(Section):
 class MetricsSection(Section):
     ssim_data_range: Literal["unit", "frame"] = Field(
         "unit",
-        description="range of SSIM: unit for 1.0; frame for each true frame's own, as OpenSTL",
+        description="range of SSIM: unit for 1.0; frame for each true frame's own",
     )
 
 
