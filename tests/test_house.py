@@ -13,8 +13,8 @@ PACKAGE = Path(simvp.__file__).parent
 
 # A module imports from lower ranks only; modules of one rank do not know each other.
 RANKS = [
-    {"errors", "report"},
-    {"files", "simulators", "metrics", "pictures", "model"},
+    {"errors", "report", "physics"},
+    {"files", "simulators", "metrics", "pictures", "model", "symmetries"},
     {"config", "samples", "splits", "runs", "checkpoint", "distributed"},
     {"data", "interop"},
     {"engine", "launch"},

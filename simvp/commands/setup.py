@@ -5,18 +5,30 @@ from pathlib import Path
 import torch
 
 from simvp import splits
-from simvp.config import Config
+from simvp.config import Config, read_card
 from simvp.distributed import Group
 from simvp.report import Report
 
 
-def with_split_file(config: Config) -> Config:
-    """The config with `data.split` filled in: the newest split file if none is named."""
-    if config.data.split:
-        return config
-    newest = splits.newest(Path(config.data.path))
-    data = config.data.model_copy(update={"split": str(newest)})
-    return config.model_copy(update={"data": data})
+def resolve(config: Config) -> Config:
+    """The config with what was left to the data filled in.
+
+    `data.split` becomes the newest split file if none is named; `model.boundary` and
+    `train.augment` become what the data card beside it says.
+    """
+    split = config.data.split or str(splits.newest(Path(config.data.path)))
+    card = read_card(Path(split).parent)
+    changes: dict[str, dict[str, str]] = {"data": {"split": split}}
+    if config.model.boundary == "auto":
+        changes["model"] = {"boundary": f"{card.boundary_y},{card.boundary_x}"}
+    if config.train.augment == "auto":
+        changes["train"] = {"augment": ",".join(card.symmetries) or "none"}
+    return config.model_copy(
+        update={
+            section: getattr(config, section).model_copy(update=values)
+            for section, values in changes.items()
+        }
+    )
 
 
 def for_rank(report: Report, group: Group) -> Report:

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from simvp.commands.words import data_option
-from simvp.config import Config
+from simvp.config import CARD_NAME, Config, DatasetCard, card_to_toml
 from simvp.errors import DataError
-from simvp.files import remove_stale
+from simvp.files import publish_text, remove_stale
 from simvp.report import Report, Summary
 from simvp.samples import Frame, read_frame, write_frames
 from simvp.simulators import boiling
@@ -25,6 +25,9 @@ def run(config: Config, report: Report) -> Summary:
         raise DataError(f"{folder}: is a file; name a folder for the samples with --data-path")
     if folder.is_dir():
         remove_stale(folder)
+    card = folder / CARD_NAME
+    if not card.exists():
+        publish_text(card, card_to_toml(DatasetCard(**boiling.PHYSICS)))
     made, start = 0, time.perf_counter()
     with report.progress("simulating", settings.samples) as advance:
         for index in range(settings.samples):

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from simvp.commands.words import data_option
-from simvp.config import Config
+from simvp.commands.words import check_square, data_option
+from simvp.config import CARD_NAME, Config, read_card
 from simvp.config.sections import SplitSection
 from simvp.errors import ConfigError, DataError
 from simvp.report import Report, Summary
@@ -24,8 +24,10 @@ def run(config: Config, report: Report) -> Summary:
             f"split.samples = {settings.samples}: {folder} holds {len(paths)}; ask for fewer"
         )
     order = order[: settings.samples or len(paths)]
+    card = read_card(folder)
     sizes = part_sizes(len(order), settings)
     samples, shape = _checked_samples([paths[i] for i in order], settings, report)
+    check_square(card.symmetries, shape, str(folder / CARD_NAME))
     starts = np.cumsum([0, *sizes])
     parts = [samples[a:b] for a, b in zip(starts[:-1], starts[1:], strict=True)]
     rest = round(1 - settings.train_ratio - settings.val_ratio, 9)

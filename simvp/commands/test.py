@@ -31,7 +31,7 @@ def run(config: Config, weights: str, report: Report) -> Summary:
     if not file.exists():
         hint = "" if weights else "; it appears after the first epoch of `simvp train`"
         raise RunError(f"{file}: there is no such checkpoint{hint}")
-    config = setup.with_split_file(config)
+    config = setup.resolve(config)
     if launch.is_needed(config):
         _test_set(config)
         launch.run(["test", "--checkpoint", str(file)], config)

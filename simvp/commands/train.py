@@ -4,12 +4,13 @@ from pathlib import Path
 
 from simvp import launch, splits
 from simvp.commands import setup, test
-from simvp.commands.words import name_option
+from simvp.commands.words import check_square, name_option
 from simvp.config import Config, to_toml
 from simvp.data import SampleDataset
 from simvp.distributed import Group, process_group
 from simvp.engine import Trainer, build_network, count_parameters
 from simvp.errors import ConfigError
+from simvp.physics import parse_symmetries
 from simvp.report import Report, Summary
 from simvp.runs import RunFolder
 
@@ -38,8 +39,9 @@ def run(
         folder.check_free()
     if saved is not None:
         check_unchanged(config, saved, folder)
-    config = setup.with_split_file(config)
+    config = setup.resolve(config)
     train_set, val_set = _datasets(config)
+    check_square(parse_symmetries(config.train.augment), train_set.frame_shape, "train.augment")
     if launch.is_needed(config):
         flags = {"--resume": resume, "--overwrite": overwrite, "--test": and_test}
         launch.run(["train", *(flag for flag, given in flags.items() if given)], config)
@@ -114,6 +116,7 @@ def _fit(
         f"{len(train_set)} training and {len(val_set)} validation samples, "
         f"{trainer.steps_per_epoch} steps an epoch"
     )
+    report.say(f"boundary {config.model.boundary}; augmented by {config.train.augment}")
     if continues:
         trainer.resume()
         progress = trainer.progress

@@ -1,14 +1,26 @@
-"""Words that several commands print."""
+"""Words that several commands print, and a check that two of them make."""
 
 import shlex
+from collections.abc import Iterable
 
 from simvp.config import Config
+from simvp.errors import ConfigError
 
 
 def data_option(config: Config) -> str:
     """The option that another command needs to find the same data, with a space before it."""
     path, default = config.data.path, type(config.data)().path
     return f" --data-path {shlex.quote(path)}" if path != default else ""
+
+
+def check_square(symmetries: Iterable[str], frame_shape: tuple[int, int, int], where: str) -> None:
+    """Raises ConfigError if quarter turns are asked for of frames that are not square."""
+    height, width = frame_shape[1:]
+    if "rot90" in symmetries and height != width:
+        raise ConfigError(
+            f"{where}: the symmetry rot90 needs square frames, but they are {height}x{width}; "
+            "leave it out"
+        )
 
 
 def name_option(config: Config) -> str:

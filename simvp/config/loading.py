@@ -117,15 +117,22 @@ def _describe(problem: ErrorDetails, layers: Sequence[Layer]) -> str:
     )
     if problem["type"] == "extra_forbidden":
         return f"{origin}: {key}: there is no such setting.{_suggest_key(key)}"
-    if problem["type"] == "value_error":
-        reason = str(problem["ctx"]["error"])
-    else:
-        reason = problem["msg"].replace("Input should", "should")
     if len(location) == 1:
-        return f"{origin}: [{key}] {reason}"
+        return f"{origin}: [{key}] {_reason(problem)}"
+    return f"{origin}: {key}{explain(problem)}"
+
+
+def explain(problem: ErrorDetails) -> str:
+    """` = 3: should be even, use 2 or 4`: what a key was set to, and what it should be."""
     found = repr(problem["input"])
     shown = found if len(found) <= 60 else found[:57] + "..."
-    return f"{origin}: {key} = {shown}: {reason}"
+    return f" = {shown}: {_reason(problem)}"
+
+
+def _reason(problem: ErrorDetails) -> str:
+    if problem["type"] == "value_error":
+        return str(problem["ctx"]["error"])
+    return problem["msg"].replace("Input should", "should")
 
 
 def _suggest_key(key: str) -> str:

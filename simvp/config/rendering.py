@@ -1,12 +1,11 @@
 """A config as TOML: commented for people, or plain for a run's folder."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import tomli_w
 from pydantic.fields import FieldInfo
 
-from simvp.config.sections import Config, section_types
+from simvp.config.sections import Config, Section, section_types
 
 
 def to_toml(config: Config, origins: Mapping[str, str] | None = None) -> str:
@@ -17,15 +16,21 @@ def to_toml(config: Config, origins: Mapping[str, str] | None = None) -> str:
     """
     origins = origins or {}
     blocks = []
-    for section, kind in section_types().items():
-        lines = [f"[{section}]"]
-        for key, field in kind.model_fields.items():
-            value = getattr(getattr(config, section), key)
-            origin = origins.get(f"{section}.{key}")
-            lines.append(f"# {describe(field)}")
-            lines.append(_assignment(key, value) + (f"  # from {origin}" if origin else ""))
-        blocks.append("\n".join(lines))
+    for name in section_types():
+        own = {key: origins.get(f"{name}.{key}") for key in section_types()[name].model_fields}
+        blocks.append("\n".join([f"[{name}]", *section_lines(getattr(config, name), own)]))
     return "\n\n".join(blocks) + "\n"
+
+
+def section_lines(section: Section, origins: Mapping[str, str | None] | None = None) -> list[str]:
+    """A commented line of TOML for each entry of a section."""
+    lines = []
+    for key, field in type(section).model_fields.items():
+        origin = (origins or {}).get(key)
+        assignment = tomli_w.dumps({key: getattr(section, key)}).strip()
+        lines.append(f"# {describe(field)}")
+        lines.append(assignment + (f"  # from {origin}" if origin else ""))
+    return lines
 
 
 def describe(field: FieldInfo, *remarks: str) -> str:
@@ -41,7 +46,3 @@ def describe(field: FieldInfo, *remarks: str) -> str:
     limits = [] if limits == [">= 0"] else limits
     inner = ", ".join([*limits, *filter(None, remarks)])
     return f"{field.description}" + (f" ({inner})" if inner else "")
-
-
-def _assignment(key: str, value: Any) -> str:
-    return tomli_w.dumps({key: value}).strip()

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from simvp.errors import did_you_mean
 from simvp.model import translators
+from simvp.physics import parse_boundary, parse_symmetries
 
 
 class Section(BaseModel):
@@ -49,6 +50,18 @@ def _device(value: str) -> str:
     kind, _, index = value.partition(":")
     if value not in ("auto", "cpu", "cuda", "mps") and not (kind == "cuda" and index.isdecimal()):
         raise ValueError("should be auto, cpu, cuda, cuda:N (the N-th GPU, from 0) or mps")
+    return value
+
+
+def _boundary(value: str) -> str:
+    if value != "auto":
+        parse_boundary(value)
+    return value
+
+
+def _symmetries(value: str) -> str:
+    if value != "auto":
+        parse_symmetries(value)
     return value
 
 
@@ -148,12 +161,22 @@ class ModelSection(Section):
     spatio_kernel_dec: Annotated[int, AfterValidator(_odd)] = Field(
         3, ge=1, description="kernel size of the decoder; odd"
     )
+    boundary: Annotated[str, AfterValidator(_boundary)] = Field(
+        "auto",
+        description="beyond the grid's edge: zeros (as published), periodic, reflect, replicate, "
+        "or two of them as y,x; auto: what the data card says, else zeros",
+    )
 
 
 class TrainSection(Section):
     epochs: int = Field(20, ge=1, description="passes over the training samples")
     batch_size: int = Field(8, ge=1, description="samples per step, for each process")
     val_batch_size: int = Field(8, ge=1, description="samples at a time in validation and test")
+    augment: Annotated[str, AfterValidator(_symmetries)] = Field(
+        "auto",
+        description="symmetries to transform samples by: none, or some of roll,flip_x,flip_y,"
+        "rot90; auto: what the data card says, else none",
+    )
     lr: float = Field(1e-3, gt=0, description="peak learning rate of the one-cycle schedule")
     final_div_factor: float = Field(
         1e4, ge=1, description="the schedule ends at its first learning rate over this"

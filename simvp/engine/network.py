@@ -4,6 +4,7 @@ import torch
 
 from simvp.config import Config
 from simvp.model import SimVP
+from simvp.physics import parse_boundary
 
 
 def build_network(config: Config, frame_shape: tuple[int, int, int], device: torch.device) -> SimVP:
@@ -24,6 +25,7 @@ def build_network(config: Config, frame_shape: tuple[int, int, int], device: tor
         drop_path=config.model.drop_path,
         spatio_kernel_enc=config.model.spatio_kernel_enc,
         spatio_kernel_dec=config.model.spatio_kernel_dec,
+        boundary=parse_boundary(config.model.boundary),
     )
     # Convolutions are faster where a cell's channels lie together, on CPUs and on GPUs.
     return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

@@ -4,8 +4,6 @@ A reader's way through: `Trainer.fit` -> `Trainer._train_epoch` -> `Trainer._ste
 B: batch; T: frames; C, H, W: a frame.
 """
 
-import csv
-import io
 import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -14,16 +12,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from simvp import checkpoint
+from simvp import checkpoint, symmetries
 from simvp.config import Config
 from simvp.data import SampleDataset, batches, training_batches
 from simvp.distributed import Group
 from simvp.engine.evaluation import evaluate
+from simvp.engine.history import as_csv, describe_epoch
 from simvp.engine.schedule import one_cycle
 from simvp.engine.signals import StopRequest, stop_request
 from simvp.errors import Interrupted, RunError, RunFailed
 from simvp.files import publish_text
 from simvp.model import SimVP
+from simvp.physics import parse_symmetries
 from simvp.report import Advance, Report
 from simvp.runs import RunFolder
 
@@ -71,6 +71,7 @@ class Trainer:
         self.report = report
         self.progress = Progress()
         self.loss = TrainingLoss()
+        self.symmetries = parse_symmetries(config.train.augment)
         self.optimizer = torch.optim.Adam(network.parameters(), fused=True)
         self.parallel: nn.Module = network
         if group.world_size > 1:
@@ -162,7 +163,7 @@ class Trainer:
         self.parallel.train()
         todo = self._epoch_batches(self.progress.epoch)[self.progress.batch :]
         for indices, frames in batches(self.train_set, todo, self.group.device.type):
-            frames = frames.to(self.group.device, non_blocking=True)
+            frames = self._transform(frames.to(self.group.device, non_blocking=True), indices)
             loss, signum = self._step(frames, indices, stop)
             self.loss.total += loss * len(indices)
             self.loss.count += len(indices)
@@ -194,6 +195,19 @@ class Trainer:
         self.optimizer.zero_grad()
         return value, news
 
+    def _transform(self, frames: Tensor, indices: Tensor) -> Tensor:
+        """Frames (B, T, C, H, W) under one of the physics' symmetries for each sample."""
+        if not self.symmetries:
+            return frames
+        transformations = symmetries.draw(
+            self.symmetries,
+            self.train_set.frame_shape[1:],
+            seed=self.config.train.seed,
+            epoch=self.progress.epoch,
+            samples=indices.tolist(),
+        )
+        return symmetries.apply(frames, transformations)
+
     def _finish_epoch(self) -> None:
         """Validate, keep the best, write the history and, when it is due, a checkpoint."""
         self.network.eval()
@@ -224,8 +238,8 @@ class Trainer:
         if self.group.is_main:
             if is_best:
                 checkpoint.save(self.folder.best_model, self.network.state_dict())
-            publish_text(self.folder.metrics_file, _as_csv(self.progress.history))
-        self.report.say(_describe(row, self.config.train.epochs, is_best=is_best))
+            publish_text(self.folder.metrics_file, as_csv(self.progress.history))
+        self.report.say(describe_epoch(row, self.config.train.epochs, is_best=is_best))
         epoch, train = self.progress.epoch, self.config.train
         if epoch % train.checkpoint_interval == 0 or epoch == train.epochs:
             self.save(f"epoch_{epoch}.pth")
@@ -275,20 +289,3 @@ def _device_rng_state(device: torch.device) -> Tensor | None:
 def _set_device_rng_state(device: torch.device, state: Tensor | None) -> None:
     if device.type == "cuda" and state is not None:
         torch.cuda.set_rng_state(state.cpu(), device)
-
-
-def _as_csv(history: list[dict[str, float]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(history[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(history)
-    return text.getvalue()
-
-
-def _describe(row: dict[str, float], epochs: int, *, is_best: bool) -> str:
-    """One line of at most 80 characters, in columns."""
-    return (
-        f"epoch {row['epoch']:>{len(str(epochs))}}/{epochs}  loss {row['train_loss']:.5f}  "
-        f"val loss {row['val_loss']:.5f}  mse {row['val_mse']:<6.4g}  "
-        f"ssim {row['val_ssim']:.4f}  {'best' if is_best else ''}"
-    ).rstrip()

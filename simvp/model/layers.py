@@ -7,13 +7,17 @@ import math
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
+
+from simvp.physics import Boundary, BoundaryKind
 
 
 class SpatialConv(nn.Conv2d):
     """The one kind of convolution here that sees neighbouring cells: odd kernel, "same" padding.
 
     (B, in_channels, H, W) -> (B, out_channels, ceil(H / stride), ceil(W / stride)).
-    What lies beyond the edge of the grid is decided in this class and nowhere else.
+    What lies beyond the edge of the grid is decided here and nowhere else: zeros, as in the
+    published network, or what `set_boundary` says.
     """
 
     def __init__(
@@ -26,6 +30,8 @@ class SpatialConv(nn.Conv2d):
         dilation: int = 1,
         groups: int = 1,
     ) -> None:
+        self.reach = dilation * (kernel_size // 2)
+        self.boundary: Boundary = ("zeros", "zeros")
         super().__init__(
             in_channels,
             out_channels,
@@ -33,8 +39,49 @@ class SpatialConv(nn.Conv2d):
             stride=stride,
             dilation=dilation,
             groups=groups,
-            padding=dilation * (kernel_size // 2),
+            padding=self.reach,
         )
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.reach == 0 or self.boundary == ("zeros", "zeros"):
+            return super().forward(x)
+        x = extend(x, self.reach, self.boundary)
+        return F.conv2d(x, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
+
+
+def set_boundary(module: nn.Module, boundary: Boundary) -> None:
+    """Let every spatial convolution in `module` see this beyond the edges of the grid."""
+    for part in module.modules():
+        if isinstance(part, SpatialConv):
+            part.boundary = boundary
+
+
+def extend(x: Tensor, reach: int, boundary: Boundary) -> Tensor:
+    """Add what lies beyond the edges: (B, C, H, W) -> (B, C, H + 2 reach, W + 2 reach).
+
+    The reach may exceed the grid. The result is in channels-last order.
+    """
+    # A row, or a cell with all its channels, is one piece of memory in this order.
+    rows = x.permute(0, 2, 3, 1)
+    for dim, kind in zip((1, 2), boundary, strict=True):
+        size = rows.shape[dim]
+        if kind == "zeros":
+            rows = F.pad(rows, (0, 0) * (3 - dim) + (reach, reach))
+        else:
+            rows = rows.index_select(dim, _sources(size, reach, kind, rows.device))
+    return rows.permute(0, 3, 1, 2)
+
+
+def _sources(size: int, reach: int, kind: BoundaryKind, device: torch.device) -> Tensor:
+    """Which of `size` cells is seen at each place from -reach to size + reach - 1."""
+    places = torch.arange(-reach, size + reach, device=device)
+    if kind == "periodic":
+        return places % size
+    if kind == "replicate":
+        return places.clamp(0, size - 1)
+    period = max(2 * (size - 1), 1)  # reflect: 3 2 1 | 0 1 2 3 | 2 1 0
+    there = places.abs() % period
+    return torch.minimum(there, period - there)
 
 
 def depthwise(channels: int, kernel_size: int, *, dilation: int = 1) -> SpatialConv:

@@ -12,6 +12,8 @@ from torch.nn import functional as F
 from simvp.model import translators
 from simvp.model.autoencoder import Decoder, Encoder, downsampling
 from simvp.model.chain import Chain
+from simvp.model.layers import set_boundary
+from simvp.physics import Boundary
 
 
 class SimVP(nn.Module):
@@ -28,6 +30,8 @@ class SimVP(nn.Module):
         drop: dropout probability in the MLPs.
         drop_path: stochastic depth of the last block.
         spatio_kernel_enc, spatio_kernel_dec: kernel sizes of encoder and decoder, odd.
+        boundary: what lies beyond the edges of the grid, along y and along x: "zeros" (as
+            published), "periodic", "reflect" or "replicate".
     Raises: ValueError if there is no such translator.
     """
 
@@ -45,6 +49,7 @@ class SimVP(nn.Module):
         drop_path: float = 0.0,
         spatio_kernel_enc: int = 3,
         spatio_kernel_dec: int = 3,
+        boundary: Boundary = ("zeros", "zeros"),
     ) -> None:
         super().__init__()
         num_frames, channels, height, width = in_shape
@@ -61,6 +66,7 @@ class SimVP(nn.Module):
             drop_path=drop_path,
         )
         self.decoder = Decoder(hid_S, channels, N_S, spatio_kernel_dec)
+        set_boundary(self, boundary)
 
     def forward(self, frames: Tensor, num_steps: int | None = None) -> Tensor:
         """(B, T, C, H, W) -> the next `num_steps` frames (B, num_steps, C, H, W); T by default.

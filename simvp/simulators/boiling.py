@@ -3,10 +3,25 @@
 H, W: height and width of the grid; T: frames. Temperatures are degrees Fahrenheit, float32.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 BOILING_POINT = 212.0  # degrees Fahrenheit; a cell that reaches it starts again at 0
+
+# What the data card says of it.
+PHYSICS: dict[str, Any] = {
+    "name": "boiling",
+    "quantity": "temperature",
+    "unit": "degF",
+    "low": 0.0,
+    "high": BOILING_POINT,
+    "time_step": "1 step",
+    "boundary_y": "periodic",
+    "boundary_x": "periodic",
+    "symmetries": ["roll", "flip_x", "flip_y", "rot90"],
+}
 
 Grid = NDArray[np.float32]
 
