@@ -17,7 +17,7 @@ from simvp.errors import ConfigError
         ("symmetries = ['spin']", r"symmetries = 'spin': should be 'roll'"),
         (
             "boundary_x = 'periodic'\nsymmetries = ['rot90']",
-            "rot90 needs both boundaries to be the",
+            "the symmetry rot90 needs both boundaries",
         ),
         ("low = ", "is not valid TOML"),
     ],
