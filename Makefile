@@ -29,7 +29,7 @@ demo: $(VENV)/ready
 		--pre-seq-length 5 --aft-seq-length 5 \
 		--set model.hid_S=32 --set model.hid_T=96 --set model.N_S=2 --set model.N_T=4
 	cd $(DEMO) && $(abspath $(BIN))/simvp test --name demo
-	cd $(DEMO) && $(abspath $(BIN))/simvp viz boiling_2 --name demo --cmap Purples
+	cd $(DEMO) && $(abspath $(BIN))/simvp viz boiling_26 --name demo --cmap Purples
 
 test: $(VENV)/ready
 	$(BIN)/python -m pytest -q -m "not slow and not gpu" $(ARGS)

@@ -1,5 +1,6 @@
 """A run's folder: where everything is, and whether a new run may begin there."""
 
+import re
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -112,13 +113,14 @@ class RunFolder:
 
 
 def matching(part: str, names: Iterable[str]) -> list[str]:
-    """The names that contain `part`; only those that begin or end with it, if there are any.
+    """The names that begin with `part`, or contain it without cutting a number in two.
 
-    So `boiling_2` finds `07cf_boiling_2` and not `07cf_boiling_21`.
+    So `boiling_2` finds `07cf_boiling_2` and not `07cf_boiling_21`, and `07` finds both.
     """
-    containing = [name for name in names if part and part in name]
-    whole = [name for name in containing if name.endswith(part) or name.startswith(part)]
-    return whole or containing
+    number_begins = r"(?<!\d)" if part[:1].isdigit() else ""
+    number_ends = r"(?!\d)" if part[-1:].isdigit() else ""
+    pattern = re.compile(number_begins + re.escape(part) + number_ends)
+    return [name for name in names if part and (name.startswith(part) or pattern.search(name))]
 
 
 def _near_samples(part: str, names: list[str]) -> str:
