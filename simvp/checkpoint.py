@@ -56,22 +56,26 @@ def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
     return content
 
 
-def load_weights(model: nn.Module, path: Path, device: torch.device | str = "cpu") -> None:
-    """Fill `model` with the weights in `path`, plain ones or those of a training checkpoint.
+def fill(model: nn.Module, content: Mapping[str, Any]) -> None:
+    """Fill `model` with the weights in a loaded file, plain ones or those of a training checkpoint.
 
     Raises: RunError if one is missing, left over or of another shape.
     """
-    content = load(path, device)
     weights = content["model"] if is_training_state(content) else content
     problems = mismatches(model.state_dict(), weights)
     if problems:
-        listed = "\n".join(f"  {problem}" for problem in problems[:10])
-        more = f"\n  ... and {len(problems) - 10} more" if len(problems) > 10 else ""
         raise RunError(
-            f"{path}: does not fit the network that the config describes "
-            f"({len(problems)} tensors); check [model] and the data's shape\n{listed}{more}"
+            f"does not fit the network that the config describes ({len(problems)} tensors); "
+            f"check [model] and the data's shape\n{listed(problems)}"
         )
     model.load_state_dict(weights)
+
+
+def listed(problems: list[str], most: int = 10) -> str:
+    """A line for each of the first problems, and how many more there are."""
+    lines = [f"  {problem}" for problem in problems[:most]]
+    more = [f"  ... and {len(problems) - most} more"] if len(problems) > most else []
+    return "\n".join([*lines, *more])
 
 
 def is_training_state(content: Mapping[str, Any]) -> bool:

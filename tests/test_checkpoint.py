@@ -59,7 +59,7 @@ def test_a_truncated_checkpoint_is_refused(tmp_path: Path) -> None:
 def test_weights_that_do_not_fit_are_listed(tmp_path: Path) -> None:
     checkpoint.save(tmp_path / "x.pth", {"weight": torch.zeros(2, 2), "other": torch.zeros(1)})
     with pytest.raises(RunError) as caught:
-        checkpoint.load_weights(nn.Linear(3, 2), tmp_path / "x.pth")
+        checkpoint.fill(nn.Linear(3, 2), checkpoint.load(tmp_path / "x.pth"))
     assert str(caught.value).splitlines()[1:] == [
         "  weight: has shape [2, 2], needed [2, 3]",
         "  bias: missing",

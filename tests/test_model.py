@@ -5,7 +5,7 @@ import pytest
 import torch
 from conftest import GOLDEN
 
-from simvp.interop import openstl_name
+from simvp.interop import load_openstl
 from simvp.model import SimVP, translators
 
 SMALL = {"hid_S": 4, "hid_T": 8, "N_S": 2, "N_T": 2, "mlp_ratio": 2.0}
@@ -16,15 +16,18 @@ def golden_network(name: str) -> tuple[SimVP, np.lib.npyio.NpzFile]:
     golden = np.load(GOLDEN / f"{name}.npz")
     config = json.loads(str(golden["__config__"]))
     network = SimVP(tuple(config.pop("in_shape")), **config).eval()
-    names = {ours: openstl_name(ours) for ours in network.state_dict()}
-    network.load_state_dict({ours: torch.from_numpy(golden[k]) for ours, k in names.items()})
-    assert set(names.values()) == {key for key in golden.files if not key.startswith("__")}
+    load_openstl(
+        network, {key: torch.from_numpy(golden[key]) for key in golden.files if key[0] != "_"}
+    )
     return network, golden
 
 
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
-def test_gsta_matches_the_published_network(memory_format: torch.memory_format) -> None:
-    network, golden = golden_network("gsta")
+@pytest.mark.parametrize("name", translators.names())
+def test_every_translator_matches_the_published_network(
+    name: str, memory_format: torch.memory_format
+) -> None:
+    network, golden = golden_network(name)
     network = network.to(memory_format=memory_format)
     with torch.inference_mode():
         output = network(torch.from_numpy(golden["__x__"])).double().numpy()

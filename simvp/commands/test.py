@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from simvp import checkpoint, launch, metrics, splits
+from simvp import interop, launch, metrics, splits
 from simvp.commands import setup
 from simvp.commands.words import name_option, short_id
 from simvp.config import Config
@@ -49,7 +49,7 @@ def score(
     """
     dataset = _test_set(config)
     network = build_network(config, dataset.frame_shape, group.device)
-    checkpoint.load_weights(network, weights, group.device)
+    interop.load_weights(network, weights, group.device)
     network.eval()
     staging = folder.path / f"{TEMPORARY_PREFIX}saved"
     if group.is_main:

@@ -12,12 +12,26 @@ from torch.nn import functional as F
 from simvp.physics import Boundary, BoundaryKind
 
 
-class SpatialConv(nn.Conv2d):
-    """The one kind of convolution here that sees neighbouring cells: odd kernel, "same" padding.
+class Spatial(nn.Module):
+    """A layer that sees neighbouring cells, and so has to know what is beyond the edge.
+
+    Attributes:
+        reach: how many cells away it sees.
+        boundary: zeros, as in the published network, or what `set_boundary` says.
+    """
+
+    reach: int
+    boundary: Boundary = ("zeros", "zeros")
+
+    @property
+    def sees_more_than_zeros(self) -> bool:
+        return self.reach > 0 and self.boundary != ("zeros", "zeros")
+
+
+class SpatialConv(Spatial, nn.Conv2d):
+    """A convolution with an odd kernel and "same" padding.
 
     (B, in_channels, H, W) -> (B, out_channels, ceil(H / stride), ceil(W / stride)).
-    What lies beyond the edge of the grid is decided here and nowhere else: zeros, as in the
-    published network, or what `set_boundary` says.
     """
 
     def __init__(
@@ -30,8 +44,7 @@ class SpatialConv(nn.Conv2d):
         dilation: int = 1,
         groups: int = 1,
     ) -> None:
-        self.reach = dilation * (kernel_size // 2)
-        self.boundary: Boundary = ("zeros", "zeros")
+        reach = dilation * (kernel_size // 2)
         super().__init__(
             in_channels,
             out_channels,
@@ -39,20 +52,21 @@ class SpatialConv(nn.Conv2d):
             stride=stride,
             dilation=dilation,
             groups=groups,
-            padding=self.reach,
+            padding=reach,
         )
+        self.reach = reach
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.reach == 0 or self.boundary == ("zeros", "zeros"):
+        if not self.sees_more_than_zeros:
             return super().forward(x)
         x = extend(x, self.reach, self.boundary)
         return F.conv2d(x, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
 
 
 def set_boundary(module: nn.Module, boundary: Boundary) -> None:
-    """Let every spatial convolution in `module` see this beyond the edges of the grid."""
+    """Let every spatial layer in `module` see this beyond the edges of the grid."""
     for part in module.modules():
-        if isinstance(part, SpatialConv):
+        if isinstance(part, Spatial):
             part.boundary = boundary
 
 
@@ -82,6 +96,19 @@ def _sources(size: int, reach: int, kind: BoundaryKind, device: torch.device) ->
     period = max(2 * (size - 1), 1)  # reflect: 3 2 1 | 0 1 2 3 | 2 1 0
     there = places.abs() % period
     return torch.minimum(there, period - there)
+
+
+class SpatialMean(Spatial):
+    """The mean of the cells around each, itself included; zeros beyond the edge do not count."""
+
+    def __init__(self, kernel_size: int) -> None:
+        super().__init__()
+        self.kernel_size, self.reach = kernel_size, kernel_size // 2
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.sees_more_than_zeros:
+            return F.avg_pool2d(x, self.kernel_size, 1, self.reach, count_include_pad=False)
+        return F.avg_pool2d(extend(x, self.reach, self.boundary), self.kernel_size, 1)
 
 
 def depthwise(channels: int, kernel_size: int, *, dilation: int = 1) -> SpatialConv:
@@ -124,16 +151,27 @@ class LayerScale(nn.Module):
         return x * self.weight[:, None, None]
 
 
-class ConvMlp(nn.Module):
-    """Expand the channels, mix neighbouring cells, contract again: (B, C, H, W), same out.
+class ChannelNorm(nn.LayerNorm):
+    """LayerNorm over the channels of each cell: (B, C, H, W), same out."""
 
-    Source: Guo et al., "Visual Attention Network", arXiv 2202.09741.
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+class Mlp(nn.Module):
+    """Expand the channels of each cell and contract them again: (B, C, H, W), same out.
+
+    Args:
+        mixes_cells: whether neighbouring cells are mixed in between, by a 3x3 convolution (Guo et
+            al., "Visual Attention Network", arXiv 2202.09741).
     """
 
-    def __init__(self, channels: int, hidden: int, *, drop: float) -> None:
+    def __init__(
+        self, channels: int, hidden: int, *, drop: float, mixes_cells: bool = False
+    ) -> None:
         super().__init__()
         self.fc1 = pointwise(channels, hidden)
-        self.dwconv = depthwise(hidden, 3)
+        self.dwconv = depthwise(hidden, 3) if mixes_cells else nn.Identity()
         self.act = nn.GELU()
         self.fc2 = pointwise(hidden, channels)
         self.drop = nn.Dropout(drop)
@@ -153,5 +191,14 @@ def init_he_fan_out(module: nn.Module) -> None:
         if isinstance(part, nn.Conv2d):
             fan_out = part.kernel_size[0] * part.kernel_size[1] * part.out_channels // part.groups
             nn.init.normal_(part.weight, std=math.sqrt(2.0 / fan_out))
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)
+
+
+def init_trunc_normal(module: nn.Module) -> None:
+    """Initialise every linear map and convolution in `module` normally, as transformers do."""
+    for part in module.modules():
+        if isinstance(part, nn.Linear | nn.Conv2d):
+            nn.init.trunc_normal_(part.weight, std=0.02)
             if part.bias is not None:
                 nn.init.zeros_(part.bias)

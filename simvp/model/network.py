@@ -5,6 +5,8 @@ h, w: the same after the encoder's down-sampling.
 Papers: arXiv 2206.05099 (v1), 2211.12509 (v2).
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -14,6 +16,8 @@ from simvp.model.autoencoder import Decoder, Encoder, downsampling
 from simvp.model.chain import Chain
 from simvp.model.layers import set_boundary
 from simvp.physics import Boundary
+
+FitGrid = Callable[[tuple[int, int]], tuple[int, int]]
 
 
 class SimVP(nn.Module):
@@ -32,7 +36,7 @@ class SimVP(nn.Module):
         spatio_kernel_enc, spatio_kernel_dec: kernel sizes of encoder and decoder, odd.
         boundary: what lies beyond the edges of the grid, along y and along x: "zeros" (as
             published), "periodic", "reflect" or "replicate".
-    Raises: ValueError if there is no such translator.
+    Raises: ValueError if there is no such translator, or it cannot have that many channels.
     """
 
     def __init__(
@@ -54,17 +58,22 @@ class SimVP(nn.Module):
         super().__init__()
         num_frames, channels, height, width = in_shape
         self.stride = downsampling(N_S)
+        definition = translators.load(model_type)
+        self.fit_grid: FitGrid = getattr(definition, "fit_grid", lambda grid: grid)
         self.encoder = Encoder(channels, hid_S, N_S, spatio_kernel_enc)
-        self.translator = Chain(
-            translators.load(model_type).Block,
-            channels=num_frames * hid_S,
-            hidden=hid_T,
-            num_blocks=N_T,
-            grid=(-(-height // self.stride), -(-width // self.stride)),
-            mlp_ratio=mlp_ratio,
-            drop=drop,
-            drop_path=drop_path,
-        )
+        if hasattr(definition, "Translator"):
+            self.translator = definition.Translator(num_frames * hid_S, hid_T, N_T)
+        else:
+            self.translator = Chain(
+                definition.Block,
+                channels=num_frames * hid_S,
+                hidden=hid_T,
+                num_blocks=N_T,
+                grid=self._grid(height, width),
+                mlp_ratio=mlp_ratio,
+                drop=drop,
+                drop_path=drop_path,
+            )
         self.decoder = Decoder(hid_S, channels, N_S, spatio_kernel_dec)
         set_boundary(self, boundary)
 
@@ -90,13 +99,16 @@ class SimVP(nn.Module):
         decoded: Tensor = self.decoder(features, skip)
         return decoded[..., :height, :width].reshape(frames.shape)
 
+    def _grid(self, height: int, width: int) -> tuple[int, int]:
+        """The grid of the features for frames of that size, every cell of them covered."""
+        return self.fit_grid((-(-height // self.stride), -(-width // self.stride)))
+
     def _pad(self, frames: Tensor) -> Tensor:
-        """Repeat the last row and column until the encoder's down-sampling divides the grid."""
+        """Repeat the last row and column until the frame is as large as whole cells need."""
         height, width = frames.shape[-2:]
-        missing = (-width % self.stride, -height % self.stride)
-        if missing == (0, 0):
-            return frames
-        return F.pad(frames, (0, missing[0], 0, missing[1]), mode="replicate")
+        rows, columns = self._grid(height, width)
+        missing = (0, columns * self.stride - width, 0, rows * self.stride - height)
+        return F.pad(frames, missing, mode="replicate") if any(missing) else frames
 
 
 # Both keep the memory in channels-last order, where a frame's features lie together: a plain

@@ -1,7 +1,9 @@
 """One file a translator: the middle of SimVP, which works on all frames' features at once.
 
 A translator is added by writing a file here; its name is then a `model.model_type`. The file
-defines `Block`, one residual block that keeps its shape, as `BlockSettings` describes.
+defines either `Block(channels, settings)`, one block of a chain that keeps its shape, with
+`settings` as `simvp.model.chain.BlockSettings`; or `Translator(channels, hidden, num_blocks)`, the
+whole. Where not every grid will do, it also defines `fit_grid((h, w))`, the nearest larger one.
 This module itself needs no torch: the config asks it for the names.
 """
 

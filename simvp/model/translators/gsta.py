@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from simvp.model.chain import BlockSettings
 from simvp.model.layers import (
-    ConvMlp,
     DropPath,
     LayerScale,
+    Mlp,
     depthwise,
     init_he_fan_out,
     pointwise,
@@ -56,7 +56,8 @@ class Block(nn.Module):
         self.attn = Attention(channels, self.gating_unit(channels))
         self.scale1 = LayerScale(channels, 1e-2)
         self.norm2 = nn.BatchNorm2d(channels)
-        self.mlp = ConvMlp(channels, int(channels * settings.mlp_ratio), drop=settings.drop)
+        hidden = int(channels * settings.mlp_ratio)
+        self.mlp = Mlp(channels, hidden, drop=settings.drop, mixes_cells=True)
         self.scale2 = LayerScale(channels, 1e-2)
         self.drop_path = DropPath(settings.drop_path)
         init_he_fan_out(self)
