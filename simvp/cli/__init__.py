@@ -129,6 +129,7 @@ def train(
         int | None, key("train.val_batch_size", "--val-batch-size")
     ] = None,
     train__lr: Annotated[float | None, key("train.lr", "--lr")] = None,
+    train__init_from: Annotated[str | None, key("train.init_from", "--init-from")] = None,
     train__checkpoint_interval: Annotated[
         int | None, key("train.checkpoint_interval", "--checkpoint-interval")
     ] = None,
@@ -144,6 +145,10 @@ def train(
     ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Delete the results of a run of this name first")
+    ] = False,
+    print_model: Annotated[
+        bool,
+        typer.Option("--print-model", help="Print what the chosen network costs, and stop"),
     ] = False,
     test: Annotated[
         bool, typer.Option("--test", help="When trained, score the best model as `simvp test`")
@@ -168,6 +173,7 @@ def train(
                 resume=resume,
                 overwrite=overwrite,
                 and_test=test,
+                print_model=print_model,
             )
         )
 
@@ -177,11 +183,14 @@ def test(
     ctx: typer.Context,
     run__name: Name = None,
     data__split: DataFile = None,
-    checkpoint: Annotated[
+    weights: Annotated[
         str,
         typer.Option(
+            "--weights",
+            "--checkpoint",
             metavar="FILE",
-            help="Weights or a training checkpoint to score, instead of the run's best model",
+            help="Score these instead of the run's best model: weights or a checkpoint of ours, or "
+            "OpenSTL's weights, .pth or .safetensors",
             show_default=False,
         ),
     ] = "",
@@ -199,7 +208,7 @@ def test(
         resolved = load_run_config(ctx)
         from simvp.commands import test as command
 
-        show(command.run(resolved, checkpoint, ConsoleReport()))
+        show(command.run(resolved, weights, ConsoleReport()))
 
 
 @app.command()

@@ -12,7 +12,7 @@ from torch import Tensor
 from simvp import interop, launch, metrics, splits
 from simvp.commands import setup
 from simvp.commands.words import name_option, short_id
-from simvp.config import Config
+from simvp.config import Config, to_toml
 from simvp.data import SampleDataset
 from simvp.distributed import Group, process_group
 from simvp.engine import Evaluation, build_network, evaluate
@@ -24,9 +24,14 @@ from simvp.samples import write_frames
 
 
 def run(config: Config, weights: str, report: Report) -> Summary:
-    """Score a run's best model, or the weights in a file. Raises UserError."""
+    """Score a run's best model, or the weights in a file. Raises UserError.
+
+    With weights of its own it needs no run: the config describes the network, and the folder of
+    the run is made.
+    """
     folder = RunFolder(Path(config.run.work_dir) / config.run.name)
-    folder.check_exists()
+    if not weights:
+        folder.check_exists()
     file = Path(weights) if weights else folder.best_model
     if not file.exists():
         hint = "" if weights else "; it appears after the first epoch of `simvp train`"
@@ -34,7 +39,7 @@ def run(config: Config, weights: str, report: Report) -> Summary:
     config = setup.resolve(config)
     if launch.is_needed(config):
         _test_set(config)
-        launch.run(["test", "--checkpoint", str(file)], config)
+        launch.run(["test", "--weights", str(file)], config)
         return Summary()
     with process_group(config.run.device) as group:
         return score(config, folder, file, group, setup.for_rank(report, group))
@@ -53,7 +58,10 @@ def score(
     network.eval()
     staging = folder.path / f"{TEMPORARY_PREFIX}saved"
     if group.is_main:
-        remove_stale(folder.path)
+        if folder.exists():
+            remove_stale(folder.path)
+        else:
+            folder.begin(to_toml(config))
         staging.mkdir()
     group.wait()
 

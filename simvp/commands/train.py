@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from simvp import launch, splits
+from simvp import interop, launch, splits
 from simvp.commands import setup, test
 from simvp.commands.words import check_square, name_option
 from simvp.config import Config, to_toml
 from simvp.data import SampleDataset
 from simvp.distributed import Group, process_group
-from simvp.engine import Trainer, build_network, count_parameters
+from simvp.engine import Trainer, build_network, count_parameters, network_cost
 from simvp.errors import ConfigError
 from simvp.physics import parse_symmetries
 from simvp.report import Report, Summary
@@ -27,21 +27,25 @@ def run(
     resume: bool,
     overwrite: bool,
     and_test: bool,
+    print_model: bool,
 ) -> Summary:
     """Train the run that the config names; with `and_test`, score it afterwards.
 
     Args:
+        print_model: only tell what the network costs.
         saved: the config that the run began with, if it is there and to be resumed.
     Raises: UserError before anything is written, RunFailed or Interrupted later.
     """
     folder = RunFolder(Path(config.run.work_dir) / config.run.name)
-    if not resume and not overwrite:
+    if not resume and not overwrite and not print_model:
         folder.check_free()
     if saved is not None:
         check_unchanged(config, saved, folder)
     config = setup.resolve(config)
     train_set, val_set = _datasets(config)
     check_square(parse_symmetries(config.train.augment), train_set.frame_shape, "train.augment")
+    if print_model:
+        return _describe_network(config, train_set)
     if launch.is_needed(config):
         flags = {"--resume": resume, "--overwrite": overwrite, "--test": and_test}
         launch.run(["train", *(flag for flag, given in flags.items() if given)], config)
@@ -53,6 +57,20 @@ def run(
             tested = test.score(config, folder, folder.best_model, group, quiet)
             summary = Summary([*summary.lines, "", *tested.lines], tested.next_command)
         return summary if group.is_main else Summary()
+
+
+def _describe_network(config: Config, train_set: SampleDataset) -> Summary:
+    cost = network_cost(config, train_set.frame_shape)
+    return Summary(
+        [
+            f"{config.model.model_type}, for frames of "
+            + "x".join(str(size) for size in train_set.frame_shape),
+            f"{cost.parameters / 1e6:10.2f} M  parameters",
+            f"{cost.multiply_adds / 1e9:10.2f} G  multiply-adds for the forecast of a sample",
+            f"{cost.training_bytes / 1e9:10.2f} GB memory to train in batches of "
+            f"{config.train.batch_size}, about",
+        ]
+    )
 
 
 def check_unchanged(config: Config, saved: Config, folder: RunFolder) -> None:
@@ -92,12 +110,14 @@ def _fit(
     resume: bool,
 ) -> Summary:
     continues = resume and folder.latest.exists()
-    group.wait()  # every process has looked before one of them changes the folder
+    network = build_network(config, train_set.frame_shape, group.device)
+    if config.train.init_from and not continues:
+        interop.load_weights(network, Path(config.train.init_from), group.device)
+    group.wait()  # every process has looked and agreed before one of them changes the folder
     if group.is_main and continues:
         folder.resume(to_toml(config))
     elif group.is_main:
         folder.begin(to_toml(config))
-    network = build_network(config, train_set.frame_shape, group.device)
     trainer = Trainer(
         config,
         network,
@@ -107,16 +127,7 @@ def _fit(
         folder=folder,
         report=report,
     )
-    processes = f", {group.world_size} processes" if group.world_size > 1 else ""
-    report.say(
-        f"{config.model.model_type}, {count_parameters(network) / 1e6:.2f} M parameters, on "
-        f"{setup.device_name(group.device)}{processes}"
-    )
-    report.say(
-        f"{len(train_set)} training and {len(val_set)} validation samples, "
-        f"{trainer.steps_per_epoch} steps an epoch"
-    )
-    report.say(f"boundary {config.model.boundary}; augmented by {config.train.augment}")
+    _announce(trainer)
     if continues:
         trainer.resume()
         progress = trainer.progress
@@ -138,3 +149,20 @@ def _fit(
         ],
         f"simvp test{name_option(config)}",
     )
+
+
+def _announce(trainer: Trainer) -> None:
+    """What is about to be trained, on what, with what."""
+    config, group = trainer.config, trainer.group
+    processes = f", {group.world_size} processes" if group.world_size > 1 else ""
+    origin = f" from {config.train.init_from}" if config.train.init_from else ""
+    trainer.report.say(
+        f"{config.model.model_type}{origin}, "
+        f"{count_parameters(trainer.network) / 1e6:.2f} M parameters, on "
+        f"{setup.device_name(group.device)}{processes}"
+    )
+    trainer.report.say(
+        f"{len(trainer.train_set)} training and {len(trainer.val_set)} validation samples, "
+        f"{trainer.steps_per_epoch} steps an epoch"
+    )
+    trainer.report.say(f"boundary {config.model.boundary}; augmented by {config.train.augment}")

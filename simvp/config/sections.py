@@ -177,6 +177,9 @@ class TrainSection(Section):
         description="symmetries to transform samples by: none, or some of roll,flip_x,flip_y,"
         "rot90; auto: what the data card says, else none",
     )
+    init_from: str = Field(
+        "", description="weights to start from: ours or OpenSTL's, .pth or .safetensors; empty: new"
+    )
     lr: float = Field(1e-3, gt=0, description="peak learning rate of the one-cycle schedule")
     final_div_factor: float = Field(
         1e4, ge=1, description="the schedule ends at its first learning rate over this"

@@ -3,6 +3,7 @@
 import torch
 
 from simvp.config import Config
+from simvp.errors import ConfigError
 from simvp.model import SimVP
 from simvp.physics import parse_boundary
 
@@ -10,10 +11,27 @@ from simvp.physics import parse_boundary
 def build_network(config: Config, frame_shape: tuple[int, int, int], device: torch.device) -> SimVP:
     """The network that the config describes, for frames (C, H, W), with its first weights.
 
-    The weights depend on `train.seed` alone.
+    The weights depend on `train.seed` alone. Raises ConfigError if the translator cannot have the
+    widths that the config asks for.
     """
     torch.manual_seed(config.train.seed)
-    network = SimVP(
+    try:
+        # Made where the weights are drawn, on the CPU; only a network of mere shapes is not.
+        with torch.device("meta" if device.type == "meta" else "cpu"):
+            network = _build(config, frame_shape)
+    except ValueError as error:
+        model, pre = config.model, config.data.pre_seq_length
+        raise ConfigError(
+            f"model.model_type = {model.model_type!r}: {error}; the widths are "
+            f"data.pre_seq_length * model.hid_S = {pre * model.hid_S} and model.hid_T = "
+            f"{model.hid_T}"
+        ) from None
+    # Convolutions are faster where a cell's channels lie together, on CPUs and on GPUs.
+    return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def _build(config: Config, frame_shape: tuple[int, int, int]) -> SimVP:
+    return SimVP(
         (config.data.pre_seq_length, *frame_shape),
         model_type=config.model.model_type,
         hid_S=config.model.hid_S,
@@ -27,8 +45,6 @@ def build_network(config: Config, frame_shape: tuple[int, int, int], device: tor
         spatio_kernel_dec=config.model.spatio_kernel_dec,
         boundary=parse_boundary(config.model.boundary),
     )
-    # Convolutions are faster where a cell's channels lie together, on CPUs and on GPUs.
-    return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
 def count_parameters(network: torch.nn.Module) -> int:
