@@ -3,6 +3,7 @@
 B: batch; T: frames; C: channels; H, W: height and width.
 """
 
+import hashlib
 import math
 import os
 from collections.abc import Iterator, Sequence
@@ -61,6 +62,11 @@ class SampleDataset(Dataset[tuple[int, Tensor]]):
                 f"sample has {self.frame_shape}; all samples need one shape"
             )
         return index, torch.from_numpy(frames)
+
+    def fingerprint(self) -> str:
+        """A short hash of the samples' ids and frames' names, in order."""
+        names = [[s.id, *(os.path.basename(path) for path in s.frames)] for s in self.samples]
+        return hashlib.sha256(repr(names).encode()).hexdigest()[:12]
 
     def check_same_shape(self, other: "SampleDataset") -> None:
         """Raises DataError if the other data set's frames have another shape."""

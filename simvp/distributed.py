@@ -9,13 +9,14 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from simvp.errors import ConfigError
+from simvp.errors import ConfigError, PeerLost
 
 
 @dataclass(frozen=True)
@@ -92,10 +93,12 @@ def place(environment: Mapping[str, str] = os.environ) -> Place | None:
 
 
 @contextmanager
-def process_group(device: str) -> Iterator[Group]:
+def process_group(device: str, *, timeout_minutes: float) -> Iterator[Group]:
     """Join the group, if there is one, and choose this process's device.
 
-    Raises: ConfigError if the device is not to be had.
+    Args:
+        timeout_minutes: how long to wait for the others.
+    Raises: ConfigError if the device is not to be had; PeerLost if another process is gone.
     """
     here = place() or Place(rank=0, local_rank=0, world_size=1)
     chosen = choose_device(device, local_rank=here.local_rank, world_size=here.world_size)
@@ -111,9 +114,18 @@ def process_group(device: str) -> Iterator[Group]:
         init_method=f"tcp://{_meeting_point()}",
         rank=here.rank,
         world_size=here.world_size,
+        timeout=timedelta(minutes=timeout_minutes),
     )
     try:
         yield Group(here.rank, here.world_size, chosen)
+    except RuntimeError as error:
+        # What gloo raises has no class of its own.
+        if isinstance(error, dist.DistError) or "gloo" in str(error):
+            raise PeerLost(
+                f"process {here.rank} of {here.world_size} lost another one "
+                f"({str(error).splitlines()[0]}); `--resume` continues from the newest checkpoint"
+            ) from None
+        raise
     finally:
         dist.destroy_process_group()
 

@@ -7,6 +7,7 @@ SimvpError
 │   ├── RunError       a run's folder, its checkpoints, its saved forecasts
 │   └── OutputError    a place that cannot be written
 ├── RunFailed      training broke down while running                        exit code 1
+│   └── PeerLost       another process of the group is gone
 └── Interrupted    a signal asked us to stop, and the work is saved         exit code 128 + signal
 
 Every message says where, what was found, what was needed and what to do.
@@ -44,6 +45,10 @@ class OutputError(UserError):
 
 
 class RunFailed(SimvpError):
+    pass
+
+
+class PeerLost(RunFailed):
     pass
 
 

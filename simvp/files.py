@@ -19,7 +19,7 @@ def publish(path: Path) -> Iterator[Path]:
     the old file or the new one. Raises OutputError if the place cannot be written.
     """
     temporary = _temporary_name(path)
-    with _writing(path):
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temporary
@@ -34,7 +34,7 @@ def publish(path: Path) -> Iterator[Path]:
 def publish_folder(path: Path) -> Iterator[Path]:
     """Yield a new folder beside `path`; when the block succeeds it takes the place of `path`."""
     temporary = _temporary_name(path)
-    with _writing(path):
+    with writing(path):
         temporary.mkdir(parents=True)
         try:
             yield temporary
@@ -48,7 +48,7 @@ def replace_folder(new: Path, path: Path) -> None:
 
     Raises OutputError if a folder cannot be renamed.
     """
-    with _writing(path):
+    with writing(path):
         if path.exists():
             old = _temporary_name(path).with_suffix(".old")
             os.replace(path, old)
@@ -80,7 +80,8 @@ def _temporary_name(path: Path) -> Path:
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def writing(path: Path) -> Iterator[None]:
+    """Turn what the system says against writing to `path` into an OutputError."""
     try:
         yield
     except OSError as error:

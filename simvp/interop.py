@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from simvp import checkpoint
@@ -68,12 +67,12 @@ def translate(state_dict: Mapping[str, Any], like: Mapping[str, Tensor]) -> dict
     return weights
 
 
-def load_weights(model: SimVP, path: Path, device: torch.device | str = "cpu") -> None:
+def load_weights(model: SimVP, path: Path) -> None:
     """Fill `model` from a file: our weights or checkpoints, OpenSTL's, or either as safetensors.
 
     Raises: RunError if the file cannot be read without running code, or does not fit.
     """
-    content = _read(path, device)
+    content = _read(path)
     ours = checkpoint.is_training_state(content) or "decoder.readout.weight" in content
     try:
         if ours:
@@ -84,16 +83,16 @@ def load_weights(model: SimVP, path: Path, device: torch.device | str = "cpu") -
         raise RunError(f"{path}: {error}") from None
 
 
-def _read(path: Path, device: torch.device | str) -> dict[str, Any]:
+def _read(path: Path) -> dict[str, Any]:
     if path.suffix != ".safetensors":
-        return checkpoint.load(path, device)
+        return checkpoint.load(path)
     try:
         from safetensors import SafetensorError
         from safetensors.torch import load_file
     except ImportError:
         raise RunError(f"{path}: to read this format, `pip install safetensors`") from None
     try:
-        return dict(load_file(path, str(device)))
+        return dict(load_file(path))
     except (SafetensorError, OSError) as error:
         raise RunError(f"{path}: cannot be read ({error})") from None
 

@@ -15,7 +15,14 @@ from pathlib import Path
 from simvp.config import Config, to_toml
 from simvp.config.sections import LaunchSection
 from simvp.distributed import choose_device, place
-from simvp.errors import ConfigError, Interrupted, RunFailed, SimvpError, UserError
+from simvp.errors import (
+    ConfigError,
+    Interrupted,
+    PeerLost,
+    RunFailed,
+    SimvpError,
+    UserError,
+)
 
 # Set for the processes that we launch; it tells them that we print their errors.
 LAUNCHED = "SIMVP_LAUNCHED"
@@ -37,6 +44,11 @@ def is_needed(config: Config) -> bool:
     return several
 
 
+def is_restart() -> bool:
+    """Whether the launcher has started this process in place of one that died."""
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+
+
 def run(command: list[str], config: Config) -> None:
     """Run `simvp <command>` in every process of the group that the config asks for; wait for it.
 
@@ -51,12 +63,16 @@ def run(command: list[str], config: Config) -> None:
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores // nproc)))
     os.environ[LAUNCHED] = "1"
+    # With the launcher's own store a restarted group hangs now and then (torch 2.13).
+    os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"
     # The launcher's own account of a failure repeats, at length, what we say in one message.
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
     logging.getLogger("torch.distributed.run").setLevel(logging.CRITICAL)
     with tempfile.TemporaryDirectory(prefix="simvp-") as folder:
         file = Path(folder) / "config.toml"
-        alone = config.model_copy(update={"launch": LaunchSection()})
+        alone = config.model_copy(
+            update={"launch": LaunchSection(timeout_minutes=config.launch.timeout_minutes)}
+        )
         file.write_text(to_toml(alone), encoding="utf-8")
         arguments = torchrun.parse_args(  # type: ignore[no-untyped-call]
             [*_group_options(config.launch), "-m", "simvp", *command, "--config", str(file)]
@@ -74,7 +90,7 @@ def run(command: list[str], config: Config) -> None:
 
 
 def _group_options(launch: LaunchSection) -> list[str]:
-    options = [f"--nproc-per-node={launch.nproc}"]
+    options = [f"--nproc-per-node={launch.nproc}", f"--max-restarts={launch.max_restarts}"]
     if launch.nnodes == 1:
         return [*options, "--standalone"]
     return [
@@ -98,6 +114,7 @@ def leave_message(error: SimvpError) -> bool:
         "message": str(error),
         "timestamp": str(int(time.time())),
         "exit_code": error.exit_code,
+        "is_consequence": isinstance(error, PeerLost),
     }
     Path(path).write_text(json.dumps(content), encoding="utf-8")
     return True
@@ -116,7 +133,15 @@ def leave(code: object) -> None:
 
 
 def _as_ours(error: Exception) -> SimvpError:
-    rank, failure = error.get_first_failure()  # type: ignore[attr-defined]
+    # A process that lost another one says so at the same second at which that one died.
+    failures = error.failures.items()  # type: ignore[attr-defined]
+    rank, failure = min(
+        failures,
+        key=lambda item: (
+            item[1].error_file_data.get("is_consequence", False),
+            item[1].timestamp,
+        ),
+    )
     code = failure.error_file_data.get("exit_code")
     if code is None:  # it died without a word to us
         return RunFailed(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from simvp.errors import RunError, did_you_mean
-from simvp.files import publish_text, remove_stale
+from simvp.files import publish_text, remove_stale, writing
 
 FRAME_KINDS = ("inputs", "trues", "preds")
 
@@ -68,19 +68,24 @@ class RunFolder:
             )
 
     def begin(self, config_toml: str) -> None:
-        """Empty the folder of an earlier run's files, and save the config of the new one."""
-        for folder in (self.checkpoints, self.saved, self.pictures):
-            if folder.exists():
-                shutil.rmtree(folder)
-        for file in (self.metrics_file, self.best_model):
-            file.unlink(missing_ok=True)
+        """Empty the folder of an earlier run's files, and save the config of the new one.
+
+        Raises: OutputError if the folder cannot be written.
+        """
+        with writing(self.path):
+            for folder in (self.checkpoints, self.saved, self.pictures):
+                if folder.exists():
+                    shutil.rmtree(folder)
+            for file in (self.metrics_file, self.best_model):
+                file.unlink(missing_ok=True)
         self.resume(config_toml)
 
     def resume(self, config_toml: str) -> None:
-        """Clear away what a killed process left, and save the config."""
-        for folder in (self.path, self.checkpoints):
-            folder.mkdir(parents=True, exist_ok=True)
-            remove_stale(folder)
+        """Clear away what a killed process left, and save the config. Raises OutputError."""
+        with writing(self.path):
+            for folder in (self.path, self.checkpoints):
+                folder.mkdir(parents=True, exist_ok=True)
+                remove_stale(folder)
         publish_text(self.config_file, config_toml)
 
     def saved_samples(self) -> list[str]:

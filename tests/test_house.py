@@ -15,7 +15,7 @@ PACKAGE = Path(simvp.__file__).parent
 RANKS = [
     {"errors", "report", "physics"},
     {"files", "simulators", "metrics", "pictures", "model", "symmetries"},
-    {"config", "samples", "splits", "runs", "checkpoint", "distributed"},
+    {"config", "samples", "locks", "splits", "runs", "checkpoint", "distributed"},
     {"data", "interop"},
     {"engine", "launch"},
     {"commands"},

@@ -160,4 +160,4 @@ def test_checkpoints_come_at_their_interval_and_at_the_end(split_data: Path, sim
     simvp(*TRAIN, "--checkpoint-interval", "3")
     folder = split_data.parent / "work_dirs" / "default" / "checkpoints"
     names = sorted(path.name for path in folder.iterdir())
-    assert names == ["epoch_3.pth", "epoch_4.pth", "latest.pth"]
+    assert names == ["epoch_3.pth", "epoch_4.pth", "latest.pth", "previous.pth"]

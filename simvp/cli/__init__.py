@@ -33,6 +33,7 @@ Device = Annotated[str | None, key("run.device", "--device")]
 Nproc = Annotated[int | None, key("launch.nproc", "--nproc")]
 Nnodes = Annotated[int | None, key("launch.nnodes", "--nnodes")]
 NodeRank = Annotated[int | None, key("launch.node_rank", "--node-rank")]
+MaxRestarts = Annotated[int | None, key("launch.max_restarts", "--max-restarts")]
 Endpoint = Annotated[str | None, key("launch.rdzv_endpoint", "--rdzv-endpoint")]
 
 
@@ -133,6 +134,9 @@ def train(
     train__checkpoint_interval: Annotated[
         int | None, key("train.checkpoint_interval", "--checkpoint-interval")
     ] = None,
+    train__checkpoint_every_minutes: Annotated[
+        float | None, key("train.checkpoint_every_minutes", "--checkpoint-every-minutes")
+    ] = None,
     train__seed: Annotated[int | None, key("train.seed", "--seed")] = None,
     run__name: Name = None,
     run__device: Device = None,
@@ -140,6 +144,7 @@ def train(
     launch__nnodes: Nnodes = None,
     launch__node_rank: NodeRank = None,
     launch__rdzv_endpoint: Endpoint = None,
+    launch__max_restarts: MaxRestarts = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the run's latest checkpoint")
     ] = False,

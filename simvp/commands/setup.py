@@ -1,13 +1,16 @@
 """What several commands do before they begin, and words that they share."""
 
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import torch
 
-from simvp import splits
+from simvp import locks, splits
 from simvp.config import Config, read_card
-from simvp.distributed import Group
+from simvp.distributed import Group, process_group
 from simvp.report import Report
+from simvp.runs import RunFolder
 
 
 def resolve(config: Config) -> Config:
@@ -29,6 +32,18 @@ def resolve(config: Config) -> Config:
             for section, values in changes.items()
         }
     )
+
+
+def joined_group(config: Config) -> AbstractContextManager[Group]:
+    """This process's group, as the config wants it."""
+    return process_group(config.run.device, timeout_minutes=config.launch.timeout_minutes)
+
+
+@contextmanager
+def sole_writer(folder: RunFolder, group: Group) -> Iterator[None]:
+    """Hold the run's folder, for the whole group, while the block runs. Raises RunError."""
+    with locks.sole_writer(folder.path) if group.is_main else nullcontext():
+        yield
 
 
 def for_rank(report: Report, group: Group) -> Report:

@@ -14,7 +14,7 @@ from simvp.commands import setup
 from simvp.commands.words import name_option, short_id
 from simvp.config import Config, to_toml
 from simvp.data import SampleDataset
-from simvp.distributed import Group, process_group
+from simvp.distributed import Group
 from simvp.engine import Evaluation, build_network, evaluate
 from simvp.errors import RunError
 from simvp.files import TEMPORARY_PREFIX, publish, publish_text, remove_stale, replace_folder
@@ -41,8 +41,9 @@ def run(config: Config, weights: str, report: Report) -> Summary:
         _test_set(config)
         launch.run(["test", "--weights", str(file)], config)
         return Summary()
-    with process_group(config.run.device) as group:
-        return score(config, folder, file, group, setup.for_rank(report, group))
+    with setup.joined_group(config) as group:
+        with setup.sole_writer(folder, group):
+            return score(config, folder, file, group, setup.for_rank(report, group))
 
 
 def score(
@@ -54,7 +55,7 @@ def score(
     """
     dataset = _test_set(config)
     network = build_network(config, dataset.frame_shape, group.device)
-    interop.load_weights(network, weights, group.device)
+    interop.load_weights(network, weights)
     network.eval()
     staging = folder.path / f"{TEMPORARY_PREFIX}saved"
     if group.is_main:

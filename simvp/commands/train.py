@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from simvp import interop, launch, splits
+from simvp import checkpoint, interop, launch, splits
 from simvp.commands import setup, test
 from simvp.commands.words import check_square, name_option
 from simvp.config import Config, to_toml
 from simvp.data import SampleDataset
-from simvp.distributed import Group, process_group
+from simvp.distributed import Group
 from simvp.engine import Trainer, build_network, count_parameters, network_cost
 from simvp.errors import ConfigError
 from simvp.physics import parse_symmetries
@@ -37,6 +37,8 @@ def run(
     Raises: UserError before anything is written, RunFailed or Interrupted later.
     """
     folder = RunFolder(Path(config.run.work_dir) / config.run.name)
+    if launch.is_restart():
+        resume, overwrite = True, False
     if not resume and not overwrite and not print_model:
         folder.check_free()
     if saved is not None:
@@ -50,12 +52,13 @@ def run(
         flags = {"--resume": resume, "--overwrite": overwrite, "--test": and_test}
         launch.run(["train", *(flag for flag, given in flags.items() if given)], config)
         return Summary()
-    with process_group(config.run.device) as group:
+    with setup.joined_group(config) as group:
         quiet = setup.for_rank(report, group)
-        summary = _fit(config, folder, group, quiet, train_set, val_set, resume=resume)
-        if and_test:
-            tested = test.score(config, folder, folder.best_model, group, quiet)
-            summary = Summary([*summary.lines, "", *tested.lines], tested.next_command)
+        with setup.sole_writer(folder, group):
+            summary = _fit(config, folder, group, quiet, train_set, val_set, resume=resume)
+            if and_test:
+                tested = test.score(config, folder, folder.best_model, group, quiet)
+                summary = Summary([*summary.lines, "", *tested.lines], tested.next_command)
         return summary if group.is_main else Summary()
 
 
@@ -109,12 +112,12 @@ def _fit(
     *,
     resume: bool,
 ) -> Summary:
-    continues = resume and folder.latest.exists()
     network = build_network(config, train_set.frame_shape, group.device)
-    if config.train.init_from and not continues:
-        interop.load_weights(network, Path(config.train.init_from), group.device)
+    found = checkpoint.newest_training(folder.checkpoints, report.say) if resume else None
+    if config.train.init_from and found is None:
+        interop.load_weights(network, Path(config.train.init_from))
     group.wait()  # every process has looked and agreed before one of them changes the folder
-    if group.is_main and continues:
+    if group.is_main and found is not None:
         folder.resume(to_toml(config))
     elif group.is_main:
         folder.begin(to_toml(config))
@@ -128,12 +131,12 @@ def _fit(
         report=report,
     )
     _announce(trainer)
-    if continues:
-        trainer.resume()
+    if found is not None:
+        trainer.resume(found)
         progress = trainer.progress
         report.say(
-            f"resuming from {folder.latest}: {progress.epoch} of {config.train.epochs} epochs"
-            f" and {progress.batch} steps are done"
+            f"resuming: {progress.epoch} of {config.train.epochs} epochs and {progress.batch} "
+            "steps are done"
             + ("; already complete" if progress.epoch >= config.train.epochs else "")
         )
     elif resume:

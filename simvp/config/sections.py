@@ -83,6 +83,12 @@ class LaunchSection(Section):
     nproc: int = Field(1, ge=1, description="processes on this machine; one for each GPU, say")
     nnodes: int = Field(1, ge=1, description="machines that train together")
     node_rank: int = Field(0, ge=0, description="which of the machines this is, from 0")
+    max_restarts: int = Field(
+        0, ge=0, description="times that a group goes on by itself after one of it has died"
+    )
+    timeout_minutes: float = Field(
+        10.0, gt=0, description="how long a process waits for the others before it gives up"
+    )
     rdzv_endpoint: str = Field(
         "", description="where the machines meet: host:port of machine 0; needed if nnodes > 1"
     )
@@ -185,6 +191,9 @@ class TrainSection(Section):
         1e4, ge=1, description="the schedule ends at its first learning rate over this"
     )
     checkpoint_interval: int = Field(5, ge=1, description="epochs between checkpoints")
+    checkpoint_every_minutes: float = Field(
+        15.0, ge=0, description="minutes between checkpoints within an epoch; 0: none"
+    )
     seed: Seed = Field(0, description="initial weights, order of the samples, dropout")
 
 

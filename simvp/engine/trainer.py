@@ -5,12 +5,14 @@ B: batch; T: frames; C, H, W: a frame.
 """
 
 import math
-from dataclasses import asdict, dataclass, field
+import time
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
+from torch.nn.utils import get_total_norm
 
 from simvp import checkpoint, symmetries
 from simvp.config import Config
@@ -20,32 +22,16 @@ from simvp.engine.evaluation import evaluate
 from simvp.engine.history import as_csv, describe_epoch
 from simvp.engine.schedule import one_cycle
 from simvp.engine.signals import StopRequest, stop_request
-from simvp.errors import Interrupted, RunError, RunFailed
+from simvp.engine.state import Progress, State, TrainingLoss
+from simvp.errors import Interrupted, RunFailed
 from simvp.files import publish_text
 from simvp.model import SimVP
 from simvp.physics import parse_symmetries
 from simvp.report import Advance, Report
 from simvp.runs import RunFolder
 
-_NOT_FINITE = 1000  # a loss is; higher than the number of any signal
-
-
-@dataclass
-class Progress:
-    """How far the training is, the same in every process."""
-
-    epoch: int = 0  # epochs completed
-    batch: int = 0  # batches consumed of the epoch under way, by each process
-    best_loss: float = math.inf
-    history: list[dict[str, float]] = field(default_factory=list)  # one row an epoch
-
-
-@dataclass
-class TrainingLoss:
-    """Sum and count of one process's losses in the epoch under way."""
-
-    total: float = 0.0
-    count: int = 0
+# What the processes tell each other before a step; in between are the numbers of signals.
+_SAVE_DUE, _NOT_FINITE = 1, 1000
 
 
 class Trainer:
@@ -69,10 +55,10 @@ class Trainer:
         self.group = group
         self.folder = folder
         self.report = report
-        self.progress = Progress()
-        self.loss = TrainingLoss()
-        self.symmetries = parse_symmetries(config.train.augment)
         self.optimizer = torch.optim.Adam(network.parameters(), fused=True)
+        self.state = State(network, self.optimizer)
+        self.saved_at = time.monotonic()
+        self.symmetries = parse_symmetries(config.train.augment)
         self.parallel: nn.Module = network
         if group.world_size > 1:
             # All processes start from the same weights; this overlaps the exchange of gradients
@@ -81,6 +67,10 @@ class Trainer:
         torch.manual_seed(config.train.seed + group.rank)  # dropout differs between processes
         self.steps_per_epoch = len(self._epoch_batches(0))
         self.total_steps = self.steps_per_epoch * config.train.epochs
+
+    @property
+    def progress(self) -> Progress:
+        return self.state.progress
 
     def fit(self) -> None:
         """Train until the last epoch, from wherever the progress is.
@@ -100,82 +90,45 @@ class Trainer:
                 if signum:
                     self._interrupt(signum)
 
-    def save(self, path_name: str) -> None:
-        """Write a checkpoint, `checkpoints/<path_name>`, and make it the latest. All ranks call."""
-        private = {
-            "rng": torch.get_rng_state(),
-            "device_rng": _device_rng_state(self.group.device),
-            "loss": asdict(self.loss),
-        }
-        per_rank = self.group.gather(private)
-        self.group.share_buffers(self.network)
+    def resume(self, content: Mapping[str, Any]) -> None:
+        """Go on from a checkpoint. Raises RunError if it was made with other data or processes."""
+        self.state.restore(content, self.group, self._made_with())
+
+    def _save(self, name: str) -> None:
+        """Write the checkpoint `name` and make it the latest. All processes call this."""
+        content = self.state.capture(self.group, self._made_with())
         if self.group.is_main:
-            path = self.folder.checkpoints / path_name
-            content = {
-                "format": checkpoint.FORMAT,
-                "model": self.network.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-                "progress": asdict(self.progress),
-                "steps_per_epoch": self.steps_per_epoch,
-                "per_rank": per_rank,
-            }
-            checkpoint.save(path, content)
-            if path != self.folder.latest:
-                checkpoint.link(path, self.folder.latest)
+            checkpoint.save_training(self.folder.checkpoints, name, content)
+        self.saved_at = time.monotonic()
 
-    def resume(self) -> None:
-        """Go on from the latest checkpoint. Raises RunError if it does not fit this run."""
-        path = self.folder.latest
-        content = checkpoint.load(path, self.group.device)
-        self._check_fits(content)
-        self.network.load_state_dict(content["model"])
-        self.optimizer.load_state_dict(content["optimizer"])
-        self.progress = Progress(**content["progress"])
-        private = content["per_rank"][self.group.rank]
-        torch.set_rng_state(private["rng"].cpu())
-        _set_device_rng_state(self.group.device, private["device_rng"])
-        self.loss = TrainingLoss(**private["loss"])
-
-    def _check_fits(self, content: dict[str, Any]) -> None:
-        path = self.folder.latest
-        if not checkpoint.is_training_state(content) or content["format"] != checkpoint.FORMAT:
-            raise RunError(
-                f"{path}: is not a training checkpoint of this version (format "
-                f"{content.get('format', 'none')}, needed {checkpoint.FORMAT}); "
-                "begin again with --overwrite"
-            )
-        world_size = len(content["per_rank"])
-        if world_size != self.group.world_size:
-            raise RunError(
-                f"{path}: was written by {world_size} processes, but there are "
-                f"{self.group.world_size}; resume with --nproc {world_size}"
-            )
-        if content["steps_per_epoch"] != self.steps_per_epoch:
-            raise RunError(
-                f"{path}: had {content['steps_per_epoch']} steps an epoch, but there are "
-                f"{self.steps_per_epoch}; resume with the same split and batch size"
-            )
-        problems = checkpoint.mismatches(self.network.state_dict(), content["model"])
-        if problems:
-            raise RunError(f"{path}: does not fit the run's network: {problems[0]}, ...")
+    def _made_with(self) -> dict[str, Any]:
+        """What must not change within a run, because results depend on it."""
+        return {
+            "number of processes": self.group.world_size,
+            "training steps in an epoch": self.steps_per_epoch,
+            "training samples": self.train_set.fingerprint(),
+            "validation samples": self.val_set.fingerprint(),
+        }
 
     def _train_epoch(self, stop: StopRequest, advance: Advance) -> None:
         self.parallel.train()
         todo = self._epoch_batches(self.progress.epoch)[self.progress.batch :]
         for indices, frames in batches(self.train_set, todo, self.group.device.type):
             frames = self._transform(frames.to(self.group.device, non_blocking=True), indices)
-            loss, signum = self._step(frames, indices, stop)
-            self.loss.total += loss * len(indices)
-            self.loss.count += len(indices)
+            loss, news = self._step(frames, indices, stop)
+            self.state.loss.total += loss * len(indices)
+            self.state.loss.count += len(indices)
             self.progress.batch += 1
             advance(1, f"epoch {self.progress.epoch + 1}, loss {loss:.4f}")
-            if signum:
-                self._interrupt(signum)
+            if news > _SAVE_DUE:
+                self._interrupt(news)
+            elif news == _SAVE_DUE:
+                self._save(checkpoint.LATEST)
 
     def _step(self, frames: Tensor, indices: Tensor, stop: StopRequest) -> tuple[float, int]:
         """One optimizer step on frames (B, T, C, H, W).
 
-        Returns: this process's loss; the signal to stop that a process received, or 0.
+        Returns: this process's loss; the signal to stop that a process received, _SAVE_DUE or 0.
         """
         pre, aft = self.config.data.pre_seq_length, self.config.data.aft_seq_length
         inputs, true = frames[:, :pre], frames[:, pre:]
@@ -183,7 +136,7 @@ class Trainer:
         loss.backward()  # type: ignore[no-untyped-call]
         value = float(loss.detach())
         # All processes learn the worst news that one of them has, and do the same.
-        news = self.group.max(stop.signum if math.isfinite(value) else _NOT_FINITE)
+        news = self.group.max(self._news(value, stop))
         if news == _NOT_FINITE:
             raise self._not_finite(value, indices)
         step = self.progress.epoch * self.steps_per_epoch + self.progress.batch
@@ -194,6 +147,15 @@ class Trainer:
         self.optimizer.step()
         self.optimizer.zero_grad()
         return value, news
+
+    def _news(self, loss: float, stop: StopRequest) -> int:
+        """What the others have to know before this step changes the weights."""
+        gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
+        if not math.isfinite(loss) or not get_total_norm(gradients).isfinite():
+            return _NOT_FINITE
+        minutes = self.config.train.checkpoint_every_minutes
+        is_due = minutes > 0 and time.monotonic() - self.saved_at >= 60 * minutes
+        return stop.signum or (_SAVE_DUE if is_due and self.group.is_main else 0)
 
     def _transform(self, frames: Tensor, indices: Tensor) -> Tensor:
         """Frames (B, T, C, H, W) under one of the physics' symmetries for each sample."""
@@ -220,7 +182,8 @@ class Trainer:
             advance=lambda count, note: None,
         )["forecast"]
         val_loss = scores.loss(self.val_set.frame_shape)
-        totals = self.group.sum(torch.tensor([self.loss.total, self.loss.count]).double())
+        own = self.state.loss
+        totals = self.group.sum(torch.tensor([own.total, own.count], dtype=torch.float64))
         last_step = (self.progress.epoch + 1) * self.steps_per_epoch - 1
         row = {
             "epoch": self.progress.epoch + 1,
@@ -234,7 +197,7 @@ class Trainer:
         self.progress.history.append(row)
         self.progress.epoch += 1
         self.progress.batch = 0
-        self.loss = TrainingLoss()
+        self.state.loss = TrainingLoss()
         if self.group.is_main:
             if is_best:
                 checkpoint.save(self.folder.best_model, self.network.state_dict())
@@ -242,10 +205,10 @@ class Trainer:
         self.report.say(describe_epoch(row, self.config.train.epochs, is_best=is_best))
         epoch, train = self.progress.epoch, self.config.train
         if epoch % train.checkpoint_interval == 0 or epoch == train.epochs:
-            self.save(f"epoch_{epoch}.pth")
+            self._save(f"epoch_{epoch}.pth")
 
     def _interrupt(self, signum: int) -> None:
-        self.save(self.folder.latest.name)
+        self._save(checkpoint.LATEST)
         raise Interrupted(
             signum,
             f"stopped in epoch {self.progress.epoch + 1} after {self.progress.batch} of "
@@ -280,12 +243,3 @@ class Trainer:
             rank=self.group.rank,
             world_size=self.group.world_size,
         )
-
-
-def _device_rng_state(device: torch.device) -> Tensor | None:
-    return torch.cuda.get_rng_state(device) if device.type == "cuda" else None
-
-
-def _set_device_rng_state(device: torch.device, state: Tensor | None) -> None:
-    if device.type == "cuda" and state is not None:
-        torch.cuda.set_rng_state(state.cpu(), device)

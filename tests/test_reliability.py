@@ -1,0 +1,310 @@
+"""Faults: what a run survives. The numbers in the tests' ids are those of the list of faults."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import Simvp
+from test_trainer import TRAIN, assert_same, state
+
+from simvp import checkpoint
+from simvp.errors import RunError
+
+COMMAND = [sys.executable, "-m", "simvp", *TRAIN]
+CHECKPOINTS = Path("work_dirs/default/checkpoints")
+
+
+def flip_bit(path: Path, offset: int) -> None:
+    with path.open("r+b") as file:
+        file.seek(offset)
+        byte = file.read(1)[0]
+        file.seek(offset)
+        file.write(bytes([byte ^ 1]))
+
+
+def offset_of_tensor(path: Path) -> int:
+    """Where in a checkpoint the bytes of a weight are: a flip there is one that loads silently."""
+    weights = checkpoint.load(path)["model"]
+    largest = max(weights.values(), key=lambda tensor: tensor.numel())
+    return path.read_bytes().index(largest.contiguous().numpy().tobytes()) + 5
+
+
+DAMAGE: dict[str, Any] = {
+    "empty": lambda path: path.write_bytes(b""),
+    "truncated": lambda path: path.write_bytes(path.read_bytes()[:-100]),
+    "bit-flipped": lambda path: flip_bit(path, offset_of_tensor(path)),
+    "page-zeroed": lambda path: path.write_bytes(
+        (data := path.read_bytes())[:4096] + bytes(4096) + data[8192:]
+    ),
+    "garbage": lambda path: path.write_bytes(os.urandom(5000)),
+}
+
+
+def detach(path: Path) -> None:
+    """Give a checkpoint that has several names a file of its own."""
+    data = path.read_bytes()
+    path.unlink()
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("kind", DAMAGE, ids=[f"5-{kind}" for kind in DAMAGE])
+def test_a_damaged_checkpoint_is_noticed_and_the_one_before_it_taken(
+    kind: str, split_data: Path, simvp: Simvp
+) -> None:
+    simvp(*TRAIN, "--name", "straight")
+    simvp(*TRAIN, "--checkpoint-interval", "1", "--epochs", "3")
+    # latest.pth and epoch_3.pth are one file; the one before it is epoch 2.
+    DAMAGE[kind](CHECKPOINTS / "latest.pth")
+    result = simvp("train", "--resume", "--epochs", "4")
+    assert "going back to the checkpoint before it" in result.stdout
+    assert "resuming: 2 of 4 epochs" in result.stdout
+    assert len((CHECKPOINTS.parent / "metrics.csv").read_text().splitlines()) == 5
+
+
+@pytest.mark.parametrize("kind", DAMAGE, ids=[f"5-{kind}" for kind in DAMAGE])
+def test_a_damaged_checkpoint_named_explicitly_is_refused(
+    kind: str, trained: Path, simvp: Simvp
+) -> None:
+    DAMAGE[kind](CHECKPOINTS / "epoch_2.pth")
+    result = simvp("test", "--weights", str(CHECKPOINTS / "epoch_2.pth"), code=2)
+    assert "epoch_2.pth: " in result.stderr
+    assert "damaged" in result.stderr
+
+
+def test_6_never_a_silent_fresh_start(trained: Path, simvp: Simvp) -> None:
+    for path in CHECKPOINTS.iterdir():
+        path.write_bytes(b"")
+    result = simvp("train", "--resume", "--epochs", "4", code=2)
+    assert "checkpoints are damaged; restore one from a copy, or begin again" in result.stderr
+
+
+def test_19_the_choice_does_not_go_by_clocks(split_data: Path, simvp: Simvp) -> None:
+    simvp(*TRAIN, "--checkpoint-interval", "1", "--epochs", "3")
+    os.utime(CHECKPOINTS / "epoch_1.pth", (2**32, 2**32))
+    for name in ("latest.pth", "previous.pth"):
+        (CHECKPOINTS / name).unlink()
+    assert "resuming: 3 of 4 epochs" in simvp("train", "--resume", "--epochs", "4").stdout
+
+
+def test_a_checkpoint_of_a_newer_format_is_refused(trained: Path, simvp: Simvp) -> None:
+    for path in CHECKPOINTS.iterdir():
+        content = torch.load(path, weights_only=True)
+        torch.save({**content, "format": 2}, path)
+    result = simvp("train", "--resume", "--epochs", "4", code=2)
+    assert "is of format 2, this simvp reads 1" in result.stderr
+
+
+def kill_when(command: list[str], ready: Any, *, signum: int = signal.SIGKILL) -> int:
+    """Start a command, send it a signal as soon as `ready()` holds; its exit code."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while process.poll() is None and not ready():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    process.send_signal(signum)
+    return process.wait(timeout=120)
+
+
+# Saves at every step, so that a kill can hit anything.
+OFTEN = ("--checkpoint-every-minutes", "1e-9", "--checkpoint-interval", "1")
+
+
+def survive_kills(count: int, command: list[str], simvp: Simvp, *, nproc: int, seed: int) -> int:
+    """Kill a training again and again at random moments; how often it had begun to train."""
+    rng = random.Random(seed)
+    hits = 0
+    for _ in range(count):
+        moment = time.monotonic() + rng.uniform(0.0, 1.5)
+        started = Path("work_dirs/killed/metrics.csv")
+
+        def ready(moment: float = moment) -> bool:
+            return time.monotonic() > moment and CHECKPOINTS.parent.parent.exists()
+
+        hits += kill_when([*command, "--resume"], ready) != 0 and started.exists()
+    result = subprocess.run([*command, "--resume"], capture_output=True, text=True, timeout=240)
+    assert result.returncode == 0, result.stderr
+    return hits
+
+
+@pytest.mark.parametrize("nproc", [1, 2])
+def test_1_killed_at_any_moment_and_resumed_is_bitwise_the_same(
+    nproc: int, split_data: Path, simvp: Simvp
+) -> None:
+    options = ["--nproc", str(nproc), *OFTEN]
+    straight = subprocess.run([*COMMAND, *options, "--name", "straight"], capture_output=True)
+    assert straight.returncode == 0
+    # The network learns slowly enough for a kill in the middle.
+    survive_kills(3, [*COMMAND, *options, "--name", "killed"], simvp, nproc=nproc, seed=nproc)
+    runs = split_data.parent / "work_dirs"
+    assert_same(state(runs / "straight"), state(runs / "killed"))
+    assert not [path for path in (runs / "killed").rglob(".simvp-*")]
+
+
+@pytest.mark.parametrize("nproc", [1, 2], ids=["10-one", "11-group"])
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_the_step_saves_and_is_told_by_the_exit_code(
+    nproc: int, signum: int, code: int, split_data: Path, simvp: Simvp
+) -> None:
+    command = [*COMMAND, "--epochs", "10000", "--nproc", str(nproc)]
+    metrics = Path("work_dirs/default/metrics.csv")
+    assert kill_when(command, metrics.exists, signum=signum) == code
+    content = checkpoint.load(CHECKPOINTS / "latest.pth")
+    assert content["progress"]["epoch"] > 0
+
+
+def test_7_a_rank_that_is_killed_ends_the_group_with_its_name(
+    split_data: Path, simvp: Simvp
+) -> None:
+    command = [*COMMAND, "--epochs", "10000", "--nproc", "2"]
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    while not Path("work_dirs/default/metrics.csv").exists():
+        time.sleep(0.01)
+    ranks = children(process.pid)
+    assert len(ranks) == 2
+    started = time.monotonic()
+    os.kill(max(ranks), signal.SIGKILL)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert time.monotonic() - started < 10
+    assert errors.count("of the group died (signal 9)") == 1
+    assert "Traceback" not in errors
+    assert not any(Path(f"/proc/{pid}").exists() for pid in ranks)
+
+
+def children(pid: int) -> list[int]:
+    text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return [int(child) for child in text.split()]
+
+
+def test_8_a_restarted_group_goes_on_by_itself_and_ends_the_same(
+    split_data: Path, simvp: Simvp
+) -> None:
+    options = ["--nproc", "2", *OFTEN, "--epochs", "12"]
+    subprocess.run([*COMMAND, *options, "--name", "straight"], check=True, capture_output=True)
+    command = [*COMMAND, *options, "--name", "restarted", "--max-restarts", "1"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not Path("work_dirs/restarted/metrics.csv").exists():
+        time.sleep(0.01)
+    os.kill(max(children(process.pid)), signal.SIGKILL)
+    output, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    assert "resuming: " in output
+    runs = split_data.parent / "work_dirs"
+    assert_same(state(runs / "straight"), state(runs / "restarted"))
+
+
+def test_9_a_rank_that_hangs_is_given_up(split_data: Path, simvp: Simvp) -> None:
+    command = [*COMMAND, "--epochs", "10000", "--nproc", "2"]
+    command += ["--set", "launch.timeout_minutes=0.1"]
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    while not Path("work_dirs/default/metrics.csv").exists():
+        time.sleep(0.01)
+    os.kill(max(children(process.pid)), signal.SIGSTOP)
+    _, errors = process.communicate(timeout=90)
+    assert process.returncode == 1
+    print(errors[-1500:])
+    assert "lost another one" in errors
+
+
+def test_18_a_second_run_in_one_folder_is_refused_and_names_the_first(
+    split_data: Path, simvp: Simvp
+) -> None:
+    first = subprocess.Popen([*COMMAND, "--epochs", "10000"], stdout=subprocess.DEVNULL)
+    try:
+        while not Path("work_dirs/default/metrics.csv").exists():
+            time.sleep(0.01)
+        result = simvp(*TRAIN, "--overwrite", code=2)
+        assert f"another simvp is writing here (process {first.pid} on " in result.stderr
+        assert "another simvp" in simvp("test", code=2).stderr
+    finally:
+        first.kill()
+        first.wait()
+    simvp("train", "--resume", "--epochs", "1")
+
+
+def test_23_what_results_depend_on_is_not_changed_within_a_run(
+    trained: Path, split_data: Path, simvp: Simvp
+) -> None:
+    (path,) = split_data.glob("*.json")
+    text = path.read_text()
+    path.write_text(text.replace("/7.npy", "/6.npy"))  # not among the frames that are used
+    assert "already complete" in simvp("train", "--resume").stdout
+    path.write_text(text.replace("/1.npy", "/7.npy"))
+    result = simvp("train", "--resume", code=2)
+    assert "cannot go on from the checkpoint" in result.stderr
+    assert "training samples" in result.stderr
+
+
+def test_3_a_write_that_is_cut_leaves_the_old_checkpoint(trained: Path, simvp: Simvp) -> None:
+    size = (CHECKPOINTS / "latest.pth").stat().st_size
+    for limit in (0, 1000, size // 2, size - 100):
+        command = (
+            f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}));"
+            "from pathlib import Path; from simvp import checkpoint;"
+            "folder = Path('work_dirs/default/checkpoints');"
+            "content = checkpoint.load(folder / 'latest.pth');"
+            "checkpoint.save(folder / 'latest.pth', content)"
+        )
+        before = checkpoint.digest(checkpoint.load(CHECKPOINTS / "latest.pth"))
+        result = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True)
+        assert "OutputError" in result.stderr, result.stderr
+        assert checkpoint.digest(checkpoint.load(CHECKPOINTS / "latest.pth")) == before
+        assert not list(CHECKPOINTS.glob(".simvp-*"))
+
+
+def test_4_a_full_disk_is_one_message(simvp: Simvp) -> None:
+    result = simvp("simulate", "--samples", "1", "--data-path", "/dev/full/x", code=2)
+    assert "/dev/full" in result.stderr
+    assert "cannot be written" in result.stderr
+
+
+def test_17_an_output_folder_that_cannot_be_written_is_refused(
+    split_data: Path, simvp: Simvp
+) -> None:
+    Path("file").touch()
+    result = simvp(*TRAIN, "--set", "run.work_dir=file", code=2)
+    assert "cannot be written" in result.stderr
+
+
+def test_a_gradient_that_is_not_finite_stops_before_the_step(
+    split_data: Path, simvp: Simvp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("simvp.engine.trainer.get_total_norm", lambda g: torch.tensor(torch.inf))
+    result = simvp(*TRAIN, code=1)
+    assert "epoch 1, step 1 of 3" in result.stderr
+
+
+def test_25_a_reader_that_leaves_is_no_crash(split_data: Path, simvp: Simvp) -> None:
+    command = f"{sys.executable} -m simvp train --print-config | head -1"
+    environment = {**os.environ, "LANG": "C"}
+    result = subprocess.run(command, shell=True, capture_output=True, text=True, env=environment)
+    assert result.stdout == "[run]\n"
+    assert "Traceback" not in result.stderr
+
+
+def test_only_weights_are_no_state_to_resume(trained: Path, simvp: Simvp) -> None:
+    for path in CHECKPOINTS.iterdir():
+        path.unlink()
+    (CHECKPOINTS / "latest.pth").write_bytes((trained / "simvp_model.pth").read_bytes())
+    result = simvp("train", "--resume", "--epochs", "4", code=2)
+    assert "holds weights only" in result.stderr
+
+
+def test_a_checkpoint_states_the_hash_of_its_content(tmp_path: Path) -> None:
+    checkpoint.save_training(tmp_path, "epoch_1.pth", {"model": {"w": torch.ones(3)}, "epoch": 1})
+    content = torch.load(tmp_path / "latest.pth", weights_only=True)
+    content["epoch"] = 2
+    torch.save(content, tmp_path / "latest.pth")
+    with pytest.raises(RunError, match="does not have the hash that it states"):
+        checkpoint.load(tmp_path / "latest.pth")
