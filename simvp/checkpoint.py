@@ -166,7 +166,18 @@ def fill(model: nn.Module, content: Mapping[str, Any]) -> None:
             f"does not fit the network that the config describes ({len(problems)} tensors); "
             f"check [model] and the data's shape\n{listed(problems)}"
         )
+    check_finite(weights)
     model.load_state_dict(weights)
+
+
+def check_finite(weights: Mapping[str, Tensor]) -> None:
+    """Raises RunError if a weight is NaN or infinite."""
+    bad = [name for name, tensor in weights.items() if not tensor.isfinite().all()]
+    if bad:
+        raise RunError(
+            f"{len(bad)} of {len(weights)} tensors hold numbers that are not finite, the first "
+            f"{bad[0]}; take another file"
+        )
 
 
 def listed(problems: list[str], most: int = 10) -> str:

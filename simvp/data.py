@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from simvp.errors import DataError
 from simvp.metrics import SSIM_WINDOW
-from simvp.samples import read_frame, read_frames
+from simvp.samples import read_frame, read_sample
 from simvp.splits import Sample
 
 Batch = tuple[Tensor, Tensor]  # indices (B,) and frames (B, T, C, H, W)
@@ -29,7 +29,7 @@ class SampleDataset(Dataset[tuple[int, Tensor]]):
     """
 
     def __init__(self, samples: Sequence[Sample], *, num_frames: int) -> None:
-        self.samples = [Sample(s.id, s.frames[:num_frames]) for s in samples]
+        self.samples = [sample.first(num_frames) for sample in samples]
         for sample in self.samples:
             if len(sample.frames) < num_frames:
                 raise DataError(
@@ -55,10 +55,16 @@ class SampleDataset(Dataset[tuple[int, Tensor]]):
         return len(self.samples)
 
     def __getitem__(self, index: int) -> tuple[int, Tensor]:
-        frames = read_frames(self.samples[index].frames)
+        sample = self.samples[index]
+        frames, checksums = read_sample(sample.frames)
+        if sample.checksums is not None and checksums != sample.checksums:
+            raise DataError(
+                f"sample {sample.id}: its frames have changed since the split was made; restore "
+                "them, or make another split with `simvp split`"
+            )
         if frames.shape[1:] != self.frame_shape:
             raise DataError(
-                f"{self.samples[index].frames[0]}: has shape {frames.shape[1:]}, but the first "
+                f"{sample.frames[0]}: has shape {frames.shape[1:]}, but the first "
                 f"sample has {self.frame_shape}; all samples need one shape"
             )
         return index, torch.from_numpy(frames)

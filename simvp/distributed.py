@@ -18,6 +18,9 @@ from torch import Tensor, nn
 
 from simvp.errors import ConfigError, PeerLost
 
+# What gloo raises when another process is gone or silent has no class of its own.
+_LOST = ("gloo", "pair closure", "Connection closed", "Connection reset")
+
 
 @dataclass(frozen=True)
 class Place:
@@ -119,8 +122,7 @@ def process_group(device: str, *, timeout_minutes: float) -> Iterator[Group]:
     try:
         yield Group(here.rank, here.world_size, chosen)
     except RuntimeError as error:
-        # What gloo raises has no class of its own.
-        if isinstance(error, dist.DistError) or "gloo" in str(error):
+        if isinstance(error, dist.DistError) or any(word in str(error) for word in _LOST):
             raise PeerLost(
                 f"process {here.rank} of {here.world_size} lost another one "
                 f"({str(error).splitlines()[0]}); `--resume` continues from the newest checkpoint"

@@ -46,6 +46,7 @@ def load_openstl(model: SimVP, state_dict: Mapping[str, Any]) -> None:
             f"({len(problems)} tensors); check [model] and the data's shape\n"
             + checkpoint.listed(problems)
         )
+    checkpoint.check_finite(weights)
     model.load_state_dict(weights)
 
 

@@ -54,6 +54,7 @@ def run(command: list[str], config: Config) -> None:
 
     Raises: UserError, RunFailed or Interrupted with the message of the process that failed first.
     """
+    from torch.distributed import DistNetworkError
     from torch.distributed import run as torchrun
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -81,6 +82,11 @@ def run(command: list[str], config: Config) -> None:
             torchrun.run(arguments)  # type: ignore[no-untyped-call]
         except ChildFailedError as error:
             raise _as_ours(error) from None
+        except DistNetworkError as error:
+            raise ConfigError(
+                f"launch.rdzv_endpoint = {config.launch.rdzv_endpoint!r}: the machines cannot meet "
+                f"there ({str(error).splitlines()[0]}); choose a free port of machine 0"
+            ) from None
         except SignalException as error:
             raise Interrupted(
                 error.sigval, "stopped; `--resume` continues from the newest checkpoint"

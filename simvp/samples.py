@@ -7,6 +7,7 @@ import functools
 import io
 import os
 import re
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -71,7 +72,11 @@ def read_frame(path: str | Path) -> Frame:
 
     Raises: DataError if it is not a whole frame of such numbers.
     """
-    frame = read_any_frame(path)
+    return _as_data(path, _read_array(path)[0])
+
+
+def _as_data(path: str | Path, array: NDArray[np.floating]) -> Frame:
+    frame = _as_frame(path, array)
     low, high = float(frame.min()), float(frame.max())
     if not (low >= 0.0 and high <= 1.0):  # also when either is NaN
         raise DataError(_describe_values(path, frame, low, high))
@@ -84,7 +89,10 @@ def read_any_frame(path: str | Path) -> Frame:
     Nothing that the file claims is believed before it is compared with the file's size, and
     nothing in it can run code. Raises DataError if it is not a whole frame.
     """
-    array = _read_array(path)
+    return _as_frame(path, _read_array(path)[0])
+
+
+def _as_frame(path: str | Path, array: NDArray[np.floating]) -> Frame:
     if array.ndim not in (2, 3) or 0 in array.shape:
         raise DataError(
             f"{path}: has shape {array.shape}; a frame is (height, width) or "
@@ -94,16 +102,22 @@ def read_any_frame(path: str | Path) -> Frame:
     return frame if frame.ndim == 3 else frame[np.newaxis]
 
 
-def read_frames(paths: Sequence[str]) -> Frame:
-    """Frames of one sample, (T, C, H, W). Raises DataError if one is bad or the shapes differ."""
-    frames = [read_frame(path) for path in paths]
-    for path, frame in zip(paths, frames, strict=True):
-        if frame.shape != frames[0].shape:
+def read_sample(paths: Sequence[str]) -> tuple[Frame, tuple[str, ...]]:
+    """The frames of one sample, (T, C, H, W), and the checksums of their files.
+
+    Raises: DataError if one is bad or the shapes differ.
+    """
+    frames, checksums = [], []
+    for path in paths:
+        array, checksum = _read_array(path)
+        frames.append(_as_data(path, array))
+        checksums.append(checksum)
+        if frames[-1].shape != frames[0].shape:
             raise DataError(
-                f"{path}: has shape {frame.shape} (channels, height, width), but {paths[0]} has "
-                f"{frames[0].shape}; all frames need one shape"
+                f"{path}: has shape {frames[-1].shape} (channels, height, width), but {paths[0]} "
+                f"has {frames[0].shape}; all frames need one shape"
             )
-    return np.stack(frames)
+    return np.stack(frames), tuple(checksums)
 
 
 def write_frames(folder: Path, frames: NDArray[np.float32]) -> None:
@@ -113,7 +127,8 @@ def write_frames(folder: Path, frames: NDArray[np.float32]) -> None:
             np.save(temporary / f"{number}.npy", frame, allow_pickle=False)
 
 
-def _read_array(path: str | Path) -> NDArray[np.floating]:
+def _read_array(path: str | Path) -> tuple[NDArray[np.floating], str]:
+    """The array in an .npy file, and the checksum of the file."""
     if not os.path.isfile(path):  # opening a FIFO would wait for ever
         found = "something else" if os.path.lexists(path) else "nothing"
         raise DataError(f"{path}: needs a frame's file, found {found}; {_RESAVE}")
@@ -144,7 +159,8 @@ def _read_array(path: str | Path) -> NDArray[np.floating]:
             f"{path}: is {state}: {len(data)} bytes, but its header says {expected}; {_RESAVE}"
         )
     values = np.frombuffer(data, dtype=dtype, offset=start)
-    return values.reshape(shape, order="F" if fortran_order else "C")
+    array = values.reshape(shape, order="F" if fortran_order else "C")
+    return array, f"{zlib.crc32(data):08x}"
 
 
 @functools.lru_cache(maxsize=64)

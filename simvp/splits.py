@@ -1,5 +1,6 @@
 """Split files: which samples train, which choose the best model, which are for the test."""
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -17,10 +18,20 @@ SUFFIX = "_loaders.json"
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A sample's id, which is its folder's name, and the paths of its frames in order."""
+    """A sample's id, which is its folder's name, and the paths of its frames in order.
+
+    Attributes:
+        checksums: of the frames' files, as `samples.read_sample` gives them; none if not known.
+    """
 
     id: str
     frames: tuple[str, ...]
+    checksums: tuple[str, ...] | None = None
+
+    def first(self, count: int) -> "Sample":
+        """The same with its first frames only."""
+        checksums = self.checksums[:count] if self.checksums else None
+        return Sample(self.id, self.frames[:count], checksums)
 
 
 @dataclass(frozen=True)
@@ -49,6 +60,8 @@ def write(folder: Path, ratios: Sequence[float], parts: Sequence[Sequence[Sample
         name: {
             "ratio": ratio,
             "samples": [[_relative(path, folder) for path in sample.frames] for sample in samples],
+            # A string for each sample, so that the file stays small.
+            "checksums": [" ".join(sample.checksums or ()) for sample in samples],
         }
         for name, ratio, samples in zip(PARTS, ratios, parts, strict=True)
         if samples
@@ -79,10 +92,18 @@ def read(path: Path) -> Split:
         lists = entry.get("samples") if isinstance(entry, dict) else None
         if not isinstance(lists, list) or not all(_is_sample(item) for item in lists):
             raise DataError(
-                f"{path}: {name}: needs `samples`, lists of paths to .npy frames; "
+                f"{path}: {name}: needs `samples`, lists of paths of the form SAMPLE/0.npy; "
                 "make a split file with `simvp split`"
             )
-        parts[name] = [_sample(item) for item in lists]
+        checksums = entry.get("checksums", [""] * len(lists))
+        if not isinstance(checksums, list) or [*map(type, checksums)] != [str] * len(lists):
+            raise DataError(
+                f"{path}: {name}: `checksums` needs a string for each sample; make a split file "
+                "with `simvp split`"
+            )
+        parts[name] = [
+            _sample(item, text.split()) for item, text in zip(lists, checksums, strict=True)
+        ]
     if not any(parts.values()):
         raise DataError(f"{path}: has no samples; make a split file with `simvp split`")
     _check_disjoint(path, parts)
@@ -91,7 +112,9 @@ def read(path: Path) -> Split:
         path,
         {
             name: [
-                Sample(sample.id, tuple(os.path.join(root, frame) for frame in sample.frames))
+                dataclasses.replace(
+                    sample, frames=tuple(os.path.join(root, frame) for frame in sample.frames)
+                )
                 for sample in samples
             ]
             for name, samples in parts.items()
@@ -122,12 +145,17 @@ def _is_sample(item: object) -> bool:
         isinstance(item, list)
         and len(item) > 0
         and all(isinstance(frame, str) and frame.endswith(".npy") for frame in item)
+        and all(frame.isprintable() for frame in item)
+        # The id becomes a folder of the forecasts.
+        and _sample(item).id not in ("", ".", "..")
     )
 
 
-def _sample(frames: list[str]) -> Sample:
+def _sample(frames: list[str], checksums: Sequence[str] = ()) -> Sample:
     # The old scripts wrote the separator of the system they ran on.
-    return Sample(os.path.basename(os.path.dirname(frames[0].replace("\\", "/"))), tuple(frames))
+    name = os.path.basename(os.path.dirname(frames[0].replace("\\", "/")))
+    known = tuple(checksums) if len(checksums) == len(frames) else None
+    return Sample(name, tuple(frames), known)
 
 
 def _check_disjoint(path: Path, parts: dict[str, list[Sample]]) -> None:

@@ -213,7 +213,6 @@ def test_9_a_rank_that_hangs_is_given_up(split_data: Path, simvp: Simvp) -> None
     os.kill(max(children(process.pid)), signal.SIGSTOP)
     _, errors = process.communicate(timeout=90)
     assert process.returncode == 1
-    print(errors[-1500:])
     assert "lost another one" in errors
 
 

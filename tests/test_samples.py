@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from simvp.errors import DataError
-from simvp.samples import frame_files, list_samples, read_frame, read_frames, write_frames
+from simvp.samples import frame_files, list_samples, read_frame, read_sample, write_frames
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_frames_of_different_shapes_are_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "0.npy", np.zeros((9, 11)))
     np.save(tmp_path / "1.npy", np.zeros((11, 9)))
     with pytest.raises(DataError, match=r"1.npy: has shape \(1, 11, 9\).*0.npy has \(1, 9, 11\)"):
-        read_frames(frame_files(tmp_path))
+        read_sample(frame_files(tmp_path))
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """`simvp simulate`: make samples of boiling water."""
 
 import hashlib
+import shutil
 import time
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import numpy as np
 
 from simvp.commands.words import data_option
 from simvp.config import CARD_NAME, Config, DatasetCard, card_to_toml
-from simvp.errors import DataError
+from simvp.errors import DataError, OutputError
 from simvp.files import publish_text, remove_stale
 from simvp.report import Report, Summary
 from simvp.samples import Frame, read_frame, write_frames
@@ -25,6 +26,7 @@ def run(config: Config, report: Report) -> Summary:
         raise DataError(f"{folder}: is a file; name a folder for the samples with --data-path")
     if folder.is_dir():
         remove_stale(folder)
+    _check_space(config, folder)
     card = folder / CARD_NAME
     if not card.exists():
         publish_text(card, card_to_toml(DatasetCard(**boiling.PHYSICS)))
@@ -47,6 +49,20 @@ def run(config: Config, report: Report) -> Summary:
         ],
         f"simvp split{data_option(config)}",
     )
+
+
+def _check_space(config: Config, folder: Path) -> None:
+    """Raises OutputError if the disk has no room for all samples."""
+    settings = config.simulate
+    needed = settings.samples * settings.frames * (128 + 4 * settings.image_size**2)
+    place = next(path for path in [folder, *folder.absolute().parents] if path.exists())
+    free = shutil.disk_usage(place).free
+    if needed > free:
+        raise OutputError(
+            f"{folder}: {settings.samples} samples need {needed / 1e9:.1f} GB, but "
+            f"{free / 1e9:.1f} GB are free; make fewer or smaller ones, or choose another "
+            "--data-path"
+        )
 
 
 def _complete(sample: Path, frames: Frame) -> bool:

@@ -9,7 +9,7 @@ from simvp.config import CARD_NAME, Config, read_card
 from simvp.config.sections import SplitSection
 from simvp.errors import ConfigError, DataError
 from simvp.report import Report, Summary
-from simvp.samples import frame_files, list_samples, read_frames
+from simvp.samples import frame_files, list_samples, read_sample
 from simvp.splits import PARTS, Sample, write
 
 
@@ -70,7 +70,7 @@ def _checked_samples(
             files = frame_files(path)
             rng = np.random.default_rng([settings.seed, index])
             chosen = choose_frames(files, settings, rng, where=path)
-            frames = read_frames(chosen)
+            frames, checksums = read_sample(chosen)
             shape = shape or frames.shape[1:]
             if frames.shape[1:] != shape:
                 raise DataError(
@@ -83,7 +83,7 @@ def _checked_samples(
                     f"{path}: has {len(chosen)} frames, but {paths[0]} has "
                     f"{len(samples[0].frames)}; use --total-length {shorter}, or complete it"
                 )
-            samples.append(Sample(path.name, tuple(chosen)))
+            samples.append(Sample(path.name, tuple(chosen), checksums))
             advance(1, "")
     assert shape is not None
     return samples, shape

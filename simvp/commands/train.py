@@ -7,7 +7,7 @@ from simvp.commands import setup, test
 from simvp.commands.words import check_square, name_option
 from simvp.config import Config, to_toml
 from simvp.data import SampleDataset
-from simvp.distributed import Group
+from simvp.distributed import Group, place
 from simvp.engine import Trainer, build_network, count_parameters, network_cost
 from simvp.errors import ConfigError
 from simvp.physics import parse_symmetries
@@ -46,6 +46,7 @@ def run(
     config = setup.resolve(config)
     train_set, val_set = _datasets(config)
     check_square(parse_symmetries(config.train.augment), train_set.frame_shape, "train.augment")
+    check_batch_size(config, len(train_set))
     if print_model:
         return _describe_network(config, train_set)
     if launch.is_needed(config):
@@ -74,6 +75,19 @@ def _describe_network(config: Config, train_set: SampleDataset) -> Summary:
             f"{config.train.batch_size}, about",
         ]
     )
+
+
+def check_batch_size(config: Config, num_samples: int) -> None:
+    """Raises ConfigError if a process's batch is larger than its share of the samples."""
+    here = place()
+    processes = here.world_size if here else config.launch.nproc * config.launch.nnodes
+    share = -(-num_samples // processes)
+    if config.train.batch_size > share:
+        raise ConfigError(
+            f"train.batch_size = {config.train.batch_size}: there are {num_samples} training "
+            f"samples for {processes} process{'es' if processes > 1 else ''}; use --batch-size "
+            f"{share} or less, or make more samples"
+        )
 
 
 def check_unchanged(config: Config, saved: Config, folder: RunFolder) -> None:
