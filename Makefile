@@ -4,12 +4,13 @@ VENV ?= .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 DEMO ?= demo
 
-.PHONY: demo test check lint clean
+.PHONY: help demo test soak check lint clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    run the whole pipeline on a small problem, about two minutes"
 	@echo "make test    run the tests"
+	@echo "make soak    kill, cut and damage runs, many times"
 	@echo "make check   lint, check types, and run the tests"
 	@echo "make clean   delete the virtual environment and the demo"
 
@@ -33,6 +34,10 @@ demo: $(VENV)/ready
 
 test: $(VENV)/ready
 	$(BIN)/python -m pytest -q -m "not slow and not gpu" $(ARGS)
+
+# The faults of README's table, many times over; about a quarter of an hour.
+soak: $(VENV)/ready
+	$(BIN)/python -m pytest -q tests/test_soak.py tests/test_translators.py -m slow $(ARGS)
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check simvp tests

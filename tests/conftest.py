@@ -84,3 +84,26 @@ def trajectory() -> np.ndarray:
     """Boiling on an 8x8 grid, (6, 1, 8, 8)."""
     initial = boiling.initial_state(8, np.random.default_rng(0))
     return boiling.simulate(initial, frames=6, increment=10.0)
+
+
+_tallies: dict[str, list[bool]] = {}
+
+
+@pytest.fixture
+def tally() -> Callable[[str, bool], None]:
+    """Note that a fault was tried, and whether it was survived; fails if it was not."""
+
+    def note(fault: str, survived: bool) -> None:
+        _tallies.setdefault(fault, []).append(survived)
+        assert survived, fault
+
+    return note
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """The table of `make soak`."""
+    if _tallies:
+        terminalreporter.write_line("| fault | tried | survived |")
+        terminalreporter.write_line("|---|---:|---:|")
+        for fault, outcomes in _tallies.items():
+            terminalreporter.write_line(f"| {fault} | {len(outcomes)} | {sum(outcomes)} |")

@@ -1,0 +1,57 @@
+"""README's table of the translators: what each costs, and how long it trains.
+
+    python tests/bench/translators.py
+
+Times are those of training steps on README's boiling example (batches of 8 samples of 10 frames,
+64x64, periodic boundaries), the median of some, in one run, relative to gsta's.
+"""
+
+import statistics
+import time
+
+import torch
+
+from simvp.config import assignment_layer, resolve
+from simvp.engine import build_network, network_cost
+from simvp.model import translators
+
+FRAME_SHAPE = (1, 64, 64)
+STEPS = 3
+
+
+def seconds_per_step(name: str) -> float:
+    config = resolve(
+        [assignment_layer(f"model.model_type={name}"), assignment_layer("model.boundary=periodic")]
+    )
+    network = build_network(config, FRAME_SHAPE, torch.device("cpu")).train()
+    optimizer = torch.optim.Adam(network.parameters(), fused=True)
+    frames = torch.rand(config.train.batch_size, config.data.pre_seq_length, *FRAME_SHAPE)
+    seconds = []
+    for _ in range(1 + STEPS):
+        start = time.perf_counter()
+        torch.nn.functional.mse_loss(network(frames), frames).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds[1:])
+
+
+def main() -> None:
+    reference = seconds_per_step("gsta")
+    print("| translator | parameters | multiply-adds | memory to train | time of an epoch |")
+    print("|---|---:|---:|---:|---:|")
+    for name in translators.names():
+        config = resolve(
+            [assignment_layer(f"model.model_type={name}"), assignment_layer("model.boundary=zeros")]
+        )
+        cost = network_cost(config, FRAME_SHAPE)
+        ratio = 1.0 if name == "gsta" else seconds_per_step(name) / reference
+        print(
+            f"| `{name}` | {cost.parameters / 1e6:.1f} M | {cost.multiply_adds / 1e9:.1f} G "
+            f"| {cost.training_bytes / 1e9:.1f} GB | {ratio:.2f} |",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,166 @@
+"""`make soak`: faults again and again, with a table of how often each was tried and survived."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import Simvp
+from test_reliability import COMMAND, OFTEN, kill_when
+from test_trainer import assert_same, state
+
+from simvp import checkpoint
+
+Tally = Callable[[str, bool], None]
+
+KILLED = Path("work_dirs/killed")
+EPOCHS = {1: 600, 2: 300}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("nproc", [1, 2])
+def test_twenty_kills_at_random_moments(
+    nproc: int, split_data: Path, simvp: Simvp, tally: Tally
+) -> None:
+    options = ["--nproc", str(nproc), "--epochs", str(EPOCHS[nproc]), *OFTEN]
+    options += ["--set", "train.checkpoint_interval=50"]
+    straight = [*COMMAND, *options, "--name", "straight"]
+    subprocess.run(straight, check=True, capture_output=True, timeout=900)
+    command = [*COMMAND, *options, "--name", "killed", "--resume"]
+    fault = f"SIGKILL at a random moment, {nproc} process{'es' if nproc > 1 else ''}"
+    rng = random.Random(nproc)
+    kills = 0
+    while kills < 20:
+        started = time.time()
+        delay = rng.uniform(0.0, 0.8)
+
+        def ready(started: float = started, delay: float = delay) -> bool:
+            """Training since `delay` seconds: the history is written after every epoch."""
+            history = KILLED / "metrics.csv"
+            if not history.exists() or history.stat().st_mtime < started:
+                return False
+            time.sleep(delay)
+            return True
+
+        code = kill_when(command, ready)
+        assert code != 0, "the run ended before it was killed often enough"
+        latest = KILLED / "checkpoints" / "latest.pth"
+        tally(fault, not latest.exists() or bool(checkpoint.load(latest)))
+        kills += 1
+    subprocess.run(command, check=True, capture_output=True, timeout=900)
+    runs = split_data.parent / "work_dirs"
+    assert_same(state(runs / "straight"), state(runs / "killed"))
+    tally(f"the same weights, optimizer, best model and history after 20 of these, {nproc}", True)
+
+
+@pytest.mark.slow
+def test_fifty_kills_while_saving(split_data: Path, simvp: Simvp, tally: Tally) -> None:
+    folder = KILLED / "checkpoints"
+    command = [*COMMAND, "--epochs", "100000", *OFTEN, "--name", "killed", "--resume"]
+    command += ["--set", "train.checkpoint_interval=1000", "--set", "model.hid_T=128"]
+    torn = 0
+    for index in range(50):
+        delay = index * 0.0004  # the sweep goes from the first byte to beyond the rename
+
+        def ready(delay: float = delay) -> bool:
+            if not any(folder.glob(".simvp-*-latest*")):
+                return False
+            time.sleep(delay)
+            return True
+
+        kill_when(command, ready)
+        latest = folder / "latest.pth"
+        torn += len(list(folder.glob(".simvp-*")))
+        tally("SIGKILL while a checkpoint is written", bool(checkpoint.load(latest)))
+    assert torn > 0, "no kill hit a write"
+    simvp("train", "--resume", "--name", "killed", "--epochs", "1")
+    tally("what they left half-written is cleared away", not list(folder.glob(".simvp-*")))
+
+
+@pytest.mark.slow
+def test_writes_cut_at_any_length(trained: Path, simvp: Simvp, tally: Tally) -> None:
+    latest = trained / "checkpoints" / "latest.pth"
+    size, before = latest.stat().st_size, checkpoint.digest(checkpoint.load(latest))
+    for index in range(20):
+        limit = size * index // 20
+        code = (
+            f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}));"
+            "from pathlib import Path; from simvp import checkpoint;"
+            f"path = Path({str(latest)!r}); checkpoint.save(path, checkpoint.load(path))"
+        )
+        result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        whole = checkpoint.digest(checkpoint.load(latest)) == before
+        clean = not list(latest.parent.glob(".simvp-*"))
+        tally(
+            "a write cut off at byte k (file size limit)",
+            "OutputError" in result.stderr and whole and clean,
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["simulate", "split", "test"])
+def test_a_killed_command_run_again_equals_a_clean_run(
+    command: str, trained: Path, simvp: Simvp, tally: Tally
+) -> None:
+    arguments = {
+        "simulate": ["simulate", "--samples", "300", "--image-size", "32", "--data-path", "made"],
+        "split": ["split", "--data-path", "data", "--seed", "7"],
+        "test": ["test"],
+    }[command]
+    watched = {"simulate": Path("made"), "split": Path("data"), "test": trained}[command]
+
+    def contents() -> dict[str, bytes]:
+        return {
+            str(path.relative_to(watched)): path.read_bytes()
+            for path in watched.rglob("*")
+            if path.is_file() and not path.name.startswith(".simvp-")
+        }
+
+    whole = [sys.executable, "-m", "simvp", *arguments]
+    for index in range(10):
+        moment = time.monotonic() + 0.4 + 0.3 * index
+        kill_when(whole, lambda moment=moment: time.monotonic() > moment)
+    subprocess.run(whole, check=True, capture_output=True)
+    after_kills = contents()
+    if command == "simulate":
+        Path("made").rename("aside")
+    subprocess.run(whole, check=True, capture_output=True)
+    same = contents() == after_kills
+    tally(f"`{command}` killed ten times and run again", same)
+    assert same
+
+
+@pytest.mark.slow
+def test_signals_in_any_phase(split_data: Path, simvp: Simvp, tally: Tally) -> None:
+    command = [*COMMAND, "--epochs", "100000", "--checkpoint-interval", "1"]
+    rng = random.Random(0)
+    for index in range(10):
+        signum, code = [(signal.SIGTERM, 143), (signal.SIGINT, 130)][index % 2]
+        name = ["--name", f"signalled-{index}"]
+        history = Path(f"work_dirs/signalled-{index}/metrics.csv")
+        delay = rng.uniform(0.0, 0.3)
+
+        def ready(history: Path = history, delay: float = delay) -> bool:
+            if not history.exists():
+                return False
+            time.sleep(delay)
+            return True
+
+        ended = kill_when([*command, *name], ready, signum=signum)
+        latest = history.parent / "checkpoints" / "latest.pth"
+        tally(
+            "SIGTERM or SIGINT at a random moment", ended == code and bool(checkpoint.load(latest))
+        )
+
+
+def test_the_sweep_would_notice_a_torn_file(trained: Path) -> None:
+    """The control of the tests above."""
+    latest = trained / "checkpoints" / "latest.pth"
+    os.truncate(latest, latest.stat().st_size - 1)
+    with pytest.raises(checkpoint.Damaged):
+        checkpoint.load(latest)
