@@ -307,3 +307,132 @@ def test_a_checkpoint_states_the_hash_of_its_content(tmp_path: Path) -> None:
     torch.save(content, tmp_path / "latest.pth")
     with pytest.raises(RunError, match="does not have the hash that it states"):
         checkpoint.load(tmp_path / "latest.pth")
+
+
+def test_12_a_signal_to_the_whole_group_of_processes(split_data: Path, simvp: Simvp) -> None:
+    """What Ctrl-C in a terminal does: launcher and ranks all receive it."""
+    command = [*COMMAND, "--epochs", "10000", "--nproc", "2"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
+    while not Path("work_dirs/default/metrics.csv").exists():
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(timeout=60) == 130
+    assert checkpoint.load(CHECKPOINTS / "latest.pth")["progress"]["epoch"] > 0
+
+
+def test_15_a_frame_that_is_not_finite_in_one_process_only(split_data: Path, simvp: Simvp) -> None:
+    """The process whose samples are sound names those of the other one."""
+    code = (
+        "import os, sys, torch\n"
+        "from simvp import data\n"
+        "original = data.SampleDataset.__getitem__\n"
+        "def spoiled(self, index):\n"
+        "    number, frames = original(self, index)\n"
+        "    bad = index == 3 and len(self.samples) == 7\n"
+        "    return number, frames * (torch.nan if bad else 1.0)\n"
+        "data.SampleDataset.__getitem__ = spoiled\n"
+        "from simvp.cli import main\n"
+        "main()\n"
+    )
+    Path("spoiled.py").write_text(code)
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    result = subprocess.run(
+        [*launcher, "spoiled.py", *TRAIN, "--epochs", "1"], capture_output=True, text=True
+    )
+    messages = {line for line in result.stderr.splitlines() if line.startswith("error: epoch 1")}
+    assert len(messages) == 1
+    (samples,) = messages
+    named = samples.partition("(samples: ")[2].partition(")")[0].split(", ")
+    assert 1 <= len(named) <= 3
+
+
+def test_16_a_frame_removed_while_training_is_named(
+    split_data: Path, simvp: Simvp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from simvp.engine import Trainer
+
+    original = Trainer._finish_epoch
+
+    def removing(self: Trainer) -> None:
+        original(self)
+        Path(self.train_set.samples[0].frames[2]).unlink(missing_ok=True)
+
+    monkeypatch.setattr(Trainer, "_finish_epoch", removing)
+    result = simvp(*TRAIN, "--checkpoint-interval", "1", code=2)
+    assert "2.npy: needs a frame's file, found nothing" in result.stderr
+    assert checkpoint.load(CHECKPOINTS / "latest.pth")["progress"]["epoch"] == 1
+
+
+def test_20_out_of_memory_is_one_message(trained: Path, simvp: Simvp) -> None:
+    before = checkpoint.digest(checkpoint.load(CHECKPOINTS / "latest.pth"))
+    code = (
+        "import resource, sys, torch\n"
+        "import simvp.commands.train\n"
+        "lines = open('/proc/self/status').read().splitlines()\n"
+        "used = int([x for x in lines if x.startswith('VmSize')][0].split()[1]) * 1024\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (used + 2**28, used + 2**28))\n"
+        "from simvp.cli import main\n"
+        "main()\n"
+    )
+    Path("limited.py").write_text(code)
+    command = [sys.executable, "limited.py", *TRAIN, "--name", "large"]
+    command += ["--set", "model.hid_T=8192"]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 1, result.stderr
+    assert result.stderr.startswith("error: out of memory")
+    assert checkpoint.digest(checkpoint.load(CHECKPOINTS / "latest.pth")) == before
+
+
+def test_21_a_file_is_synced_before_it_is_renamed_and_its_folder_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    real_sync, real_replace = os.fsync, os.replace
+
+    def sync(descriptor: int) -> None:
+        calls.append("sync " + Path(os.readlink(f"/proc/self/fd/{descriptor}")).name)
+        real_sync(descriptor)
+
+    def replace(source: Path, target: Path) -> None:
+        calls.append("rename to " + Path(target).name)
+        real_replace(source, target)
+
+    monkeypatch.setattr("os.fsync", sync)
+    monkeypatch.setattr("os.replace", replace)
+    checkpoint.save(tmp_path / "x.pth", {"w": torch.ones(2)})
+    assert [call.split("-")[-1] for call in calls] == [
+        "x.pth",
+        "rename to x.pth",
+        f"sync {tmp_path.name}".split("-")[-1],
+    ]
+    assert calls[0].startswith("sync .simvp-")
+
+
+def test_without_the_skip_a_resumed_run_differs(
+    split_data: Path, simvp: Simvp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control of the tests of resuming: batches that were consumed are not to be used again."""
+    from simvp.engine.state import State
+
+    original = State.restore
+
+    def without_skip(self: State, *arguments: Any) -> None:
+        original(self, *arguments)
+        self.progress.batch = 0
+
+    simvp(*TRAIN, "--name", "straight")
+    command = [*COMMAND, "--name", "stopped", "--epochs", "4", *OFTEN]
+    kill_when(command, lambda: Path("work_dirs/stopped/metrics.csv").exists())
+    latest = Path("work_dirs/stopped/checkpoints/latest.pth")
+    while checkpoint.load(latest)["progress"]["batch"] == 0:
+        seen = latest.stat().st_mtime_ns
+
+        def changed(seen: int = seen) -> bool:
+            return latest.stat().st_mtime_ns != seen
+
+        kill_when([*command, "--resume"], changed)
+    monkeypatch.setattr(State, "restore", without_skip)
+    simvp("train", "--resume", "--name", "stopped")
+    runs = split_data.parent / "work_dirs"
+    with pytest.raises(AssertionError):
+        assert_same(state(runs / "straight"), state(runs / "stopped"))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from simvp.errors import SimvpError
+from simvp.errors import RunFailed, SimvpError
 from simvp.report import Advance, Report, Summary
 
 if TYPE_CHECKING:
@@ -57,11 +57,32 @@ def exit_codes() -> Iterator[None]:
     try:
         yield
     except SimvpError as error:
-        from simvp.launch import leave_message
-
-        if not leave_message(error):
-            print(f"error: {error}" if error.exit_code <= 2 else str(error), file=sys.stderr)
-        raise typer.Exit(error.exit_code) from None
+        raise _told(error) from None
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        reason = (str(error) or "MemoryError").splitlines()[0]
+        failure = RunFailed(
+            f"out of memory ({reason}); what was saved before is good. Lower --batch-size or "
+            "--val-batch-size, or choose a smaller network: `simvp train --print-model` tells what "
+            "it needs"
+        )
+        raise _told(failure) from None
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         raise typer.Exit(130) from None
+
+
+def _told(error: SimvpError) -> typer.Exit:
+    """Print the error, or leave it to the launcher of this process; what to leave with."""
+    from simvp.launch import leave_message
+
+    if not leave_message(error):
+        print(f"error: {error}" if error.exit_code <= 2 else str(error), file=sys.stderr)
+    return typer.Exit(error.exit_code)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    # PyTorch has a class of its own for GPUs only; on CPUs its allocator raises RuntimeError.
+    words = ("out of memory", "allocate memory")
+    return isinstance(error, MemoryError) or any(word in str(error) for word in words)

@@ -216,14 +216,17 @@ class Trainer:
             f"`simvp train --name {self.folder.path.name} --resume`",
         )
 
-    def _not_finite(self, value: float, indices: Tensor) -> RunFailed:
-        samples = ", ".join(self.train_set.ids(indices.tolist()))
-        own = "" if not math.isfinite(value) else " in another process"
+    def _not_finite(self, loss: float, indices: Tensor) -> RunFailed:
+        """The error that names the samples at fault, in whichever process they are."""
+        own = self.train_set.ids(indices.tolist())
+        at_fault = self.group.gather([] if math.isfinite(loss) else own)
+        # Where every loss is finite it is a gradient, to which all samples contribute.
+        named = [name for names in at_fault for name in names] or own
         return RunFailed(
             f"epoch {self.progress.epoch + 1}, step {self.progress.batch + 1} of "
-            f"{self.steps_per_epoch}: the loss is no longer a finite number{own} (samples: "
-            f"{samples}); the weights before this step are untouched, and the last checkpoint is "
-            "good. Lower --lr, or look at these samples"
+            f"{self.steps_per_epoch}: the loss or its gradient is no longer finite (samples: "
+            f"{', '.join(named)}); the weights were not changed by this step, and the last "
+            "checkpoint is good. Lower --lr, or look at these samples"
         )
 
     def _schedule(self, step: int) -> tuple[float, float]:
