@@ -139,14 +139,9 @@ def leave(code: object) -> None:
 
 
 def _as_ours(error: Exception) -> SimvpError:
-    # A process that lost another one says so at the same second at which that one died.
-    failures = error.failures.items()  # type: ignore[attr-defined]
     rank, failure = min(
-        failures,
-        key=lambda item: (
-            item[1].error_file_data.get("is_consequence", False),
-            item[1].timestamp,
-        ),
+        error.failures.items(),  # type: ignore[attr-defined]
+        key=lambda item: item[1].timestamp + _delay(item[1].error_file_data),
     )
     code = failure.error_file_data.get("exit_code")
     if code is None:  # it died without a word to us
@@ -157,6 +152,15 @@ def _as_ours(error: Exception) -> SimvpError:
     if code == UserError.exit_code:
         return UserError(failure.message)
     return RunFailed(failure.message) if code == 1 else Interrupted(code - 128, failure.message)
+
+
+def _delay(message: dict[str, object]) -> int:
+    """Seconds by which a failure counts as later than it was.
+
+    A process that lost another one says so in the second in which that one died; one that was
+    only silent is killed by the launcher half a minute after it was given up.
+    """
+    return 5 if message.get("is_consequence") else 0
 
 
 def _cause(code: int) -> str:

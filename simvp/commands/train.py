@@ -46,9 +46,9 @@ def run(
     config = setup.resolve(config)
     train_set, val_set = _datasets(config)
     check_square(parse_symmetries(config.train.augment), train_set.frame_shape, "train.augment")
-    check_batch_size(config, len(train_set))
     if print_model:
         return _describe_network(config, train_set)
+    check_batch_size(config, len(train_set))
     if launch.is_needed(config):
         flags = {"--resume": resume, "--overwrite": overwrite, "--test": and_test}
         launch.run(["train", *(flag for flag, given in flags.items() if given)], config)

@@ -3,6 +3,8 @@
 All tensors are (B, C, h, w), and every module here keeps its input's shape.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -17,18 +19,29 @@ from simvp.model.layers import (
 )
 
 
-class GatedLargeKernel(nn.Module):
-    """A 21x21 neighbourhood by a 5x5 and a dilated 7x7 convolution, gated by its own sigmoid."""
+class LargeKernel(nn.Module):
+    """What the 21x21 neighbourhood of a cell says: a 5x5 and a dilated 7x7 convolution, mixed."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, out_channels: int) -> None:
         super().__init__()
         self.conv0 = depthwise(channels, 5)
         self.conv_spatial = depthwise(channels, 7, dilation=3)
-        self.conv1 = pointwise(channels, 2 * channels)
+        self.conv1 = pointwise(channels, out_channels)
+
+    def neighbourhood(self, x: Tensor) -> Tensor:
+        """(B, C, h, w) -> (B, out_channels, h, w)."""
+        x = self.conv1(self.conv_spatial(self.conv0(x)))
+        return x
+
+
+class GatedLargeKernel(LargeKernel):
+    """One half of what the neighbourhood says, gated by the sigmoid of the other."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, 2 * channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        gated: Tensor = self.conv1(self.conv_spatial(self.conv0(x)))
-        value, gate = gated.chunk(2, dim=1)
+        value, gate = self.neighbourhood(x).chunk(2, dim=1)
         return torch.sigmoid(gate) * value
 
 
@@ -50,6 +63,8 @@ class Attention(nn.Module):
 class Block(nn.Module):
     """Attention, then an MLP with a 3x3 convolution inside, each scaled and added."""
 
+    gating_unit: Callable[[int], nn.Module] = GatedLargeKernel
+
     def __init__(self, channels: int, settings: BlockSettings) -> None:
         super().__init__()
         self.norm1 = nn.BatchNorm2d(channels)
@@ -61,9 +76,6 @@ class Block(nn.Module):
         self.scale2 = LayerScale(channels, 1e-2)
         self.drop_path = DropPath(settings.drop_path)
         init_he_fan_out(self)
-
-    def gating_unit(self, channels: int) -> nn.Module:
-        return GatedLargeKernel(channels)
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.drop_path(self.scale1(self.attn(self.norm1(x))))

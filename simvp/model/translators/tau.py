@@ -7,18 +7,14 @@ All tensors are (B, C, h, w), and every module here keeps its input's shape.
 from torch import Tensor, nn
 
 from simvp.model.chain import BlockSettings
-from simvp.model.layers import depthwise, pointwise
 from simvp.model.translators import gsta
 
 
-class ChannelWeightedLargeKernel(nn.Module):
-    """What a 21x21 neighbourhood says (static), times squeeze and excitation (dynamic)."""
+class ChannelWeightedLargeKernel(gsta.LargeKernel):
+    """What the neighbourhood says (static), times squeeze and excitation (dynamic)."""
 
     def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.conv0 = depthwise(channels, 5)
-        self.conv_spatial = depthwise(channels, 7, dilation=3)
-        self.conv1 = pointwise(channels, channels)
+        super().__init__(channels, channels)
         squeezed = channels // max(channels // 16, 4)
         self.fc = nn.Sequential(
             nn.Linear(channels, squeezed, bias=False),
@@ -28,10 +24,8 @@ class ChannelWeightedLargeKernel(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        static = self.conv1(self.conv_spatial(self.conv0(x)))
-        dynamic = self.fc(x.mean(dim=(2, 3)))[..., None, None]
-        x = dynamic * static * x
-        return x
+        dynamic: Tensor = self.fc(x.mean(dim=(2, 3)))
+        return dynamic[..., None, None] * self.neighbourhood(x) * x
 
 
 class Block(gsta.Block):
