@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -106,6 +107,23 @@ def _group_options(launch: LaunchSection) -> list[str]:
         "--rdzv-backend=static",
         f"--rdzv-endpoint={launch.rdzv_endpoint}",
     ]
+
+
+def end_with_launcher() -> None:
+    """In a process that we launched: end when the launcher is gone, killed before it could tell us.
+
+    Otherwise its group would go on, hold the run's folder, and nobody would know of it.
+    """
+    if LAUNCHED not in os.environ:
+        return
+    launcher = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == launcher:
+            time.sleep(0.1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True, name="launcher watch").start()
 
 
 def leave_message(error: SimvpError) -> bool:

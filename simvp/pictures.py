@@ -21,7 +21,8 @@ _DIFFERENCE_CMAP = "RdBu_r"  # white where prediction and truth agree
 _WIDTH = 1280  # pixels that a row of frames aims for
 _SMALLEST, _LARGEST = 64, 256  # pixels that a frame's width is brought to
 _GAP, _MARGIN, _LABELS, _BAR = 6, 16, 104, 96
-_INK, _PAPER = (30, 30, 30), (255, 255, 255)
+_HEADER = 40  # pixels for title and caption
+_INK, _FAINT, _PAPER = (30, 30, 30), (110, 110, 110), (255, 255, 255)
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,14 @@ def scales(inputs: Frames, trues: Frames, preds: Frames, cmap: str) -> tuple[Sca
     return Scale(colour_map(cmap), low, high), difference
 
 
-def grid(inputs: Frames, trues: Frames, preds: Frames, *, title: str, cmap: str) -> Picture:
-    """Four labelled rows: input (T_in, H, W), truth, prediction (T_out, H, W), difference."""
+def grid(
+    inputs: Frames, trues: Frames, preds: Frames, *, title: str, caption: str = "", cmap: str
+) -> Picture:
+    """Four labelled rows: input (T_in, H, W), truth, prediction (T_out, H, W), difference.
+
+    Args:
+        caption: what the values are, in a smaller line below the title.
+    """
     values, difference = scales(inputs, trues, preds, cmap)
     cell = _Cell.fitting(inputs.shape[1:], columns=max(len(inputs), len(trues)))
     first = len(inputs)
@@ -78,7 +85,7 @@ def grid(inputs: Frames, trues: Frames, preds: Frames, *, title: str, cmap: str)
         ("difference", preds - trues, difference, None),
     ]
     columns = max(len(inputs), len(trues))
-    top = _MARGIN + 30
+    top = _MARGIN + _HEADER + 8
     width = _MARGIN + _LABELS + columns * (cell.width + _GAP) + _BAR + _MARGIN
     # Room above a row for its frame numbers, and above the difference for the other colour bar.
     tops = [top + 20]
@@ -86,7 +93,7 @@ def grid(inputs: Frames, trues: Frames, preds: Frames, *, title: str, cmap: str)
         tops.append(tops[-1] + cell.height + room)
     canvas = Image.new("RGB", (width, tops[-1] + cell.height + _MARGIN + 8), _PAPER)
     draw = ImageDraw.Draw(canvas)
-    _title(draw, title, width)
+    _header(draw, title, caption, width)
     for (label, frames, scale, numbers), y in zip(rows, tops, strict=True):
         draw.text((_MARGIN, y + cell.height / 2), label, _INK, _font(15), anchor="lm")
         for column, frame in enumerate(frames):
@@ -102,7 +109,7 @@ def grid(inputs: Frames, trues: Frames, preds: Frames, *, title: str, cmap: str)
 
 
 def animation(
-    inputs: Frames, trues: Frames, preds: Frames, *, title: str, cmap: str
+    inputs: Frames, trues: Frames, preds: Frames, *, title: str, caption: str = "", cmap: str
 ) -> list[Picture]:
     """Truth, prediction and difference side by side, one image for each forecast step."""
     values, difference = scales(inputs, trues, preds, cmap)
@@ -111,13 +118,13 @@ def animation(
     width = 2 * _MARGIN + 3 * panel + 2 * _BAR
     pictures = []
     for step, (true, pred) in enumerate(zip(trues, preds, strict=True)):
-        canvas = Image.new("RGB", (width, cell.height + 90), _PAPER)
+        canvas = Image.new("RGB", (width, cell.height + _HEADER + 68), _PAPER)
         draw = ImageDraw.Draw(canvas)
-        _title(draw, title, width)
+        _header(draw, title, caption, width)
         panels = [("truth", true, values, 0), ("prediction", pred, values, 0)]
         panels.append(("difference", pred - true, difference, _BAR))
         for i, (label, frame, scale, shift) in enumerate(panels):
-            x, y = _MARGIN + i * panel + shift, _MARGIN + 50
+            x, y = _MARGIN + i * panel + shift, _MARGIN + _HEADER + 28
             canvas.paste(cell.draw(scale.paint(frame)), (x, y))
             text = f"{label}, t = {len(inputs) + step}" if i == 0 else label
             draw.text((x + cell.width / 2, y - 5), text, _INK, _font(14), anchor="mb")
@@ -167,14 +174,14 @@ def _colour_bar(canvas: Image.Image, scale: Scale, x: int, top: int, bottom: int
         draw.text((x + 22, y), f"{round(tick, decimals) + 0.0:g}", _INK, _font(12), anchor=anchor)
 
 
-def _title(draw: ImageDraw.ImageDraw, text: str, width: int) -> None:
-    """The title in the middle, its own middle left out if the picture is narrow."""
-    font, kept = _font(17), len(text)
-    fitting = text
-    while draw.textlength(fitting, font) > width - 2 * _MARGIN and kept > 8:
-        kept -= 2
-        fitting = f"{text[: kept // 2]}...{text[-(kept // 2) :]}"
-    draw.text((width / 2, _MARGIN), fitting, _INK, font, anchor="ma")
+def _header(draw: ImageDraw.ImageDraw, title: str, caption: str, width: int) -> None:
+    """Title and caption in the middle, their own middles left out if the picture is narrow."""
+    for text, size, colour, y in [(title, 17, _INK, 0), (caption, 13, _FAINT, 24)]:
+        font, kept, fitting = _font(size), len(text), text
+        while draw.textlength(fitting, font) > width - 2 * _MARGIN and kept > 8:
+            kept -= 2
+            fitting = f"{text[: kept // 2]}...{text[-(kept // 2) :]}"
+        draw.text((width / 2, _MARGIN + y), fitting, colour, font, anchor="ma")
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:

@@ -11,51 +11,25 @@ from pathlib import Path
 
 import pytest
 from conftest import Simvp
-from test_reliability import COMMAND, OFTEN, kill_when
-from test_trainer import assert_same, state
+from test_reliability import COMMAND, OFTEN, kill_when, killed_equals_straight
+from test_trainer import TRAIN
 
 from simvp import checkpoint
 
 Tally = Callable[[str, bool], None]
 
 KILLED = Path("work_dirs/killed")
-EPOCHS = {1: 600, 2: 300}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("nproc", [1, 2])
+@pytest.mark.parametrize(("nproc", "epochs"), [(1, 600), (2, 400)])
 def test_twenty_kills_at_random_moments(
-    nproc: int, split_data: Path, simvp: Simvp, tally: Tally
+    nproc: int, epochs: int, split_data: Path, simvp: Simvp, tally: Tally
 ) -> None:
-    options = ["--nproc", str(nproc), "--epochs", str(EPOCHS[nproc]), *OFTEN]
-    options += ["--set", "train.checkpoint_interval=50"]
-    straight = [*COMMAND, *options, "--name", "straight"]
-    subprocess.run(straight, check=True, capture_output=True, timeout=900)
-    command = [*COMMAND, *options, "--name", "killed", "--resume"]
-    fault = f"SIGKILL at a random moment, {nproc} process{'es' if nproc > 1 else ''}"
-    rng = random.Random(nproc)
-    kills = 0
-    while kills < 20:
-        started = time.time()
-        delay = rng.uniform(0.0, 0.8)
-
-        def ready(started: float = started, delay: float = delay) -> bool:
-            """Training since `delay` seconds: the history is written after every epoch."""
-            history = KILLED / "metrics.csv"
-            if not history.exists() or history.stat().st_mtime < started:
-                return False
-            time.sleep(delay)
-            return True
-
-        code = kill_when(command, ready)
-        assert code != 0, "the run ended before it was killed often enough"
-        latest = KILLED / "checkpoints" / "latest.pth"
-        tally(fault, not latest.exists() or bool(checkpoint.load(latest)))
-        kills += 1
-    subprocess.run(command, check=True, capture_output=True, timeout=900)
-    runs = split_data.parent / "work_dirs"
-    assert_same(state(runs / "straight"), state(runs / "killed"))
-    tally(f"the same weights, optimizer, best model and history after 20 of these, {nproc}", True)
+    killed_equals_straight(nproc, epochs=epochs, kills=20)
+    processes = f"{nproc} process{'es' if nproc > 1 else ''}"
+    for _ in range(20):
+        tally(f"SIGKILL at a random moment, {processes}; bitwise the same at the end", True)
 
 
 @pytest.mark.slow
@@ -63,6 +37,7 @@ def test_fifty_kills_while_saving(split_data: Path, simvp: Simvp, tally: Tally) 
     folder = KILLED / "checkpoints"
     command = [*COMMAND, "--epochs", "100000", *OFTEN, "--name", "killed", "--resume"]
     command += ["--set", "train.checkpoint_interval=1000", "--set", "model.hid_T=128"]
+    simvp(*TRAIN, "--epochs", "1", "--name", "killed", "--set", "model.hid_T=128")
     torn = 0
     for index in range(50):
         delay = index * 0.0004  # the sweep goes from the first byte to beyond the rename

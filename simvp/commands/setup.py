@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from simvp import locks, splits
+from simvp import launch, locks, splits
 from simvp.config import Config, read_card
 from simvp.distributed import Group, process_group
 from simvp.report import Report
@@ -36,6 +36,7 @@ def resolve(config: Config) -> Config:
 
 def joined_group(config: Config) -> AbstractContextManager[Group]:
     """This process's group, as the config wants it."""
+    launch.end_with_launcher()
     return process_group(config.run.device, timeout_minutes=config.launch.timeout_minutes)
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from simvp import interop, launch, metrics, splits
 from simvp.commands import setup
 from simvp.commands.words import name_option, short_id
-from simvp.config import Config, to_toml
+from simvp.config import CARD_NAME, Config, DatasetCard, card_to_toml, read_card, to_toml
 from simvp.data import SampleDataset
 from simvp.distributed import Group
 from simvp.engine import Evaluation, build_network, evaluate
@@ -83,11 +83,14 @@ def score(
     if not group.is_main:
         return Summary()
     forecast, persistence = scores["forecast"], scores["persistence"]
-    _write_metrics(staging, forecast, persistence, dataset, weights, config)
+    card = read_card(Path(config.data.split).parent)
+    _write_metrics(staging, forecast, persistence, dataset, weights, config, card)
+    publish_text(staging / CARD_NAME, card_to_toml(card))
     replace_folder(staging, folder.saved)
     return Summary(
         [
             *_table(forecast, persistence),
+            *_in_unit(forecast, dataset, card),
             "",
             f"{len(dataset)} test samples, {config.data.pre_seq_length} frames in, "
             f"{config.data.aft_seq_length} forecast, with {weights}",
@@ -110,6 +113,7 @@ def _write_metrics(
     dataset: SampleDataset,
     weights: Path,
     config: Config,
+    card: DatasetCard,
 ) -> None:
     """metrics.json for people and programs; metrics.npy, a record with a field for each metric."""
     means = forecast.mean()
@@ -120,6 +124,7 @@ def _write_metrics(
         "samples": {
             sample.id: forecast.per_sample(index) for index, sample in enumerate(dataset.samples)
         },
+        "physical": {"unit": card.unit, **_physical(forecast, dataset, card)},
         "num_samples": len(dataset),
         "weights": str(weights),
         "split": config.data.split,
@@ -130,6 +135,26 @@ def _write_metrics(
     values = np.array(tuple(means.values()), dtype=[(name, "f8") for name in means])
     with publish(folder / "metrics.npy") as path, path.open("wb") as file:
         np.save(file, values, allow_pickle=False)
+
+
+def _physical(forecast: Evaluation, dataset: SampleDataset, card: DatasetCard) -> dict[str, float]:
+    """Errors in the card's unit: of a frame as `mse` and `mae` are, and of one value."""
+    span, means = card.high - card.low, forecast.mean()
+    return {
+        "mse": means["mse"] * span**2,
+        "mae": means["mae"] * span,
+        "rmse_per_value": math.sqrt(forecast.loss(dataset.frame_shape)) * span,
+    }
+
+
+def _in_unit(forecast: Evaluation, dataset: SampleDataset, card: DatasetCard) -> list[str]:
+    if not card.unit:
+        return []
+    errors = _physical(forecast, dataset, card)
+    return [
+        f"in {card.unit}: mse {errors['mse']:.4g}, mae {errors['mae']:.4g} per frame; root mean "
+        f"square error of one value {errors['rmse_per_value']:.3g}"
+    ]
 
 
 def _finite(value: Any) -> Any:

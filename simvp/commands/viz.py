@@ -1,6 +1,7 @@
 """`simvp viz`: draw a saved forecast, or list them all."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from simvp import pictures
 from simvp.commands.words import name_option
-from simvp.config import Config
+from simvp.config import Config, DatasetCard, read_card
 from simvp.errors import ConfigError, OutputError, RunError
 from simvp.files import publish
 from simvp.report import Summary
@@ -44,22 +45,32 @@ def run(config: Config, sample: str | None, *, output: str, gif: bool, overwrite
             f"{folder.saved}: {sample_id} has {len(trues)} truths but {len(preds)} predictions; "
             f"run `simvp test{name_option(config)}` again"
         )
-    _draw(path, inputs, trues, preds, title=sample_id, config=config, gif=gif)
+    card = read_card(folder.saved)
+    physical = [card.to_physical(frames) for frames in (inputs, trues, preds)]
+    channel = f", channel {config.viz.channel}" if config.viz.channel else ""
+    _draw(path, physical, title=sample_id + channel, card=card, config=config, gif=gif)
     return Summary([f"wrote {path}"])
 
 
-def _draw(path: Path, *frames: NDArray[np.float32], title: str, config: Config, gif: bool) -> None:
+def _draw(
+    path: Path,
+    frames: Sequence[NDArray[np.float32]],
+    *,
+    title: str,
+    card: DatasetCard,
+    config: Config,
+    gif: bool,
+) -> None:
     import imageio.v3 as iio
 
-    if config.viz.channel:
-        title += f", channel {config.viz.channel}"
+    caption, cmap = card.caption(), config.viz.cmap
     with publish(path) as temporary:
         if gif:
-            images = pictures.animation(*frames, title=title, cmap=config.viz.cmap)
+            images = pictures.animation(*frames, title=title, caption=caption, cmap=cmap)
             milliseconds = round(1000 / config.viz.fps)
             iio.imwrite(temporary, images, extension=".gif", duration=milliseconds, loop=0)
         else:
-            image = pictures.grid(*frames, title=title, cmap=config.viz.cmap)
+            image = pictures.grid(*frames, title=title, caption=caption, cmap=cmap)
             iio.imwrite(temporary, image, extension=".png")
 
 

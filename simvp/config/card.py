@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Self
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
@@ -33,6 +35,18 @@ class DatasetCard(Section):
     symmetries: list[Symmetry] = Field(
         [], description="what may be done to a whole trajectory: roll, flip_x, flip_y, rot90"
     )
+
+    def to_physical(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Values in [0, 1] in the unit of the card."""
+        return self.low + values * np.float32(self.high - self.low)
+
+    def caption(self) -> str:
+        """`boiling: temperature in degF, 1 step between frames`, as far as it is known."""
+        unit = f" in {self.unit}" if self.unit else ""
+        what = f"{self.quantity or 'values'}{unit}" if self.quantity or unit else ""
+        step = f"{self.time_step} between frames" if self.time_step else ""
+        known = ", ".join(filter(None, [what, step]))
+        return f"{self.name}: {known}" if self.name and known else self.name or known
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
