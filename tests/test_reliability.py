@@ -151,7 +151,7 @@ def killed_equals_straight(nproc: int, epochs: int, kills: int) -> None:
 def test_1_killed_at_any_moment_and_resumed_is_bitwise_the_same(
     nproc: int, split_data: Path, simvp: Simvp
 ) -> None:
-    killed_equals_straight(nproc, epochs=30, kills=1)
+    killed_equals_straight(nproc, epochs=16, kills=1)
 
 
 @pytest.mark.parametrize("nproc", [1, 2], ids=["10-one", "11-group"])
@@ -459,7 +459,7 @@ def test_a_group_ends_when_its_launcher_is_killed(split_data: Path, simvp: Simvp
     while any(is_running(pid) for pid in ranks):
         assert time.monotonic() < deadline, "an orphan goes on"
         time.sleep(0.05)
-    simvp("train", "--overwrite", "--data-path", "data", *TINY, "--epochs", "1")
+    simvp(*TRAIN, "--overwrite")  # the folder is free again
 
 
 def is_running(pid: int) -> bool:
