@@ -30,19 +30,22 @@ LAUNCHED = "SIMVP_LAUNCHED"
 
 
 def is_needed(config: Config) -> bool:
-    """Whether this process is to launch a group, and is not in one already.
+    """Whether this process is to launch others, and was not launched itself.
 
     Raises: ConfigError if it is asked to launch a group inside another one.
     """
-    several = config.launch.nproc > 1 or config.launch.nnodes > 1
+    launch = config.launch
+    # A process alone is launched as well if somebody has to start it again.
+    wanted = launch.nproc > 1 or launch.nnodes > 1 or launch.max_restarts > 0
     here = place()
-    if several and here is not None:
+    if wanted and here is not None:
         raise ConfigError(
-            f"launch.nproc = {config.launch.nproc}, launch.nnodes = {config.launch.nnodes}: this "
-            f"process is already one of {here.world_size} that torchrun or Slurm started, and "
-            "joins them; leave out --nproc and --nnodes"
+            f"launch.nproc = {launch.nproc}, launch.nnodes = {launch.nnodes}, launch.max_restarts "
+            f"= {launch.max_restarts}: this process is already one of {here.world_size} that "
+            "torchrun or Slurm started, and joins them; leave out --nproc, --nnodes and "
+            "--max-restarts"
         )
-    return several
+    return wanted
 
 
 def is_restart() -> bool:

@@ -32,7 +32,11 @@ def sole_writer(folder: Path) -> Iterator[None]:
             "choose another --name"
         ) from None
     try:
-        me = {"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
+        me = {
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+            "since": time.strftime("%Y-%m-%d %H:%M:%S"),
+        }
         with writing(holder):
             holder.write_text(json.dumps(me), encoding="utf-8")
         yield

@@ -55,5 +55,5 @@ def test_a_group_inside_a_group_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("RANK", "0")
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert not launch.is_needed(resolve([]))
-    with pytest.raises(ConfigError, match="leave out --nproc and --nnodes"):
+    with pytest.raises(ConfigError, match="leave out --nproc, --nnodes"):
         launch.is_needed(resolve([assignment_layer("launch.nproc=4")]))
