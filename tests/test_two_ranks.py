@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -81,3 +82,25 @@ def test_two_machines_train_together(split_data: Path, simvp: Simvp) -> None:
     first = run([*command, "--node-rank", "0"])
     assert second.wait(timeout=120) == 0
     assert first.stdout.count("2 processes") == 1
+
+
+def test_a_run_under_slurm_joins_that_group(split_data: Path, simvp: Simvp) -> None:
+    step = {
+        "SLURM_STEP_NUM_TASKS": "2",
+        "SLURM_STEP_NODELIST": "localhost",
+        "SLURM_JOB_ID": str(os.getpid()),
+    }
+    command = [*ALONE, "train", "--data-path", "data", "--epochs", "1", *TINY]
+    tasks = [
+        subprocess.Popen(
+            command,
+            env={**os.environ, **step, "SLURM_PROCID": rank, "SLURM_LOCALID": rank},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for rank in ("0", "1")
+    ]
+    outputs = [task.communicate(timeout=120)[0] for task in tasks]
+    assert [task.returncode for task in tasks] == [0, 0]
+    assert outputs[0].count("2 processes") == 1
+    assert outputs[1] == ""
