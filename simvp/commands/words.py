@@ -32,5 +32,5 @@ def name_option(config: Config) -> str:
 
 
 def short_id(sample_id: str) -> str:
-    """A part of a sample's id that is easy to type: what follows the hash, if there is one."""
-    return sample_id.partition("_")[2] or sample_id
+    """A part of a sample's id that is easy to type, quoted: what follows the hash, if any."""
+    return shlex.quote(sample_id.partition("_")[2] or sample_id)
