@@ -149,7 +149,7 @@ class _Cell:
         target = min(max(_WIDTH // columns, _SMALLEST), _LARGEST)
         longest = max(height, width)
         # Whole multiples keep every pixel of a small frame the same size.
-        factor = max(1, target // longest) if longest <= _LARGEST else target / longest
+        factor = max(1, round(target / longest)) if longest <= _LARGEST else target / longest
         return cls(max(1, round(width * factor)), max(1, round(height * factor)), factor >= 1)
 
     def draw(self, colours: Picture) -> Image.Image:
@@ -164,7 +164,7 @@ def _colour_bar(canvas: Image.Image, scale: Scale, x: int, top: int, bottom: int
     ramp = np.linspace(scale.high, scale.low, height, dtype=np.float32)[:, np.newaxis]
     canvas.paste(Image.fromarray(scale.paint(np.repeat(ramp, 14, axis=1))), (x, top))
     draw.rectangle((x, top, x + 13, bottom - 1), outline=_INK)
-    ticks = np.linspace(scale.low, scale.high, 5 if height >= 150 else 3)
+    ticks = np.linspace(scale.low, scale.high, 5 if height >= 150 else 3 if height >= 60 else 2)
     decimals = 2 - math.floor(math.log10(scale.high - scale.low or 1.0))
     for i, tick in enumerate(ticks):
         y = bottom - 1 - (height - 1) * i / (len(ticks) - 1)
