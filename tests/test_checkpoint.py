@@ -1,4 +1,5 @@
 import pickle
+import random
 from pathlib import Path
 
 import pytest
@@ -65,3 +66,11 @@ def test_weights_that_do_not_fit_are_listed(tmp_path: Path) -> None:
         "  bias: missing",
         "  other: left over",
     ]
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_random_bytes_are_never_more_than_a_message(tmp_path: Path, seed: int) -> None:
+    path = tmp_path / "x.pth"
+    path.write_bytes(random.Random(seed).randbytes(seed * 10))
+    with pytest.raises(RunError, match="damaged"):
+        checkpoint.load(path)

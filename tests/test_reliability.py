@@ -43,7 +43,8 @@ DAMAGE: dict[str, Any] = {
     "page-zeroed": lambda path: path.write_bytes(
         (data := path.read_bytes())[:4096] + bytes(4096) + data[8192:]
     ),
-    "garbage": lambda path: path.write_bytes(os.urandom(5000)),
+    "garbage": lambda path: path.write_bytes(random.Random(0).randbytes(5000)),
+    "text": lambda path: path.write_bytes(b"Q" * 5000),
 }
 
 

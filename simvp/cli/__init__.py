@@ -14,7 +14,6 @@ from simvp.cli.options import (
     key,
     load_config,
     load_run_config,
-    saved_config,
 )
 
 app = typer.Typer(
@@ -167,13 +166,11 @@ def train(
         if resume and overwrite:
             raise typer.BadParameter("--resume and --overwrite exclude each other")
         resolved = load_run_config(ctx) if resume else load_config(ctx)
-        saved = saved_config(resolved) if resume else None
         from simvp.commands import train as command
 
         show(
             command.run(
                 resolved,
-                saved,
                 ConsoleReport(),
                 resume=resume,
                 overwrite=overwrite,

@@ -87,12 +87,6 @@ def load_run_config(ctx: typer.Context) -> Config:
     return _finish(ctx, [*local, *_saved_layers([*local, *given]), *given])
 
 
-def saved_config(config: Config) -> Config | None:
-    """The config that the run began with, if it has begun."""
-    file = _run_folder(config).config_file
-    return resolve([read_layer(file)]) if file.exists() else None
-
-
 def _saved_layers(layers: list[Layer]) -> list[Layer]:
     places = [place_only(layer) for layer in layers]
     file = _run_folder(resolve(places)).config_file

@@ -14,14 +14,9 @@ from simvp.physics import parse_symmetries
 from simvp.report import Report, Summary
 from simvp.runs import RunFolder
 
-# What may change between the parts of a run that was resumed: nothing that its results depend on,
-# except the number of epochs, which stretches the schedule.
-_FREE_TO_CHANGE = {"train": {"epochs", "checkpoint_interval", "val_batch_size"}}
-
 
 def run(
     config: Config,
-    saved: Config | None,
     report: Report,
     *,
     resume: bool,
@@ -33,7 +28,6 @@ def run(
 
     Args:
         print_model: only tell what the network costs.
-        saved: the config that the run began with, if it is there and to be resumed.
     Raises: UserError before anything is written, RunFailed or Interrupted later.
     """
     folder = RunFolder(Path(config.run.work_dir) / config.run.name)
@@ -41,8 +35,6 @@ def run(
         resume, overwrite = True, False
     if not resume and not overwrite and not print_model:
         folder.check_free()
-    if saved is not None:
-        check_unchanged(config, saved, folder)
     config = setup.resolve(config)
     train_set, val_set = _datasets(config)
     check_square(parse_symmetries(config.train.augment), train_set.frame_shape, "train.augment")
@@ -90,23 +82,6 @@ def check_batch_size(config: Config, num_samples: int) -> None:
         )
 
 
-def check_unchanged(config: Config, saved: Config, folder: RunFolder) -> None:
-    """Raises ConfigError if the config would change what a run has begun with."""
-    changed = [
-        f"{section}.{key} is {getattr(before, key)!r}, asked for {getattr(after, key)!r}"
-        for section in ("data", "model", "train", "metrics")
-        for before, after in [(getattr(saved, section), getattr(config, section))]
-        for key in type(before).model_fields
-        if key not in _FREE_TO_CHANGE.get(section, ())
-        and getattr(before, key) != getattr(after, key)
-    ]
-    if changed:
-        raise ConfigError(
-            f"{folder.path}: a run is resumed as it began; " + "; ".join(changed) + ". Leave the "
-            "option out, or start another run with --name"
-        )
-
-
 def _datasets(config: Config) -> tuple[SampleDataset, SampleDataset]:
     split = splits.read(Path(config.data.split))
     length = config.data.pre_seq_length + config.data.aft_seq_length
@@ -130,11 +105,6 @@ def _fit(
     found = checkpoint.newest_training(folder.checkpoints, report.say) if resume else None
     if config.train.init_from and found is None:
         interop.load_weights(network, Path(config.train.init_from))
-    group.wait()  # every process has looked and agreed before one of them changes the folder
-    if group.is_main and found is not None:
-        folder.resume(to_toml(config))
-    elif group.is_main:
-        folder.begin(to_toml(config))
     trainer = Trainer(
         config,
         network,
@@ -144,17 +114,14 @@ def _fit(
         folder=folder,
         report=report,
     )
-    _announce(trainer)
     if found is not None:
         trainer.resume(found)
-        progress = trainer.progress
-        report.say(
-            f"resuming: {progress.epoch} of {config.train.epochs} epochs and {progress.batch} "
-            "steps are done"
-            + ("; already complete" if progress.epoch >= config.train.epochs else "")
-        )
-    elif resume:
-        report.say(f"nothing to resume in {folder.path}: starting a new run")
+    group.wait()  # every process has looked and agreed before one of them changes the folder
+    if group.is_main and found is not None:
+        folder.resume(to_toml(config))
+    elif group.is_main:
+        folder.begin(to_toml(config))
+    _announce(trainer, resume=resume, continues=found is not None)
     trainer.fit()
     best = min(trainer.progress.history, key=lambda row: row["val_loss"])
     return Summary(
@@ -168,18 +135,27 @@ def _fit(
     )
 
 
-def _announce(trainer: Trainer) -> None:
-    """What is about to be trained, on what, with what."""
-    config, group = trainer.config, trainer.group
+def _announce(trainer: Trainer, *, resume: bool, continues: bool) -> None:
+    """What is about to be trained, on what, with what, and from where."""
+    config, group, report = trainer.config, trainer.group, trainer.report
     processes = f", {group.world_size} processes" if group.world_size > 1 else ""
     origin = f" from {config.train.init_from}" if config.train.init_from else ""
-    trainer.report.say(
+    report.say(
         f"{config.model.model_type}{origin}, "
         f"{count_parameters(trainer.network) / 1e6:.2f} M parameters, on "
         f"{setup.device_name(group.device)}{processes}"
     )
-    trainer.report.say(
+    report.say(
         f"{len(trainer.train_set)} training and {len(trainer.val_set)} validation samples, "
         f"{trainer.steps_per_epoch} steps an epoch"
     )
-    trainer.report.say(f"boundary {config.model.boundary}; augmented by {config.train.augment}")
+    report.say(f"boundary {config.model.boundary}; augmented by {config.train.augment}")
+    if continues:
+        progress, epochs = trainer.progress, config.train.epochs
+        complete = "; already complete" if progress.epoch >= epochs else ""
+        report.say(
+            f"resuming: {progress.epoch} of {epochs} epochs and {progress.batch} steps are done"
+            + complete
+        )
+    elif resume:
+        report.say(f"nothing to resume in {trainer.folder.path}: starting a new run")

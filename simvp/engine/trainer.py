@@ -33,6 +33,16 @@ from simvp.runs import RunFolder
 # What the processes tell each other before a step; in between are the numbers of signals.
 _SAVE_DUE, _NOT_FINITE = 1, 1000
 
+# Settings that may change between the parts of a run; of these the results depend on the number of
+# epochs alone, which stretches the schedule.
+_FREE_TO_CHANGE = {
+    "epochs",
+    "checkpoint_interval",
+    "checkpoint_every_minutes",
+    "val_batch_size",
+    "init_from",
+}
+
 
 class Trainer:
     """Fits a network to the training samples and keeps the best by validation loss."""
@@ -103,11 +113,20 @@ class Trainer:
 
     def _made_with(self) -> dict[str, Any]:
         """What must not change within a run, because results depend on it."""
+        data = self.config.data
+        settings = {
+            f"{section}.{key}": value
+            for section in ("model", "train", "metrics")
+            for key, value in getattr(self.config, section).model_dump().items()
+            if key not in _FREE_TO_CHANGE
+        }
         return {
             "number of processes": self.group.world_size,
-            "training steps in an epoch": self.steps_per_epoch,
             "training samples": self.train_set.fingerprint(),
             "validation samples": self.val_set.fingerprint(),
+            "data.pre_seq_length": data.pre_seq_length,
+            "data.aft_seq_length": data.aft_seq_length,
+            **settings,
         }
 
     def _train_epoch(self, stop: StopRequest, advance: Advance) -> None:
