@@ -29,7 +29,20 @@ def save(path: Path, content: Mapping[str, Any]) -> None:
         with publish(path) as temporary:
             torch.save(dict(content), temporary)
     except RuntimeError as error:  # what torch raises when the disk is full
-        raise OutputError(f"{path}: cannot be written ({error}); free some space") from error
+        free = shutil.disk_usage(path.parent).free
+        raise OutputError(
+            f"{path}: cannot be written: it needs {_num_bytes(content) / 1e6:.1f} MB, and "
+            f"{free / 1e6:.1f} MB are free there; free some space"
+        ) from error
+
+
+def _num_bytes(content: Any) -> int:
+    """The memory of all tensors in nested containers."""
+    if isinstance(content, Mapping):
+        return sum(_num_bytes(item) for item in content.values())
+    if isinstance(content, list | tuple):
+        return sum(_num_bytes(item) for item in content)
+    return content.nbytes if isinstance(content, Tensor) else 0
 
 
 def link(existing: Path, path: Path) -> None:

@@ -76,6 +76,21 @@ def test_interrupted_and_resumed_is_bitwise_the_uninterrupted_run(
     assert_same(state(runs / "straight"), state(runs / "stopped"))
 
 
+def test_augmented_and_periodic_a_resumed_run_is_bitwise_the_same(
+    split_data: Path, simvp: Simvp, stop_after: Any
+) -> None:
+    (split_data / "dataset.toml").write_text(
+        "boundary_x = 'periodic'\nboundary_y = 'periodic'\nsymmetries = ['roll', 'flip_x']\n"
+    )
+    result = simvp(*TRAIN, "--name", "straight")
+    assert "boundary periodic,periodic; augmented by roll,flip_x" in result.stdout
+    stop_after(5, signal.SIGINT)
+    simvp(*TRAIN, "--name", "stopped", code=130)
+    simvp("train", "--name", "stopped", "--resume")
+    runs = split_data.parent / "work_dirs"
+    assert_same(state(runs / "straight"), state(runs / "stopped"))
+
+
 def test_without_the_random_states_a_resumed_run_differs(
     split_data: Path, simvp: Simvp, stop_after: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
