@@ -2,6 +2,7 @@
 
 import os
 import random
+import shlex
 import signal
 import subprocess
 import sys
@@ -295,7 +296,7 @@ def test_a_gradient_that_is_not_finite_stops_before_the_step(
 
 
 def test_25_a_reader_that_leaves_is_no_crash(split_data: Path, simvp: Simvp) -> None:
-    command = f"{sys.executable} -m simvp train --print-config | head -1"
+    command = f"{shlex.quote(sys.executable)} -m simvp train --print-config | head -1"
     environment = {**os.environ, "LANG": "C"}
     result = subprocess.run(command, shell=True, capture_output=True, text=True, env=environment)
     assert result.stdout == "[run]\n"

@@ -1,10 +1,8 @@
 """The data card: what a data folder's `dataset.toml` says of its physics."""
 
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
@@ -13,6 +11,10 @@ from simvp.config.rendering import section_lines
 from simvp.config.sections import Section
 from simvp.errors import ConfigError, did_you_mean
 from simvp.physics import BoundaryKind, Symmetry
+
+if TYPE_CHECKING:  # the command line shows its help without numpy
+    import numpy as np
+    from numpy.typing import NDArray
 
 CARD_NAME = "dataset.toml"
 
@@ -36,9 +38,9 @@ class DatasetCard(Section):
         [], description="what may be done to a whole trajectory: roll, flip_x, flip_y, rot90"
     )
 
-    def to_physical(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+    def to_physical(self, values: "NDArray[np.float32]") -> "NDArray[np.float32]":
         """Values in [0, 1] in the unit of the card."""
-        return self.low + values * np.float32(self.high - self.low)
+        return self.low + values * (self.high - self.low)
 
     def caption(self) -> str:
         """`boiling: temperature in degF, 1 step between frames`, as far as it is known."""
