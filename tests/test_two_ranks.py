@@ -70,6 +70,7 @@ def test_a_run_under_torchrun_joins_that_group(split_data: Path, simvp: Simvp) -
     assert run(command).stdout.count("2 processes") == 1
 
 
+@pytest.mark.slow
 def test_two_machines_train_together(split_data: Path, simvp: Simvp) -> None:
     import socket
 
