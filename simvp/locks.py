@@ -25,7 +25,8 @@ def sole_writer(folder: Path) -> Iterator[None]:
     holder = folder.with_name(f".{folder.name}.lock-holder")
     lock = FileLock(file)
     try:
-        lock.acquire(timeout=0)
+        # A process that was killed a moment ago may not have been taken down to its last thread.
+        lock.acquire(timeout=2)
     except Timeout:
         raise RunError(
             f"{folder}: another simvp is writing here ({_read(holder)}); wait for it, stop it, or "
