@@ -118,10 +118,18 @@ def kill_when(command: list[str], ready: Any, *, signum: int = signal.SIGKILL) -
 OFTEN = ("--checkpoint-every-minutes", "1e-9", "--checkpoint-interval", "1")
 
 
-def kill_while_training(command: list[str], folder: Path, rng: random.Random) -> None:
-    """Kill a training, by SIGKILL, at a random moment after it has ended an epoch."""
+def wait_for_epoch(process: Any, folder: Path = Path("work_dirs/default")) -> None:
+    """Wait until a training has ended its first epoch."""
+    deadline = time.monotonic() + 120
+    while not (folder / "metrics.csv").exists():
+        assert process.poll() is None, "the training ended before its first epoch"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def kill_while_training(command: list[str], folder: Path, delay: float) -> None:
+    """Kill a training, by SIGKILL, some time after it has ended an epoch."""
     started = time.time()
-    delay = rng.uniform(0.0, 0.5)
 
     def ready() -> bool:
         history = folder / "metrics.csv"
@@ -134,7 +142,7 @@ def kill_while_training(command: list[str], folder: Path, rng: random.Random) ->
     assert code == -signal.SIGKILL, "it ended by itself before it was killed"
 
 
-def killed_equals_straight(nproc: int, epochs: int, kills: int) -> None:
+def killed_equals_straight(nproc: int, epochs: int, kills: int, longest: float) -> None:
     """A run that is killed that often, and resumed, ends bit for bit as an uninterrupted one."""
     options = ["--nproc", str(nproc), "--epochs", str(epochs), *OFTEN]
     options += ["--set", f"train.checkpoint_interval={epochs}"]
@@ -143,7 +151,7 @@ def killed_equals_straight(nproc: int, epochs: int, kills: int) -> None:
     command = [*COMMAND, *options, "--name", "killed", "--resume"]
     killed, rng = Path("work_dirs/killed"), random.Random(nproc)
     for _ in range(kills):
-        kill_while_training(command, killed, rng)
+        kill_while_training(command, killed, rng.uniform(0.0, longest))
     subprocess.run(command, check=True, capture_output=True, timeout=900)
     assert_same(state(Path("work_dirs/straight")), state(killed))
     assert not list(killed.rglob(".simvp-*"))
@@ -153,7 +161,7 @@ def killed_equals_straight(nproc: int, epochs: int, kills: int) -> None:
 def test_1_killed_at_any_moment_and_resumed_is_bitwise_the_same(
     nproc: int, split_data: Path, simvp: Simvp
 ) -> None:
-    killed_equals_straight(nproc, epochs=16, kills=1)
+    killed_equals_straight(nproc, epochs=40, kills=1, longest=0.1)
 
 
 @pytest.mark.parametrize(
@@ -182,8 +190,7 @@ def test_7_a_rank_that_is_killed_ends_the_group_with_its_name(
     process = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
-    while not Path("work_dirs/default/metrics.csv").exists():
-        time.sleep(0.01)
+    wait_for_epoch(process)
     ranks = children(process.pid)
     assert len(ranks) == 2
     started = time.monotonic()
@@ -209,8 +216,7 @@ def test_8_a_restarted_group_goes_on_by_itself_and_ends_the_same(
     subprocess.run([*COMMAND, *options, "--name", "straight"], check=True, capture_output=True)
     command = [*COMMAND, *options, "--name", "restarted", "--max-restarts", "1"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    while not Path("work_dirs/restarted/metrics.csv").exists():
-        time.sleep(0.01)
+    wait_for_epoch(process, Path("work_dirs/restarted"))
     os.kill(max(children(process.pid)), signal.SIGKILL)
     output, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
@@ -226,8 +232,7 @@ def test_9_a_rank_that_hangs_is_given_up(split_data: Path, simvp: Simvp) -> None
     process = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
-    while not Path("work_dirs/default/metrics.csv").exists():
-        time.sleep(0.01)
+    wait_for_epoch(process)
     os.kill(max(children(process.pid)), signal.SIGSTOP)
     _, errors = process.communicate(timeout=90)
     assert process.returncode == 1
@@ -239,8 +244,7 @@ def test_18_a_second_run_in_one_folder_is_refused_and_names_the_first(
 ) -> None:
     first = subprocess.Popen([*COMMAND, "--epochs", "10000"], stdout=subprocess.DEVNULL)
     try:
-        while not Path("work_dirs/default/metrics.csv").exists():
-            time.sleep(0.01)
+        wait_for_epoch(first)
         result = simvp(*TRAIN, "--overwrite", code=2)
         assert f"another simvp is writing here (process {first.pid} on " in result.stderr
         assert "another simvp" in simvp("test", code=2).stderr
@@ -331,8 +335,7 @@ def test_12_a_signal_to_the_whole_group_of_processes(split_data: Path, simvp: Si
     """What Ctrl-C in a terminal does: launcher and ranks all receive it."""
     command = [*COMMAND, "--epochs", "10000", "--nproc", "2"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
-    while not Path("work_dirs/default/metrics.csv").exists():
-        time.sleep(0.01)
+    wait_for_epoch(process)
     os.killpg(process.pid, signal.SIGINT)
     assert process.wait(timeout=60) == 130
     assert checkpoint.load(CHECKPOINTS / "latest.pth")["progress"]["epoch"] > 0
@@ -439,11 +442,13 @@ def test_without_the_skip_a_resumed_run_differs(
         original(self, *arguments)
         self.progress.batch = 0
 
-    simvp(*TRAIN, "--name", "straight")
-    command = [*COMMAND, "--name", "stopped", "--epochs", "4", *OFTEN]
-    kill_when(command, lambda: Path("work_dirs/stopped/metrics.csv").exists())
+    simvp(*TRAIN, "--name", "straight", "--epochs", "40")
+    command = [*COMMAND, "--name", "stopped", "--epochs", "40", *OFTEN]
     latest = Path("work_dirs/stopped/checkpoints/latest.pth")
-    while checkpoint.load(latest)["progress"]["batch"] == 0:
+    kill_when(command, lambda: Path("work_dirs/stopped/metrics.csv").exists())
+    for _ in range(20):
+        if checkpoint.load(latest)["progress"]["batch"] > 0:
+            break
         seen = latest.stat().st_mtime_ns
 
         def changed(seen: int = seen) -> bool:
@@ -460,8 +465,7 @@ def test_without_the_skip_a_resumed_run_differs(
 def test_a_group_ends_when_its_launcher_is_killed(split_data: Path, simvp: Simvp) -> None:
     command = [*COMMAND, "--epochs", "10000", "--nproc", "2"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    while not Path("work_dirs/default/metrics.csv").exists():
-        time.sleep(0.01)
+    wait_for_epoch(process)
     ranks = children(process.pid)
     process.kill()
     process.wait()

@@ -26,7 +26,7 @@ KILLED = Path("work_dirs/killed")
 def test_twenty_kills_at_random_moments(
     nproc: int, epochs: int, split_data: Path, simvp: Simvp, tally: Tally
 ) -> None:
-    killed_equals_straight(nproc, epochs=epochs, kills=20)
+    killed_equals_straight(nproc, epochs=epochs, kills=20, longest=0.5)
     processes = f"{nproc} process{'es' if nproc > 1 else ''}"
     for _ in range(20):
         tally(f"SIGKILL at a random moment, {processes}; bitwise the same at the end", True)
