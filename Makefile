@@ -23,14 +23,14 @@ $(VENV)/ready: tests/requirements.txt pyproject.toml
 
 # A twentieth of the network, a quarter of the grid: the same path as with the defaults.
 demo: $(VENV)/ready
-	@mkdir -p $(DEMO)
-	cd $(DEMO) && $(abspath $(BIN))/simvp simulate --samples 80 --frames 10 --image-size 32
-	cd $(DEMO) && $(abspath $(BIN))/simvp split
-	cd $(DEMO) && $(abspath $(BIN))/simvp train --overwrite --name demo --epochs 25 --batch-size 4 \
+	@mkdir -p "$(DEMO)"
+	cd "$(DEMO)" && "$(abspath $(BIN))/simvp" simulate --samples 80 --frames 10 --image-size 32
+	cd "$(DEMO)" && "$(abspath $(BIN))/simvp" split
+	cd "$(DEMO)" && "$(abspath $(BIN))/simvp" train --overwrite --name demo --epochs 25 --batch-size 4 \
 		--pre-seq-length 5 --aft-seq-length 5 \
 		--set model.hid_S=32 --set model.hid_T=96 --set model.N_S=2 --set model.N_T=4
-	cd $(DEMO) && $(abspath $(BIN))/simvp test --name demo
-	cd $(DEMO) && $(abspath $(BIN))/simvp viz boiling_26 --name demo --cmap Purples
+	cd "$(DEMO)" && "$(abspath $(BIN))/simvp" test --name demo
+	cd "$(DEMO)" && "$(abspath $(BIN))/simvp" viz boiling_26 --name demo --cmap Purples
 
 test: $(VENV)/ready
 	$(BIN)/python -m pytest -q -m "not slow and not gpu" $(ARGS)
