@@ -26,11 +26,12 @@ demo: $(VENV)/ready
 	@mkdir -p "$(DEMO)"
 	cd "$(DEMO)" && "$(abspath $(BIN))/simvp" simulate --samples 80 --frames 10 --image-size 32
 	cd "$(DEMO)" && "$(abspath $(BIN))/simvp" split
-	cd "$(DEMO)" && "$(abspath $(BIN))/simvp" train --overwrite --name demo --epochs 25 --batch-size 4 \
+	cd "$(DEMO)" && "$(abspath $(BIN))/simvp" train --overwrite --name demo --epochs 18 --batch-size 4 \
 		--pre-seq-length 5 --aft-seq-length 5 \
 		--set model.hid_S=32 --set model.hid_T=96 --set model.N_S=2 --set model.N_T=4
 	cd "$(DEMO)" && "$(abspath $(BIN))/simvp" test --name demo
 	cd "$(DEMO)" && "$(abspath $(BIN))/simvp" viz boiling_26 --name demo --cmap Purples
+	@echo "The picture:" && ls "$(DEMO)"/work_dirs/demo/pictures/*.png
 
 test: $(VENV)/ready
 	$(BIN)/python -m pytest -q -m "not slow and not gpu" $(ARGS)
@@ -47,4 +48,4 @@ lint: $(VENV)/ready
 check: lint test
 
 clean:
-	rm -rf $(VENV) $(DEMO)
+	rm -rf "$(VENV)" "$(DEMO)"
