@@ -14,7 +14,6 @@ Every message says where, what was found, what was needed and what to do.
 """
 
 import difflib
-import signal
 from collections.abc import Iterable
 
 
@@ -56,7 +55,6 @@ class Interrupted(SimvpError):
     def __init__(self, signum: int, message: str) -> None:
         super().__init__(message)
         self.exit_code = 128 + signum
-        self.signal_name = signal.Signals(signum).name
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
