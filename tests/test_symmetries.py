@@ -95,7 +95,7 @@ def test_a_periodic_network_commutes_with_a_roll() -> None:
     ("kind", "mode"), [("periodic", "wrap"), ("reflect", "reflect"), ("replicate", "edge")]
 )
 def test_extension_is_numpys_padding(kind: str, mode: str, size: int) -> None:
-    from simvp.model.layers import extend
+    from simvp.model.spatial import extend
 
     x = torch.rand(2, 3, size, size + 1)
     reach = 9  # beyond the smaller grid

@@ -6,7 +6,8 @@ H, W: height and width; h, w: the same after down-sampling.
 
 from torch import Tensor, nn
 
-from simvp.model.layers import SpatialConv, pointwise
+from simvp.model.layers import pointwise
+from simvp.model.spatial import SpatialConv
 
 
 def downsampling(num_layers: int) -> int:

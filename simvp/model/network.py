@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from simvp.model import translators
 from simvp.model.autoencoder import Decoder, Encoder, downsampling
 from simvp.model.chain import Chain
-from simvp.model.layers import set_boundary
+from simvp.model.spatial import set_boundary
 from simvp.physics import Boundary
 
 FitGrid = Callable[[tuple[int, int]], tuple[int, int]]

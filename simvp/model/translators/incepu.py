@@ -6,7 +6,8 @@ B: batch; C: channels; h, w: the grid. All modules keep the grid.
 import torch
 from torch import Tensor, nn
 
-from simvp.model.layers import SpatialConv, pointwise
+from simvp.model.layers import pointwise
+from simvp.model.spatial import SpatialConv
 from simvp.model.tokens import require_multiple
 
 _KERNELS = (3, 5, 7, 11)

@@ -11,10 +11,10 @@ from simvp.model.layers import (
     DropPath,
     LayerScale,
     Mlp,
-    SpatialConv,
     init_he_fan_out,
     pointwise,
 )
+from simvp.model.spatial import SpatialConv
 from simvp.model.tokens import require_multiple
 
 

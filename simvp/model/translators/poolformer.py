@@ -3,7 +3,8 @@
 from torch import Tensor, nn
 
 from simvp.model.chain import BlockSettings
-from simvp.model.layers import DropPath, LayerScale, Mlp, SpatialMean, init_trunc_normal
+from simvp.model.layers import DropPath, LayerScale, Mlp, init_trunc_normal
+from simvp.model.spatial import SpatialMean
 
 
 class Block(nn.Module):
