@@ -6,12 +6,13 @@ B: batch; T: frames; C: channels; H, W: height and width.
 import hashlib
 import math
 import os
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
 from simvp.errors import DataError
 from simvp.metrics import SSIM_WINDOW
@@ -20,9 +21,15 @@ from simvp.splits import Sample
 
 Batch = tuple[Tensor, Tensor]  # indices (B,) and frames (B, T, C, H, W)
 
+# A data set is kept in memory if it needs no more than this share of what is free.
+MEMORY_SHARE = 0.25
+_READERS, _BATCHES_AHEAD = 2, 4
 
-class SampleDataset(Dataset[tuple[int, Tensor]]):
-    """The first `num_frames` frames of each sample, as (index, (T, C, H, W) float32).
+
+class SampleDataset:
+    """The first `num_frames` frames of each sample, as (T, C, H, W) float32.
+
+    A sample is read when it is first asked for; after `keep_in_memory` it is read only once.
 
     Raises: DataError if a sample has too few frames, or one is missing or bad; a bad frame is
         found when its sample is read.
@@ -43,6 +50,8 @@ class SampleDataset(Dataset[tuple[int, Tensor]]):
                         f"{path}: is listed in the split file, but there is no such file; "
                         "restore it, or make another split with `simvp split`"
                     )
+        self._kept: Tensor | None = None
+        self._is_kept = np.zeros(len(self.samples), dtype=bool)
         first = self.samples[0].frames[0]
         self.frame_shape: tuple[int, int, int] = read_frame(first).shape
         if min(self.frame_shape[1:]) < SSIM_WINDOW:
@@ -54,7 +63,28 @@ class SampleDataset(Dataset[tuple[int, Tensor]]):
     def __len__(self) -> int:
         return len(self.samples)
 
-    def __getitem__(self, index: int) -> tuple[int, Tensor]:
+    def keep_in_memory(self, free: int) -> bool:
+        """Keep what is read from now on, if all of it fits in MEMORY_SHARE of `free` bytes."""
+        shape = (len(self), len(self.samples[0].frames), *self.frame_shape)
+        fits = math.prod(shape) * 4 <= MEMORY_SHARE * free
+        if fits:
+            self._kept = torch.empty(shape)
+        return fits
+
+    def read(self, indices: Sequence[int], *, pinned: bool = False) -> Batch:
+        """The samples with these indices, in memory that a GPU can copy from if `pinned`."""
+        chosen = torch.tensor(indices)
+        if self._kept is None:
+            frames = torch.stack([self[index] for index in indices])
+        else:
+            for index in indices:
+                if not self._is_kept[index]:
+                    self._kept[index] = self[index]
+                    self._is_kept[index] = True
+            frames = self._kept[chosen]
+        return chosen, frames.pin_memory() if pinned else frames
+
+    def __getitem__(self, index: int) -> Tensor:
         sample = self.samples[index]
         frames, checksums = read_sample(sample.frames)
         if sample.checksums is not None and checksums != sample.checksums:
@@ -67,7 +97,7 @@ class SampleDataset(Dataset[tuple[int, Tensor]]):
                 f"{sample.frames[0]}: has shape {frames.shape[1:]}, but the first "
                 f"sample has {self.frame_shape}; all samples need one shape"
             )
-        return index, torch.from_numpy(frames)
+        return torch.from_numpy(frames)
 
     def fingerprint(self) -> str:
         """A short hash of the samples' ids and frames' names, in order."""
@@ -87,16 +117,22 @@ class SampleDataset(Dataset[tuple[int, Tensor]]):
 
 
 def batches(dataset: SampleDataset, batch_indices: list[list[int]], device: str) -> Iterator[Batch]:
-    """Read the batches that `batch_indices` lists, in pinned memory if they go to a GPU."""
-    loader = DataLoader(
-        dataset,
-        batch_sampler=batch_indices,
-        pin_memory=device == "cuda",
-        # Without a generator of its own the loader draws from the global one, and the network's
-        # random numbers would depend on how often data was read.
-        generator=torch.Generator(),
-    )
-    return iter(loader)
+    """The batches that `batch_indices` lists, read ahead while the caller computes.
+
+    Args:
+        device: where they will go; for "cuda" they come in pinned memory.
+    """
+    readers = ThreadPoolExecutor(_READERS, "simvp reader")
+    ahead: deque[Future[Batch]] = deque()
+    try:
+        for indices in batch_indices:
+            ahead.append(readers.submit(dataset.read, indices, pinned=device == "cuda"))
+            if len(ahead) > _BATCHES_AHEAD:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+    finally:
+        readers.shutdown(cancel_futures=True)
 
 
 def training_batches(

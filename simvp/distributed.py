@@ -16,6 +16,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from simvp import hardware
 from simvp.errors import ConfigError, PeerLost
 
 # What gloo raises when another process is gone or silent has no class of its own.
@@ -107,6 +108,7 @@ def process_group(device: str, *, timeout_minutes: float) -> Iterator[Group]:
     chosen = choose_device(device, local_rank=here.local_rank, world_size=here.world_size)
     if chosen.type == "cuda":
         torch.cuda.set_device(chosen)
+    hardware.prepare(chosen)
     if here.world_size == 1:
         yield Group(0, 1, chosen)
         return

@@ -2,13 +2,16 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 from simvp.errors import OutputError
 
 TEMPORARY_PREFIX = ".simvp-"
+_MAX_WAITING = 4
 
 
 @contextmanager
@@ -100,3 +103,25 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def in_background() -> Iterator[Callable[..., None]]:
+    """Yield a function that calls others, with their arguments, in a thread, in order.
+
+    All are done when the block ends. An error of one is raised by a later call or at the end.
+    """
+    thread = ThreadPoolExecutor(1, "simvp writer")
+    waiting: deque[Future[None]] = deque()
+
+    def call(function: Callable[..., None], *arguments: object) -> None:
+        waiting.append(thread.submit(function, *arguments))
+        if len(waiting) > _MAX_WAITING:
+            waiting.popleft().result()
+
+    try:
+        yield call
+        while waiting:
+            waiting.popleft().result()
+    finally:
+        thread.shutdown(cancel_futures=True)

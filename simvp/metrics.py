@@ -21,7 +21,9 @@ SsimRange = Literal["unit", "frame"]
 
 
 def frame_scores(pred: Tensor, true: Tensor, *, ssim_data_range: SsimRange = "unit") -> Tensor:
-    """All metrics of each frame: (B, T, C, H, W) twice -> (B, T, M), float64, M as in NAMES.
+    """All metrics of each frame: (B, T, C, H, W) twice -> (B, T, M), M as in NAMES.
+
+    On the device of the frames, in float64 where it has that.
 
     Raises: ValueError if the shapes differ.
     """
@@ -38,7 +40,7 @@ def frame_scores(pred: Tensor, true: Tensor, *, ssim_data_range: SsimRange = "un
         psnr_db(mse, num_values=pred[0, 0].numel()),
         ssim(pred, true, data_range=ssim_data_range),
     ]
-    return torch.stack([score.cpu().double() for score in scores], dim=-1)
+    return torch.stack(scores, dim=-1)
 
 
 def squared_error(pred: Tensor, true: Tensor) -> Tensor:

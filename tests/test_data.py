@@ -47,8 +47,8 @@ def test_frames_come_in_order_with_their_sample(split_data: Path) -> None:
     (path,) = split_data.glob("*.json")
     samples = splits.read(path).parts["test"]
     dataset = SampleDataset(samples, num_frames=5)
-    index, frames = dataset[1]
-    assert (index, frames.shape) == (1, (5, 1, 9, 11))
+    frames = dataset[1]
+    assert frames.shape == (5, 1, 9, 11)
     assert dataset.ids([1, 0]) == [samples[1].id, samples[0].id]
     np.testing.assert_array_equal(frames[4], np.load(split_data / samples[1].id / "4.npy"))
 

@@ -10,7 +10,7 @@ import torch
 from conftest import TINY, Simvp
 
 from simvp import checkpoint
-from simvp.engine import Trainer
+from simvp.engine.learner import Learner
 
 
 def state(run: Path) -> dict[str, Any]:
@@ -45,16 +45,16 @@ def stop_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int], None]:
 
     def install(step: int, signum: int) -> None:
         count = 0
-        original = Trainer._step
+        original = Learner.step
 
-        def counting(*arguments: Any) -> tuple[float, int]:
+        def counting(*arguments: Any, **options: Any) -> torch.Tensor:
             nonlocal count
             count += 1
             if count == step:
                 os.kill(os.getpid(), signum)
-            return original(*arguments)
+            return original(*arguments, **options)
 
-        monkeypatch.setattr(Trainer, "_step", counting)
+        monkeypatch.setattr(Learner, "step", counting)
 
     return install
 

@@ -1,5 +1,6 @@
 """What several commands do before they begin, and words that they share."""
 
+import importlib.util
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -9,8 +10,12 @@ import torch
 from simvp import launch, locks, splits
 from simvp.config import Config, read_card
 from simvp.distributed import Group, process_group
+from simvp.errors import ConfigError
+from simvp.hardware import best_precision
 from simvp.report import Report
 from simvp.runs import RunFolder
+
+_STEPS_WORTH_COMPILING = 2000
 
 
 def resolve(config: Config) -> Config:
@@ -32,6 +37,30 @@ def resolve(config: Config) -> Config:
             for section, values in changes.items()
         }
     )
+
+
+def choose_precision(config: Config, section: str, device: torch.device) -> tuple[Config, str]:
+    """The config with `precision` of that section chosen, and why in words.
+
+    Raises: ConfigError if the device cannot compute in it.
+    """
+    asked = getattr(config, section).precision
+    chosen, reason = best_precision(device) if asked == "auto" else (asked, "as asked for")
+    if chosen == "fp16" and device.type == "mps":
+        raise ConfigError(f"{section}.precision = 'fp16': not on this device; use fp32 or auto")
+    changed = getattr(config, section).model_copy(update={"precision": chosen})
+    return config.model_copy(update={section: changed}), f"computing in {chosen}: {reason}"
+
+
+def choose_compile(config: Config, num_samples: int, group: Group) -> Config:
+    """The config with `train.compile` decided: compiling takes minutes, which have to come back."""
+    if config.train.compile != "auto":
+        return config
+    steps = config.train.epochs * num_samples // (config.train.batch_size * group.world_size)
+    worth_it = group.device.type == "cuda" and steps >= _STEPS_WORTH_COMPILING
+    chosen = worth_it and importlib.util.find_spec("triton") is not None
+    changed = config.train.model_copy(update={"compile": chosen})
+    return config.model_copy(update={"train": changed})
 
 
 def joined_group(config: Config) -> AbstractContextManager[Group]:

@@ -17,7 +17,14 @@ from simvp.data import SampleDataset
 from simvp.distributed import Group
 from simvp.engine import Evaluation, build_network, evaluate
 from simvp.errors import RunError
-from simvp.files import TEMPORARY_PREFIX, publish, publish_text, remove_stale, replace_folder
+from simvp.files import (
+    TEMPORARY_PREFIX,
+    in_background,
+    publish,
+    publish_text,
+    remove_stale,
+    replace_folder,
+)
 from simvp.report import Report, Summary
 from simvp.runs import FRAME_KINDS, RunFolder
 from simvp.samples import write_frames
@@ -54,16 +61,13 @@ def score(
     Every process of the group calls this; the folder `saved` appears when all is done.
     """
     dataset = _test_set(config)
+    config, precision = setup.choose_precision(config, "metrics", group.device)
     network = build_network(config, dataset.frame_shape, group.device)
     interop.load_weights(network, weights)
     network.eval()
     staging = folder.path / f"{TEMPORARY_PREFIX}saved"
     if group.is_main:
-        if folder.exists():
-            remove_stale(folder.path)
-        else:
-            folder.begin(to_toml(config))
-        staging.mkdir()
+        _make_room(folder, staging, config)
     group.wait()
 
     def save(ids: Sequence[str], *frames: Tensor) -> None:
@@ -71,15 +75,17 @@ def score(
             for sample_id, sample in zip(ids, batch.cpu().numpy(), strict=True):
                 write_frames(staging / kind / sample_id, sample)
 
-    with report.progress("testing", len(dataset)) as advance:
+    with report.progress("testing", len(dataset)) as advance, in_background() as call:
         scores = evaluate(
             {"forecast": network, "persistence": metrics.persistence},
             dataset,
             config,
             group,
+            precision=config.metrics.precision,
             advance=advance,
-            consume=save,
+            consume=lambda ids, *frames: call(save, ids, *frames),
         )
+    group.wait()  # the others' forecasts are written as well
     if not group.is_main:
         return Summary()
     forecast, persistence = scores["forecast"], scores["persistence"]
@@ -94,10 +100,19 @@ def score(
             "",
             f"{len(dataset)} test samples, {config.data.pre_seq_length} frames in, "
             f"{config.data.aft_seq_length} forecast, with {weights}",
+            precision,
             f"wrote {folder.saved}: inputs, trues, preds, metrics.json, metrics.npy",
         ],
         f"simvp viz {short_id(dataset.samples[0].id)}{name_option(config)}",
     )
+
+
+def _make_room(folder: RunFolder, staging: Path, config: Config) -> None:
+    if folder.exists():
+        remove_stale(folder.path)
+    else:
+        folder.begin(to_toml(config))
+    staging.mkdir()
 
 
 def _test_set(config: Config) -> SampleDataset:

@@ -10,6 +10,7 @@ from simvp.data import SampleDataset
 from simvp.distributed import Group, place
 from simvp.engine import Trainer, build_network, count_parameters, network_cost
 from simvp.errors import ConfigError
+from simvp.hardware import free_memory
 from simvp.physics import parse_symmetries
 from simvp.report import Report, Summary
 from simvp.runs import RunFolder
@@ -101,6 +102,10 @@ def _fit(
     *,
     resume: bool,
 ) -> Summary:
+    config, precision = setup.choose_precision(config, "train", group.device)
+    config = setup.choose_compile(config, len(train_set), group)
+    for dataset in (train_set, val_set):
+        dataset.keep_in_memory(free_memory())
     network = build_network(config, train_set.frame_shape, group.device)
     found = checkpoint.newest_training(folder.checkpoints, report.say) if resume else None
     if config.train.init_from and found is None:
@@ -121,7 +126,7 @@ def _fit(
         folder.resume(to_toml(config))
     elif group.is_main:
         folder.begin(to_toml(config))
-    _announce(trainer, resume=resume, continues=found is not None)
+    _announce(trainer, precision, resume=resume, continues=found is not None)
     trainer.fit()
     best = min(trainer.progress.history, key=lambda row: row["val_loss"])
     return Summary(
@@ -135,7 +140,7 @@ def _fit(
     )
 
 
-def _announce(trainer: Trainer, *, resume: bool, continues: bool) -> None:
+def _announce(trainer: Trainer, precision: str, *, resume: bool, continues: bool) -> None:
     """What is about to be trained, on what, with what, and from where."""
     config, group, report = trainer.config, trainer.group, trainer.report
     processes = f", {group.world_size} processes" if group.world_size > 1 else ""
@@ -149,6 +154,7 @@ def _announce(trainer: Trainer, *, resume: bool, continues: bool) -> None:
         f"{len(trainer.train_set)} training and {len(trainer.val_set)} validation samples, "
         f"{trainer.steps_per_epoch} steps an epoch"
     )
+    report.say(precision + (", compiled" if config.train.compile else ""))
     report.say(f"boundary {config.model.boundary}; augmented by {config.train.augment}")
     if continues:
         progress, epochs = trainer.progress, config.train.epochs

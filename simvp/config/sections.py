@@ -186,9 +186,24 @@ class TrainSection(Section):
     init_from: str = Field(
         "", description="weights to start from: ours or OpenSTL's, .pth or .safetensors; empty: new"
     )
-    lr: float = Field(1e-3, gt=0, description="peak learning rate of the one-cycle schedule")
+    optimizer: Literal["muon", "adam"] = Field(
+        "muon", description="muon: Muon for the matrices, Adam for the rest; adam: as published"
+    )
+    lr: float = Field(
+        1e-3, gt=0, description="Adam's peak learning rate under the one-cycle schedule"
+    )
+    muon_lr: float = Field(1e-2, gt=0, description="Muon's, where it is used")
     final_div_factor: float = Field(
         1e4, ge=1, description="the schedule ends at its first learning rate over this"
+    )
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+        "auto",
+        description="numbers to compute in: fp32, bf16, fp16; auto: bf16 where the hardware has "
+        "it, else fp32",
+    )
+    compile: Literal["auto"] | bool = Field(
+        "auto",
+        description="whether to compile the network; auto: on a GPU, if the run is long enough",
     )
     checkpoint_interval: int = Field(5, ge=1, description="epochs between checkpoints")
     checkpoint_every_minutes: float = Field(
@@ -198,6 +213,9 @@ class TrainSection(Section):
 
 
 class MetricsSection(Section):
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+        "fp32", description="numbers in which `simvp test` forecasts, as train.precision"
+    )
     ssim_data_range: Literal["unit", "frame"] = Field(
         "unit",
         description="range of SSIM: unit for 1.0; frame for each true frame's own",

@@ -14,6 +14,7 @@ from simvp import metrics
 from simvp.config import Config
 from simvp.data import SampleDataset, batches, scoring_batches
 from simvp.distributed import Group
+from simvp.hardware import autocast
 from simvp.report import Advance
 
 Forecaster = Callable[[Tensor, int], Tensor]
@@ -56,6 +57,7 @@ def evaluate(
     config: Config,
     group: Group,
     *,
+    precision: str,
     advance: Advance,
     consume: Consumer | None = None,
 ) -> dict[str, Evaluation]:
@@ -64,29 +66,40 @@ def evaluate(
     Args:
         forecasters: given inputs (B, T, C, H, W) and a number of steps, each returns as many
             frames; all are scored, the first one's forecasts go to `consume`.
+        precision: fp32, bf16 or fp16, what the forecasters compute in; scores are float64.
         advance: told the number of samples that this process has done.
         consume: called for each batch.
     Returns: for each forecaster its scores, the same in every process.
     """
     pre, aft = config.data.pre_seq_length, config.data.aft_seq_length
-    # Each process fills in its own samples; the sum over processes is the whole, and the order
-    # of summation cannot matter, for all other terms are 0.
-    scores = {
-        name: torch.zeros(len(dataset), aft, len(metrics.NAMES), dtype=torch.float64)
-        for name in forecasters
-    }
     own = scoring_batches(
         len(dataset), config.train.val_batch_size, rank=group.rank, world_size=group.world_size
     )
+    scored: dict[str, list[Tensor]] = {name: [] for name in forecasters}
+    saved = next(iter(forecasters))
     for indices, frames in batches(dataset, own, group.device.type):
         frames = frames.to(group.device, non_blocking=True)
         inputs, true = frames[:, :pre], frames[:, pre:]
         for name, forecast in forecasters.items():
-            pred = forecast(inputs, aft).float()
-            scores[name][indices] = metrics.frame_scores(
+            with autocast(group.device, precision):
+                pred = forecast(inputs, aft)
+            pred = pred.float()
+            scores = metrics.frame_scores(
                 pred, true, ssim_data_range=config.metrics.ssim_data_range
             )
-            if consume is not None and name == next(iter(forecasters)):
+            scored[name].append(scores)  # on the device, which need not wait for us
+            if consume is not None and name == saved:
                 consume(dataset.ids(indices.tolist()), inputs, true, pred)
         advance(len(indices) * group.world_size, "")
-    return {name: Evaluation(group.sum(values)) for name, values in scores.items()}
+    rows = [index for indices in own for index in indices]
+    everyone = torch.zeros(len(dataset), aft, len(metrics.NAMES), dtype=torch.float64)
+    return {name: _gathered(everyone, rows, pieces, group) for name, pieces in scored.items()}
+
+
+def _gathered(everyone: Tensor, rows: list[int], pieces: list[Tensor], group: Group) -> Evaluation:
+    """The scores of all processes, given those of this one's samples, `rows`, and zeros."""
+    scores = everyone.clone()
+    if pieces:
+        scores[rows] = torch.cat(pieces).cpu().double()
+    # The order of summation cannot matter, for all terms but one are 0.
+    return Evaluation(group.sum(scores))

@@ -9,25 +9,23 @@ _DIV_FACTOR = 25.0
 _MOMENTUM_AT_PEAK, _MOMENTUM_AT_ENDS = 0.85, 0.95
 
 
-def one_cycle(
-    step: int, total_steps: int, *, peak_lr: float, final_div_factor: float
-) -> tuple[float, float]:
-    """Learning rate and momentum (Adam's beta1) of a step.
+def one_cycle(step: int, total_steps: int, *, final_div_factor: float) -> tuple[float, float]:
+    """The share of the peak learning rate, and the momentum (Adam's beta1), of a step.
 
     Args:
         step: optimizer steps made before this one, below `total_steps`.
-        peak_lr: learning rate at the end of the warm-up.
         final_div_factor: the last step's learning rate is the first one's over this.
     """
-    first_lr = peak_lr / _DIV_FACTOR
+    first = 1.0 / _DIV_FACTOR
     peak_step = _WARM_UP * total_steps - 1
     if step <= peak_step:
         progress = step / peak_step
-        lr = _cosine(first_lr, peak_lr, progress)
-        return lr, _cosine(_MOMENTUM_AT_ENDS, _MOMENTUM_AT_PEAK, progress)
+        return _cosine(first, 1.0, progress), _cosine(
+            _MOMENTUM_AT_ENDS, _MOMENTUM_AT_PEAK, progress
+        )
     progress = (step - peak_step) / (total_steps - 1 - peak_step)
-    lr = _cosine(peak_lr, first_lr / final_div_factor, progress)
-    return lr, _cosine(_MOMENTUM_AT_PEAK, _MOMENTUM_AT_ENDS, progress)
+    factor = _cosine(1.0, first / final_div_factor, progress)
+    return factor, _cosine(_MOMENTUM_AT_PEAK, _MOMENTUM_AT_ENDS, progress)
 
 
 def _cosine(start: float, end: float, progress: float) -> float:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from simvp.distributed import Group
+from simvp.engine.optimizer import Optimizer
 from simvp.errors import RunError
 from simvp.model import SimVP
 
@@ -39,7 +40,8 @@ class State:
     """The network and all that goes on beside its weights."""
 
     network: SimVP
-    optimizer: torch.optim.Optimizer
+    optimizer: Optimizer
+    scaler: torch.amp.GradScaler
     progress: Progress = field(default_factory=Progress)
     loss: TrainingLoss = field(default_factory=TrainingLoss)
 
@@ -59,6 +61,7 @@ class State:
         return {
             "model": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
             "progress": asdict(self.progress),
             "made_with": dict(made_with),
             "per_rank": per_rank,
@@ -81,6 +84,7 @@ class State:
             )
         self.network.load_state_dict(content["model"])
         self.optimizer.load_state_dict(content["optimizer"])
+        self.scaler.load_state_dict(content["scaler"])
         self.progress = Progress(**content["progress"])
         own = content["per_rank"][group.rank]
         self.loss = TrainingLoss(**own["loss"])

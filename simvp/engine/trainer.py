@@ -1,6 +1,6 @@
 """Training: epochs of steps, validation after each, checkpoints, and going on from one.
 
-A reader's way through: `Trainer.fit` -> `Trainer._train_epoch` -> `Trainer._step`.
+A reader's way through: `Trainer.fit` -> `Trainer._train_epoch` -> `Learner.step`.
 B: batch; T: frames; C, H, W: a frame.
 """
 
@@ -10,9 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
-from torch.nn.utils import get_total_norm
+from torch import Tensor
 
 from simvp import checkpoint, symmetries
 from simvp.config import Config
@@ -20,6 +18,7 @@ from simvp.data import SampleDataset, batches, training_batches
 from simvp.distributed import Group
 from simvp.engine.evaluation import evaluate
 from simvp.engine.history import as_csv, describe_epoch
+from simvp.engine.learner import Learner
 from simvp.engine.schedule import one_cycle
 from simvp.engine.signals import StopRequest, stop_request
 from simvp.engine.state import Progress, State, TrainingLoss
@@ -30,17 +29,22 @@ from simvp.physics import parse_symmetries
 from simvp.report import Advance, Report
 from simvp.runs import RunFolder
 
-# What the processes tell each other before a step; in between are the numbers of signals.
+# What the processes tell each other; in between are the numbers of signals.
 _SAVE_DUE, _NOT_FINITE = 1, 1000
+
+# Steps from one look at the losses to the next. To look is to wait for the device; a CPU is never
+# ahead of itself.
+_LOOK_EVERY = {"cpu": 1, "cuda": 16, "mps": 16}
 
 # Settings that may change between the parts of a run; of these the results depend on the number of
 # epochs alone, which stretches the schedule.
 _FREE_TO_CHANGE = {
-    "epochs",
-    "checkpoint_interval",
-    "checkpoint_every_minutes",
-    "val_batch_size",
-    "init_from",
+    "train.epochs",
+    "train.checkpoint_interval",
+    "train.checkpoint_every_minutes",
+    "train.val_batch_size",
+    "train.init_from",
+    "metrics.precision",
 }
 
 
@@ -65,15 +69,11 @@ class Trainer:
         self.group = group
         self.folder = folder
         self.report = report
-        self.optimizer = torch.optim.Adam(network.parameters(), fused=True)
-        self.state = State(network, self.optimizer)
+        self.learner = Learner(config, network, group)
+        self.state = State(network, self.learner.optimizer, self.learner.scaler)
+        self.unseen: list[tuple[Tensor, Tensor]] = []  # samples and losses since the last look
         self.saved_at = time.monotonic()
         self.symmetries = parse_symmetries(config.train.augment)
-        self.parallel: nn.Module = network
-        if group.world_size > 1:
-            # All processes start from the same weights; this overlaps the exchange of gradients
-            # with the backward pass.
-            self.parallel = DistributedDataParallel(network, gradient_as_bucket_view=True)
         torch.manual_seed(config.train.seed + group.rank)  # dropout differs between processes
         self.steps_per_epoch = len(self._epoch_batches(0))
         self.total_steps = self.steps_per_epoch * config.train.epochs
@@ -88,10 +88,9 @@ class Trainer:
         Raises: Interrupted after saving if a signal came; RunFailed if the loss is not finite.
         """
         epochs = self.config.train.epochs
-        done = self.progress.epoch * self.steps_per_epoch + self.progress.batch
         with (
             stop_request() as stop,
-            self.report.progress("training", self.total_steps, done) as advance,
+            self.report.progress("training", self.total_steps, self._steps_done()) as advance,
         ):
             while self.progress.epoch < epochs:
                 self._train_epoch(stop, advance)
@@ -118,7 +117,7 @@ class Trainer:
             f"{section}.{key}": value
             for section in ("model", "train", "metrics")
             for key, value in getattr(self.config, section).model_dump().items()
-            if key not in _FREE_TO_CHANGE
+            if f"{section}.{key}" not in _FREE_TO_CHANGE
         }
         return {
             "number of processes": self.group.world_size,
@@ -130,51 +129,46 @@ class Trainer:
         }
 
     def _train_epoch(self, stop: StopRequest, advance: Advance) -> None:
-        self.parallel.train()
+        self.network.train()
         todo = self._epoch_batches(self.progress.epoch)[self.progress.batch :]
         for indices, frames in batches(self.train_set, todo, self.group.device.type):
             frames = self._transform(frames.to(self.group.device, non_blocking=True), indices)
-            loss, news = self._step(frames, indices, stop)
+            lr_factor, beta1 = self._schedule(self._steps_done())
+            loss = self.learner.step(frames, lr_factor=lr_factor, beta1=beta1)
+            self.unseen.append((indices, loss))
+            self.progress.batch += 1
+            if (
+                self.progress.batch % _LOOK_EVERY[self.group.device.type] == 0
+                or self.progress.batch == self.steps_per_epoch
+            ):
+                self._look(stop, advance)
+
+    def _look(self, stop: StopRequest, advance: Advance) -> None:
+        """Read the losses since the last look, and do what the news asks for."""
+        losses = torch.stack([loss for _, loss in self.unseen]).tolist()
+        # All processes learn the worst news that one of them has, and do the same.
+        news = self.group.max(self._news(stop))
+        if news == _NOT_FINITE:
+            raise self._not_finite(losses)
+        for (indices, _), loss in zip(self.unseen, losses, strict=True):
             self.state.loss.total += loss * len(indices)
             self.state.loss.count += len(indices)
-            self.progress.batch += 1
-            advance(1, f"epoch {self.progress.epoch + 1}, loss {loss:.4f}")
-            if news > _SAVE_DUE:
-                self._interrupt(news)
-            elif news == _SAVE_DUE:
-                self._save(checkpoint.LATEST)
+        self.unseen.clear()
+        advance(len(losses), f"epoch {self.progress.epoch + 1}, loss {losses[-1]:.4f}")
+        if news > _SAVE_DUE:
+            self._interrupt(news)
+        elif news == _SAVE_DUE:
+            self._save(checkpoint.LATEST)
 
-    def _step(self, frames: Tensor, indices: Tensor, stop: StopRequest) -> tuple[float, int]:
-        """One optimizer step on frames (B, T, C, H, W).
-
-        Returns: this process's loss; the signal to stop that a process received, _SAVE_DUE or 0.
-        """
-        pre, aft = self.config.data.pre_seq_length, self.config.data.aft_seq_length
-        inputs, true = frames[:, :pre], frames[:, pre:]
-        loss = nn.functional.mse_loss(self.parallel(inputs, aft), true)
-        loss.backward()  # type: ignore[no-untyped-call]
-        value = float(loss.detach())
-        # All processes learn the worst news that one of them has, and do the same.
-        news = self.group.max(self._news(value, stop))
-        if news == _NOT_FINITE:
-            raise self._not_finite(value, indices)
-        step = self.progress.epoch * self.steps_per_epoch + self.progress.batch
-        lr, beta1 = self._schedule(step)
-        for parameters in self.optimizer.param_groups:
-            parameters["lr"] = lr
-            parameters["betas"] = (beta1, parameters["betas"][1])
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-        return value, news
-
-    def _news(self, loss: float, stop: StopRequest) -> int:
-        """What the others have to know before this step changes the weights."""
-        gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
-        if not math.isfinite(loss) or not get_total_norm(gradients).isfinite():
+    def _news(self, stop: StopRequest) -> int:
+        if self.learner.failed:
             return _NOT_FINITE
         minutes = self.config.train.checkpoint_every_minutes
         is_due = minutes > 0 and time.monotonic() - self.saved_at >= 60 * minutes
         return stop.signum or (_SAVE_DUE if is_due and self.group.is_main else 0)
+
+    def _steps_done(self) -> int:
+        return self.progress.epoch * self.steps_per_epoch + self.progress.batch
 
     def _transform(self, frames: Tensor, indices: Tensor) -> Tensor:
         """Frames (B, T, C, H, W) under one of the physics' symmetries for each sample."""
@@ -198,6 +192,7 @@ class Trainer:
             self.val_set,
             self.config,
             self.group,
+            precision=self.config.train.precision,
             advance=lambda count, note: None,
         )["forecast"]
         val_loss = scores.loss(self.val_set.frame_shape)
@@ -206,7 +201,7 @@ class Trainer:
         last_step = (self.progress.epoch + 1) * self.steps_per_epoch - 1
         row = {
             "epoch": self.progress.epoch + 1,
-            "lr": self._schedule(last_step)[0],
+            "lr": self._schedule(last_step)[0] * self.config.train.lr,
             "train_loss": float(totals[0] / totals[1]),
             "val_loss": val_loss,
             **{f"val_{name}": value for name, value in scores.mean().items()},
@@ -235,25 +230,25 @@ class Trainer:
             f"`simvp train --name {self.folder.path.name} --resume`",
         )
 
-    def _not_finite(self, loss: float, indices: Tensor) -> RunFailed:
+    def _not_finite(self, losses: list[float]) -> RunFailed:
         """The error that names the samples at fault, in whichever process they are."""
-        own = self.train_set.ids(indices.tolist())
-        at_fault = self.group.gather([] if math.isfinite(loss) else own)
+        first = next((i for i, loss in enumerate(losses) if not math.isfinite(loss)), None)
+        at_fault = self.group.gather(
+            [] if first is None else self.train_set.ids(self.unseen[first][0].tolist())
+        )
         # Where every loss is finite it is a gradient, to which all samples contribute.
-        named = [name for names in at_fault for name in names] or own
+        everyone = [i for indices, _ in self.unseen for i in indices.tolist()]
+        named = [name for names in at_fault for name in names] or self.train_set.ids(everyone)
+        step = self.progress.batch - len(losses) + 1 + (first or 0)
         return RunFailed(
-            f"epoch {self.progress.epoch + 1}, step {self.progress.batch + 1} of "
-            f"{self.steps_per_epoch}: the loss or its gradient is no longer finite (samples: "
-            f"{', '.join(named)}); the weights were not changed by this step, and the last "
-            "checkpoint is good. Lower --lr, or look at these samples"
+            f"epoch {self.progress.epoch + 1}, step {step} of {self.steps_per_epoch}: the loss or "
+            f"its gradient is no longer finite (samples: {', '.join(named)}); nothing was saved "
+            "since, and the last checkpoint is good. Lower --lr, or look at these samples"
         )
 
     def _schedule(self, step: int) -> tuple[float, float]:
         return one_cycle(
-            step,
-            self.total_steps,
-            peak_lr=self.config.train.lr,
-            final_div_factor=self.config.train.final_div_factor,
+            step, self.total_steps, final_div_factor=self.config.train.final_div_factor
         )
 
     def _epoch_batches(self, epoch: int) -> list[list[int]]:

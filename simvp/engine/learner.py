@@ -1,0 +1,61 @@
+"""What one training step does to the network. B: batch; T: frames; C, H, W: a frame."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.nn.utils import get_total_norm
+
+from simvp.config import Config
+from simvp.distributed import Group
+from simvp.engine.optimizer import Optimizer
+from simvp.hardware import autocast
+from simvp.model import SimVP
+
+
+class Learner:
+    """The network with its optimizer, on one device, in one precision.
+
+    Nothing here waits for the device: losses stay on it until somebody looks.
+
+    Attributes:
+        failed: whether a loss or gradient was not finite, a tensor on the device. From then on
+            the weights are worthless.
+    """
+
+    def __init__(self, config: Config, network: SimVP, group: Group) -> None:
+        self.network = network
+        self.device = group.device
+        self.num_inputs = config.data.pre_seq_length
+        self.precision = config.train.precision
+        self.optimizer = Optimizer(config.train, network)
+        # float16 has no room for small gradients unless they are scaled up.
+        self.scaler = torch.amp.GradScaler(group.device.type, enabled=self.precision == "fp16")
+        self.failed = torch.zeros((), dtype=torch.bool, device=group.device)
+        if config.train.compile:
+            network.compile()
+        self.parallel: nn.Module = network
+        if group.world_size > 1:
+            # All processes start from the same weights; this overlaps the exchange of gradients
+            # with the backward pass.
+            self.parallel = DistributedDataParallel(network, gradient_as_bucket_view=True)
+
+    def step(self, frames: Tensor, *, lr_factor: float, beta1: float) -> Tensor:
+        """One optimizer step on frames (B, T, C, H, W), inputs and truth.
+
+        Returns: the mean squared error per value before the step, (), on the device.
+        """
+        inputs, true = frames[:, : self.num_inputs], frames[:, self.num_inputs :]
+        with autocast(self.device, self.precision):
+            forecast = self.parallel(inputs, true.shape[1])
+        loss = nn.functional.mse_loss(forecast.float(), true)
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        self._watch(loss)
+        self.optimizer.step(self.scaler, lr_factor=lr_factor, beta1=beta1)
+        return loss.detach()
+
+    def _watch(self, loss: Tensor) -> None:
+        finite = loss.isfinite()
+        if not self.scaler.is_enabled():  # else gradients may overflow, and it lowers the scale
+            gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
+            finite = finite & get_total_norm(gradients).isfinite()
+        self.failed |= ~finite
