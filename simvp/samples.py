@@ -5,6 +5,7 @@ T: frames; C: channels; H, W: height and width.
 
 import functools
 import io
+import math
 import os
 import re
 import zlib
@@ -122,9 +123,20 @@ def read_sample(paths: Sequence[str]) -> tuple[Frame, tuple[str, ...]]:
 
 def write_frames(folder: Path, frames: NDArray[np.float32]) -> None:
     """Save (T, C, H, W) as folder/0.npy, 1.npy, ... so that `folder` appears with all of them."""
+    header = _npy_header(frames.shape[1:])
     with publish_folder(folder) as temporary:
         for number, frame in enumerate(frames):
-            np.save(temporary / f"{number}.npy", frame, allow_pickle=False)
+            # `np.save` takes three times as long for a small file.
+            with open(f"{temporary}/{number}.npy", "wb") as file:
+                file.write(header + frame.tobytes())
+
+
+@functools.cache
+def _npy_header(shape: tuple[int, ...]) -> bytes:
+    """What precedes the values of a float32 array of that shape in an .npy file."""
+    file = io.BytesIO()
+    np.save(file, np.empty(shape, np.float32), allow_pickle=False)
+    return file.getvalue()[: -4 * math.prod(shape)]
 
 
 def _read_array(path: str | Path) -> tuple[NDArray[np.floating], str]:

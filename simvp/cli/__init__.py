@@ -66,6 +66,7 @@ def _root(
 @app.command()
 def simulate(
     ctx: typer.Context,
+    simulate__system: Annotated[str | None, key("simulate.system", "--system")] = None,
     simulate__samples: Annotated[int | None, key("simulate.samples", "--samples")] = None,
     simulate__frames: Annotated[int | None, key("simulate.frames", "--frames")] = None,
     simulate__image_size: Annotated[int | None, key("simulate.image_size", "--image-size")] = None,
@@ -76,7 +77,7 @@ def simulate(
     assignments: SetOption = None,
     print_config: PrintConfigOption = False,
 ) -> None:
-    """Make samples of boiling water to learn from; run again, it makes only what is missing."""
+    """Make samples of a simulation to learn from; run again, it makes only what is missing."""
     with exit_codes():
         resolved = load_config(ctx)
         from simvp.commands import simulate as command

@@ -1,19 +1,24 @@
-"""`simvp simulate`: make samples of boiling water."""
+"""`simvp simulate`: make samples of a simulated system."""
 
 import hashlib
 import shutil
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from simvp import simulators
 from simvp.commands.words import data_option
-from simvp.config import CARD_NAME, Config, DatasetCard, card_to_toml
+from simvp.config import CARD_NAME, Config, DatasetCard, card_to_toml, read_card
+from simvp.config.sections import DataSection, SimulateSection
 from simvp.errors import DataError, OutputError
-from simvp.files import publish_text, remove_stale
+from simvp.files import in_background, publish_text, remove_stale
 from simvp.report import Report, Summary
 from simvp.samples import Frame, read_frame, write_frames
-from simvp.simulators import boiling
+from simvp.simulators import Simulator
+
+_BATCH = 8  # samples that are simulated together: few enough for the processor's cache
 
 
 def run(config: Config, report: Report) -> Summary:
@@ -22,23 +27,26 @@ def run(config: Config, report: Report) -> Summary:
     Raises: DataError if a sample is there with other frames; OutputError.
     """
     settings, folder = config.simulate, Path(config.data.path)
-    if folder.exists() and not folder.is_dir():
-        raise DataError(f"{folder}: is a file; name a folder for the samples with --data-path")
+    _check_folder(config, folder)
+    simulator = simulators.load(settings.system)
     if folder.is_dir():
         remove_stale(folder)
-    _check_space(config, folder)
+    _check_space(config, folder, simulator)
     card = folder / CARD_NAME
     if not card.exists():
-        publish_text(card, card_to_toml(DatasetCard(**boiling.PHYSICS)))
+        publish_text(card, card_to_toml(DatasetCard(**simulator.physics)))
     made, start = 0, time.perf_counter()
-    with report.progress("simulating", settings.samples) as advance:
-        for index in range(settings.samples):
-            rng = np.random.default_rng([settings.seed, index])
-            initial = boiling.initial_state(settings.image_size, rng)
-            sample = folder / f"{hashlib.sha256(initial.tobytes()).hexdigest()}_boiling_{index}"
-            frames = boiling.simulate(initial, frames=settings.frames, increment=settings.increment)
-            made += _complete(sample, frames)
-            advance(1, "")
+    with (
+        report.progress("simulating", settings.samples) as advance,
+        in_background() as call,
+    ):
+        for first in range(0, settings.samples, _BATCH):
+            numbers = range(first, min(first + _BATCH, settings.samples))
+            for sample, frames in _make(simulator, settings, numbers):
+                if _is_missing(folder / sample, frames):
+                    call(write_frames, folder / sample, frames)
+                    made += 1
+            advance(len(numbers), "")
     seconds = time.perf_counter() - start
     kept = settings.samples - made
     size = settings.image_size
@@ -51,10 +59,24 @@ def run(config: Config, report: Report) -> Summary:
     )
 
 
-def _check_space(config: Config, folder: Path) -> None:
+def _check_folder(config: Config, folder: Path) -> None:
+    """Raises DataError if the folder cannot hold samples of this system."""
+    system = config.simulate.system
+    if folder.exists() and not folder.is_dir():
+        raise DataError(f"{folder}: is a file; name a folder for the samples with --data-path")
+    holds = read_card(folder).name or ("boiling" if folder == Path(DataSection().path) else system)
+    if holds != system:
+        raise DataError(
+            f"{folder}: is for samples of {holds}, not of {system}; name another folder, like "
+            f"--data-path {system.replace('-', '_')}_data"
+        )
+
+
+def _check_space(config: Config, folder: Path, simulator: Simulator) -> None:
     """Raises OutputError if the disk has no room for all samples."""
     settings = config.simulate
-    needed = settings.samples * settings.frames * (128 + 4 * settings.image_size**2)
+    frame = simulator.initial_state(settings.image_size, np.random.default_rng())
+    needed = settings.samples * settings.frames * (128 + frame.nbytes)
     place = next(path for path in [folder, *folder.absolute().parents] if path.exists())
     free = shutil.disk_usage(place).free
     if needed > free:
@@ -65,11 +87,23 @@ def _check_space(config: Config, folder: Path) -> None:
         )
 
 
-def _complete(sample: Path, frames: Frame) -> bool:
-    """Write the sample unless it is there. Returns whether anything was missing.
+def _make(
+    simulator: Simulator, settings: SimulateSection, numbers: Sequence[int]
+) -> Iterator[tuple[str, Frame]]:
+    """The samples with these numbers: name and frames of each."""
+    generators = [np.random.default_rng([settings.seed, number]) for number in numbers]
+    initial = np.stack([simulator.initial_state(settings.image_size, rng) for rng in generators])
+    own = {"increment": settings.increment} if settings.system == "boiling" else {}
+    batch = simulator.simulate(initial, frames=settings.frames, **own)
+    for number, first, frames in zip(numbers, initial, batch, strict=True):
+        digest = hashlib.sha256(first.tobytes()).hexdigest()
+        yield f"{digest}_{settings.system}_{number}", frames
 
-    Raises: DataError if a frame is there and differs.
-    """
+
+def _is_missing(sample: Path, frames: Frame) -> bool:
+    """Whether a frame of the sample is not there. Raises DataError if one is there and differs."""
+    if not sample.exists():
+        return True
     present = [i for i in range(len(frames)) if (sample / f"{i}.npy").exists()]
     for i in present:
         if not np.array_equal(read_frame(sample / f"{i}.npy"), frames[i]):
@@ -78,7 +112,4 @@ def _complete(sample: Path, frames: Frame) -> bool:
                 "(made with another --increment?); choose another --data-path, or delete the "
                 "sample"
             )
-    if len(present) == len(frames):
-        return False
-    write_frames(sample, frames)
-    return True
+    return len(present) < len(frames)

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from simvp import simulators
 from simvp.errors import did_you_mean
 from simvp.model import translators
 from simvp.physics import parse_boundary, parse_symmetries
@@ -43,6 +44,13 @@ def _translator(value: str) -> str:
     if value not in translators.names():
         known = ", ".join(translators.names())
         raise ValueError(f"should be one of {known}.{did_you_mean(value, translators.names())}")
+    return value
+
+
+def _system(value: str) -> str:
+    if value not in simulators.names():
+        known = ", ".join(simulators.names())
+        raise ValueError(f"should be one of {known}.{did_you_mean(value, simulators.names())}")
     return value
 
 
@@ -115,13 +123,22 @@ class DataSection(Section):
 
 
 class SimulateSection(Section):
+    system: Annotated[str, AfterValidator(_system)] = Field(
+        "boiling", description=f"what to simulate: {', '.join(simulators.names())}"
+    )
     samples: int = Field(100, ge=1, description="simulations to make")
     frames: int = Field(20, ge=1, description="frames of each, the initial one included")
     image_size: int = Field(64, ge=7, description="height and width of the grid, cells")
     increment: float = Field(
-        10.0, ge=-212, le=212, description="heating per step, degrees Fahrenheit"
+        10.0, ge=-212, le=212, description="of boiling: heating per step, degrees Fahrenheit"
     )
     seed: Seed = Field(0, description="sample k is drawn from (seed, k)")
+
+    @model_validator(mode="after")
+    def _only_boiling_is_heated(self) -> Self:
+        if self.system != "boiling" and "increment" in self.model_fields_set:
+            raise ValueError(f"increment = {self.increment:g}: {self.system} has no such setting")
+        return self
 
 
 class SplitSection(Section):

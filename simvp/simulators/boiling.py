@@ -42,27 +42,35 @@ def step(temperature: Grid, increment: float) -> Grid:
     degrees are added everywhere and the value wraps modulo 212.
     """
     height, width = temperature.shape[-2:]
-    padding = [(0, 0)] * (temperature.ndim - 2) + [(1, 1), (1, 1)]
-    share = np.pad(temperature * np.float32(1 / 8), padding, mode="wrap")
+    share = np.empty((*temperature.shape[:-2], height + 2, width + 2), dtype=np.float32)
+    np.multiply(temperature, np.float32(1 / 8), out=share[..., 1:-1, 1:-1])
+    share[..., [0, -1], 1:-1] = share[..., [-2, 1], 1:-1]
+    share[..., [0, -1]] = share[..., [-2, 1]]
     mean = np.zeros_like(temperature)
     for dy, dx in _NEIGHBOURS:
         mean += share[..., 1 - dy : 1 - dy + height, 1 - dx : 1 - dx + width]
     mean += np.float32(increment)
-    return np.remainder(mean, np.float32(BOILING_POINT), out=mean)
+    # The remainder takes longer than all the rest, and most values are their own.
+    outside = (mean < 0) | (mean >= np.float32(BOILING_POINT))
+    mean[outside] = np.remainder(mean[outside], np.float32(BOILING_POINT))
+    return mean
 
 
 def simulate(initial: Grid, *, frames: int, increment: float) -> Grid:
-    """The trajectory from `initial`, itself included, scaled to [0, 1].
+    """The trajectories from `initial`, itself included, scaled to [0, 1].
 
     Args:
-        initial: (1, H, W), degrees Fahrenheit.
+        initial: (..., 1, H, W), degrees Fahrenheit.
         frames: number of frames T, at least 1.
         increment: heating per step, degrees Fahrenheit.
-    Returns: (T, 1, H, W), 1.0 standing for 212 degrees Fahrenheit.
+    Returns: (..., T, 1, H, W), 1.0 standing for 212 degrees Fahrenheit.
     """
-    trajectory = np.empty((frames, *initial.shape), dtype=np.float32)
-    trajectory[0] = initial
+    *batch, channels, height, width = initial.shape
+    trajectory = np.empty((*batch, frames, channels, height, width), dtype=np.float32)
+    temperature = initial
+    trajectory[..., 0, :, :, :] = temperature
     for t in range(1, frames):
-        trajectory[t] = step(trajectory[t - 1], increment)
+        temperature = step(temperature, increment)
+        trajectory[..., t, :, :, :] = temperature
     trajectory /= np.float32(BOILING_POINT)
     return trajectory

@@ -1,0 +1,80 @@
+"""The reaction and diffusion of two substances, in a regime where spots move, split and die.
+
+u is fed, v lives on it: u + 2v -> 3v. H, W: height and width of the periodic grid; T: frames.
+Concentrations in [0, 1], float32. Source: Pearson, "Complex Patterns in a Simple System", Science
+261 (1993), arXiv patt-sol/9304003.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+# What the data card says of it.
+PHYSICS: dict[str, Any] = {
+    "name": "gray-scott",
+    "quantity": "concentrations of u and v",
+    "unit": "",
+    "low": 0.0,
+    "high": 1.0,
+    "time_step": "30 steps",
+    "boundary_y": "periodic",
+    "boundary_x": "periodic",
+    "symmetries": ["roll", "flip_x", "flip_y", "rot90"],
+}
+
+Grid = NDArray[np.float32]
+
+# Moving spots.
+FEED, KILL = np.float32(0.014), np.float32(0.054)
+_DIFFUSION_U, _DIFFUSION_V = np.float32(0.2), np.float32(0.1)
+_STEPS_PER_FRAME = 30
+_STEPS_BEFORE = 600  # until the first frame, in which squares of v have become spots
+_SQUARES, _SQUARE = 6, 6  # how many, and their size
+
+
+def initial_state(size: int, rng: np.random.Generator) -> Grid:
+    """Much u, and squares at random with half of it and some v: (2, size, size)."""
+    u, v = np.ones((size, size), np.float32), np.zeros((size, size), np.float32)
+    square = np.arange(_SQUARE)
+    for y, x in rng.integers(0, size, (_SQUARES, 2)):
+        place = np.ix_((y + square) % size, (x + square) % size)
+        u[place] = 0.5
+        v[place] = rng.uniform(0.2, 0.3, (_SQUARE, _SQUARE))
+    return np.stack([u, v])
+
+
+def step(u: Grid, v: Grid) -> tuple[Grid, Grid]:
+    """One step of unit length of both concentrations, (..., H, W) each."""
+    reaction = u * v
+    reaction *= v
+    next_u = u + _DIFFUSION_U * _laplacian(u) - reaction + FEED * (1 - u)
+    next_v = v + _DIFFUSION_V * _laplacian(v) + reaction - (FEED + KILL) * v
+    return next_u, next_v
+
+
+def _laplacian(x: Grid) -> Grid:
+    padding = [(0, 0)] * (x.ndim - 2) + [(1, 1), (1, 1)]
+    seen = np.pad(x, padding, mode="wrap")
+    total = seen[..., :-2, 1:-1] + seen[..., 2:, 1:-1]
+    total += seen[..., 1:-1, :-2]
+    total += seen[..., 1:-1, 2:]
+    total -= 4 * x
+    return total
+
+
+def simulate(initial: Grid, *, frames: int) -> Grid:
+    """The trajectories from `initial`, from the moment when spots have formed.
+
+    Args:
+        initial: (..., 2, H, W), u and v.
+        frames: number of frames T, at least 1.
+    Returns: (..., T, 2, H, W) in [0, 1].
+    """
+    u, v = initial[..., 0, :, :], initial[..., 1, :, :]
+    trajectory = []
+    for frame in range(frames):
+        for _ in range(_STEPS_PER_FRAME if frame else _STEPS_BEFORE):
+            u, v = step(u, v)
+        trajectory.append(np.stack([u, v], axis=-3))
+    return np.stack(trajectory, axis=-4)
