@@ -222,6 +222,11 @@ class TrainSection(Section):
         "auto",
         description="whether to compile the network; auto: on a GPU, if the run is long enough",
     )
+    recompute_statistics: bool = Field(
+        True,
+        description="before validation, compute BatchNorm's statistics anew for the weights as "
+        "they are; false: as published",
+    )
     checkpoint_interval: int = Field(5, ge=1, description="epochs between checkpoints")
     checkpoint_every_minutes: float = Field(
         15.0, ge=0, description="minutes between checkpoints within an epoch; 0: none"

@@ -22,8 +22,10 @@ from simvp.engine.learner import Learner
 from simvp.engine.schedule import one_cycle
 from simvp.engine.signals import StopRequest, stop_request
 from simvp.engine.state import Progress, State, TrainingLoss
+from simvp.engine.statistics import recompute_statistics
 from simvp.errors import Interrupted, RunFailed
 from simvp.files import publish_text
+from simvp.hardware import autocast
 from simvp.model import SimVP
 from simvp.physics import parse_symmetries
 from simvp.report import Advance, Report
@@ -35,6 +37,8 @@ _SAVE_DUE, _NOT_FINITE = 1, 1000
 # Steps from one look at the losses to the next. To look is to wait for the device; a CPU is never
 # ahead of itself.
 _LOOK_EVERY = {"cpu": 1, "cuda": 16, "mps": 16}
+
+_STATISTICS_SAMPLES = 64  # to average over; more would change the digits that do not count
 
 # Settings that may change between the parts of a run; of these the results depend on the number of
 # epochs alone, which stretches the schedule.
@@ -186,6 +190,8 @@ class Trainer:
     def _finish_epoch(self) -> None:
         """Validate, keep the best, write the history and, when it is due, a checkpoint."""
         self.network.eval()
+        if self.config.train.recompute_statistics:
+            self._recompute_statistics()
         self.group.share_buffers(self.network)
         scores = evaluate(
             {"forecast": self.network},
@@ -220,6 +226,20 @@ class Trainer:
         epoch, train = self.progress.epoch, self.config.train
         if epoch % train.checkpoint_interval == 0 or epoch == train.epochs:
             self._save(f"epoch_{epoch}.pth")
+
+    def _recompute_statistics(self) -> None:
+        """On some of the training samples, transformed as they were in this epoch."""
+        count = math.ceil(_STATISTICS_SAMPLES / self.config.train.batch_size)
+        some = self._epoch_batches(self.progress.epoch)[:count]
+        device, pre = self.group.device, self.config.data.pre_seq_length
+        with autocast(device, self.config.train.precision):
+            recompute_statistics(
+                self.network,
+                (
+                    self._transform(frames.to(device, non_blocking=True), indices)[:, :pre]
+                    for indices, frames in batches(self.train_set, some, device.type)
+                ),
+            )
 
     def _interrupt(self, signum: int) -> None:
         self._save(checkpoint.LATEST)
