@@ -13,7 +13,7 @@ from simvp.commands.words import data_option
 from simvp.config import CARD_NAME, Config, DatasetCard, card_to_toml, read_card
 from simvp.config.sections import DataSection, SimulateSection
 from simvp.errors import DataError, OutputError
-from simvp.files import in_background, publish_text, remove_stale
+from simvp.files import publish_text, remove_stale
 from simvp.report import Report, Summary
 from simvp.samples import Frame, read_frame, write_frames
 from simvp.simulators import Simulator
@@ -36,15 +36,12 @@ def run(config: Config, report: Report) -> Summary:
     if not card.exists():
         publish_text(card, card_to_toml(DatasetCard(**simulator.physics)))
     made, start = 0, time.perf_counter()
-    with (
-        report.progress("simulating", settings.samples) as advance,
-        in_background() as call,
-    ):
+    with report.progress("simulating", settings.samples) as advance:
         for first in range(0, settings.samples, _BATCH):
             numbers = range(first, min(first + _BATCH, settings.samples))
             for sample, frames in _make(simulator, settings, numbers):
                 if _is_missing(folder / sample, frames):
-                    call(write_frames, folder / sample, frames)
+                    write_frames(folder / sample, frames)
                     made += 1
             advance(len(numbers), "")
     seconds = time.perf_counter() - start

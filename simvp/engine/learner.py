@@ -36,8 +36,10 @@ class Learner:
         self.parallel: nn.Module = network
         if group.world_size > 1:
             # All processes start from the same weights; this overlaps the exchange of gradients
-            # with the backward pass.
-            self.parallel = DistributedDataParallel(network, gradient_as_bucket_view=True)
+            # with the backward pass. Buffers are shared when they are used: before validation.
+            self.parallel = DistributedDataParallel(
+                network, gradient_as_bucket_view=True, broadcast_buffers=False
+            )
 
     def step(self, frames: Tensor, *, lr_factor: float, beta1: float) -> Tensor:
         """One optimizer step on frames (B, T, C, H, W), inputs and truth.

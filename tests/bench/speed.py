@@ -1,0 +1,227 @@
+"""`make bench`: where the time goes, as ratios measured in one run.
+
+Every number is a median of repeats. The network is the published one (gsta, 46.8 M parameters) on
+ten frames of 64x64 in batches of 8, unless said. What is measured in a process of its own is called
+by `python tests/bench/speed.py MEASURE`, and prints its numbers as JSON.
+"""
+
+import json
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+REPEATS = 5
+PUBLISHED = ["hid_S=64", "hid_T=512", "N_S=4", "N_T=8"]
+FRAME_SHAPE = (1, 64, 64)
+SIMVP = [sys.executable, "-m", "simvp"]
+
+
+def median_time(function: Callable[[], object], repeats: int = REPEATS) -> float:
+    function()
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        function()
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds)
+
+
+# --- In a process of its own ----------------------------------------------------------------------
+
+
+def network_times(kind: str, precision: str, boundary: str) -> dict[str, float]:
+    """Seconds of a training step and of a forecast, and the peak memory after the steps."""
+    import torch
+    from plain import PlainSimVP
+
+    from simvp import hardware
+    from simvp.config import Config, assignment_layer, resolve
+    from simvp.distributed import Group
+    from simvp.engine import build_network
+    from simvp.engine.learner import Learner
+
+    torch.manual_seed(0)
+    settings = [*(f"model.{s}" for s in PUBLISHED), f"model.boundary={boundary}"]
+    settings += [f"train.precision={precision}", "train.optimizer=adam", "train.compile=false"]
+    config: Config = resolve([assignment_layer(text) for text in settings])
+    cpu = torch.device("cpu")
+    frames = torch.rand(8, 20, *FRAME_SHAPE)
+    if kind == "plain":
+        network = PlainSimVP((10, *FRAME_SHAPE))
+        optimizer = torch.optim.Adam(network.parameters())
+
+        def step() -> None:
+            optimizer.zero_grad()
+            torch.nn.functional.mse_loss(network(frames[:, :10]), frames[:, 10:]).backward()
+            optimizer.step()
+    else:
+        hardware.prepare(cpu)
+        network = build_network(config, FRAME_SHAPE, cpu)
+        learner = Learner(config, network, Group(0, 1, cpu))
+
+        def step() -> None:
+            learner.step(frames, lr_factor=1.0, beta1=0.9)
+
+    network.train()
+    times = {"step": median_time(step, 3)}
+    times["memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    network.eval()
+    with torch.inference_mode(), hardware.autocast(cpu, precision):
+        times["forward"] = median_time(lambda: network(frames[:, :10], 10))
+    return times
+
+
+def metrics_time() -> dict[str, float]:
+    import torch
+
+    from simvp.metrics import frame_scores
+
+    pred, true = torch.rand(2, 8, 10, *FRAME_SHAPE)
+    return {"metrics": median_time(lambda: frame_scores(pred, true))}
+
+
+def peak() -> dict[str, float]:
+    """Operations per second of a large matrix product, by precision."""
+    import torch
+
+    peaks = {}
+    for name, dtype in [("fp32", torch.float32), ("bf16", torch.bfloat16)]:
+        a = torch.rand(4096, 4096).to(dtype)
+        peaks[name] = 2 * 4096**3 / median_time(lambda a=a: a @ a, 3)
+    return peaks
+
+
+# --- From outside ---------------------------------------------------------------------------------
+
+
+def measure(*arguments: str) -> dict[str, float]:
+    command = [sys.executable, __file__, *arguments]
+    result = subprocess.run(command, check=True, capture_output=True, text=True)
+    numbers: dict[str, float] = json.loads(result.stdout.splitlines()[-1])
+    return numbers
+
+
+def run_time(*command: str, repeats: int = REPEATS) -> float:
+    return median_time(
+        lambda: subprocess.run(command, check=True, capture_output=True), repeats=repeats
+    )
+
+
+def row(what: str, before: float, after: float, unit: str, note: str = "") -> None:
+    """A line of the table, with how many times better `after` is."""
+    faster = before / after if unit in ("s", "GB") else after / before
+    print(
+        f"| {what} | {before:.3g} {unit} | {after:.3g} {unit} | {faster:.2f} | {note} |", flush=True
+    )
+
+
+def network_rows() -> None:
+    peaks = measure("peak")
+    print(f"large matrix product: {peaks['fp32'] / 1e9:.0f} GFLOP/s in fp32, ", end="")
+    print(f"{peaks['bf16'] / 1e9:.0f} in bf16\n")
+    print("| | before | simvp | times better | |\n|---|---:|---:|---:|---|")
+    plain = measure("network", "plain", "fp32", "zeros")
+    fp32 = measure("network", "simvp", "fp32", "zeros")
+    bf16 = measure("network", "simvp", "bf16", "zeros")
+    around = measure("network", "simvp", "bf16", "periodic")
+    operations = 2 * 16.5e9 * 8  # multiply-adds of a forecast: `simvp train --print-model`
+    for name, numbers in [("fp32", fp32), ("bf16", bf16)]:
+        used = 3 * operations / numbers["step"] / peaks[name]
+        row(f"training step, {name}", plain["step"], numbers["step"], "s", f"{used:.0%} of peak")
+        used = operations / numbers["forward"] / peaks[name]
+        row(f"forecast, {name}", plain["forward"], numbers["forward"], "s", f"{used:.0%} of peak")
+        row(f"peak memory, {name}", plain["memory"] / 1e9, numbers["memory"] / 1e9, "GB")
+    row("periodic against zeros, bf16 step", bf16["step"], around["step"], "s")
+    share = measure("metrics")["metrics"] / bf16["forward"]
+    print(f"| metrics, of a bf16 forecast | | {share:.1%} | | |")
+
+
+def simulate_rows(folder: Path) -> None:
+    sys.path.insert(0, str(Path(__file__).parent))
+    import plain
+
+    start = time.perf_counter()
+    plain.simulate(folder / "plain", 200)
+    before = 200 / (time.perf_counter() - start)
+    start = time.perf_counter()
+    subprocess.run([*SIMVP, "simulate", "--samples", "2000"], check=True, stdout=subprocess.PIPE)
+    after = 2000 / (time.perf_counter() - start)
+    frame = next((folder / "boiling_data").glob("*/0.npy")).read_bytes()
+    start = time.perf_counter()
+    for sample in range(500):
+        (folder / "alone" / str(sample)).mkdir(parents=True)
+        for number in range(20):
+            (folder / "alone" / str(sample) / f"{number}.npy").write_bytes(frame)
+    limit = 500 / (time.perf_counter() - start)
+    row("simulate, samples", before, after, "/s", f"writing alone: {limit:.0f} /s")
+    seconds = run_time(*SIMVP, "split", repeats=1)
+    print(f"| split of 2000 samples | | {seconds:.1f} s | | 20 frames each |")
+
+
+def group_rows() -> None:
+    """One process with two threads and two with one, eight samples a step in all."""
+    published = [part for s in PUBLISHED for part in ("--set", f"model.{s}")]
+    times = {}
+    for nproc, batch in [(1, 8), (2, 4)]:
+        options = [
+            "--nproc",
+            str(nproc),
+            "--batch-size",
+            str(batch),
+            "--epochs",
+            "3",
+            "--overwrite",
+        ]
+        options += ["--set", "train.recompute_statistics=false", "--set", "train.augment=none"]
+        options += ["--set", "train.optimizer=adam"]
+        command = [*SIMVP, "train", *published, *options]
+        start = time.perf_counter()
+        moments = []
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                if line.startswith(("gsta", "epoch")):
+                    moments.append(time.perf_counter() - start)
+        times[nproc] = (moments[0], moments[3] - moments[2])
+    row("an epoch by two processes, not one", times[1][1], times[2][1], "s")
+    print(f"| until the group begins | | {times[2][0]:.1f} s | | alone {times[1][0]:.1f} s |")
+
+
+def help_rows() -> None:
+    python = run_time(sys.executable, "-c", "import torch")
+    for command in (["--help"], ["train", "--help"]):
+        seconds = run_time(*SIMVP, *command)
+        words = " ".join(["simvp", *command])
+        print(f"| `{words}` | | {seconds:.2f} s | | {seconds / python:.2f} of `import torch` |")
+
+
+def main() -> None:
+    with open("/proc/cpuinfo", encoding="ascii") as file:
+        cpu = next(line.partition(": ")[2].strip() for line in file if "model name" in line)
+    print(f"{os.cpu_count()} cores of {cpu}")
+    folder = Path(tempfile.mkdtemp(prefix="simvp-bench-"))
+    os.environ["PYTHONPATH"] = str(Path(__file__).parents[2])
+    os.chdir(folder)
+    try:
+        network_rows()
+        simulate_rows(folder)
+        subprocess.run([*SIMVP, "split", "--samples", "46"], check=True, stdout=subprocess.PIPE)
+        group_rows()
+        help_rows()
+    finally:
+        shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    measures = {"network": network_times, "metrics": metrics_time, "peak": peak}
+    if len(sys.argv) > 1:
+        print(json.dumps(measures[sys.argv[1]](*sys.argv[2:])))
+    else:
+        main()
