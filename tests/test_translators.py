@@ -14,8 +14,9 @@ ALL = translators.names()
 
 
 def cost(*assignments: str) -> tuple[int, int]:
-    given = [assignment_layer(text) for text in ("model.boundary=zeros", *assignments)]
-    result = network_cost(resolve(given), (1, 64, 64))
+    published = ["model.hid_S=64", "model.hid_T=512", "model.N_S=4", "model.boundary=zeros"]
+    given = [*published, "train.batch_size=8", *assignments]
+    result = network_cost(resolve([assignment_layer(text) for text in given]), (1, 64, 64))
     return result.parameters, result.multiply_adds
 
 

@@ -9,13 +9,17 @@ import torch
 
 from simvp import launch, locks, splits
 from simvp.config import Config, read_card
-from simvp.distributed import Group, process_group
+from simvp.distributed import Group, place, process_group
 from simvp.errors import ConfigError
 from simvp.hardware import best_precision
 from simvp.report import Report
 from simvp.runs import RunFolder
 
 _STEPS_WORTH_COMPILING = 2000
+
+# Of an automatic batch size. Below two BatchNorm has too little to average over; above sixteen a
+# GPU is busy.
+_STEPS_WANTED, _SMALLEST_BATCH, _LARGEST_BATCH = 700, 2, 16
 
 
 def resolve(config: Config) -> Config:
@@ -52,11 +56,28 @@ def choose_precision(config: Config, section: str, device: torch.device) -> tupl
     return config.model_copy(update={section: changed}), f"computing in {chosen}: {reason}"
 
 
+def choose_batch_size(config: Config, num_samples: int) -> Config:
+    """The config with `train.batch_size` decided: few samples are seen in small steps."""
+    if config.train.batch_size != "auto":
+        return config
+    share = -(-num_samples // num_processes(config))
+    fitting = config.train.epochs * share // _STEPS_WANTED
+    chosen = min(max(fitting, _SMALLEST_BATCH), _LARGEST_BATCH, share)
+    changed = config.train.model_copy(update={"batch_size": chosen})
+    return config.model_copy(update={"train": changed})
+
+
+def num_processes(config: Config) -> int:
+    """How many train together: those of the group, or those that are to be launched."""
+    here = place()
+    return here.world_size if here else config.launch.nproc * config.launch.nnodes
+
+
 def choose_compile(config: Config, num_samples: int, group: Group) -> Config:
     """The config with `train.compile` decided: compiling takes minutes, which have to come back."""
     if config.train.compile != "auto":
         return config
-    steps = config.train.epochs * num_samples // (config.train.batch_size * group.world_size)
+    steps = config.train.epochs * num_samples // (config.train.samples_per_step * group.world_size)
     worth_it = group.device.type == "cuda" and steps >= _STEPS_WORTH_COMPILING
     chosen = worth_it and importlib.util.find_spec("triton") is not None
     changed = config.train.model_copy(update={"compile": chosen})

@@ -7,7 +7,7 @@ from simvp.commands import setup, test
 from simvp.commands.words import check_square, name_option
 from simvp.config import Config, to_toml
 from simvp.data import SampleDataset
-from simvp.distributed import Group, place
+from simvp.distributed import Group
 from simvp.engine import Trainer, build_network, count_parameters, network_cost
 from simvp.errors import ConfigError
 from simvp.hardware import free_memory
@@ -39,6 +39,7 @@ def run(
     config = setup.resolve(config)
     train_set, val_set = _datasets(config)
     check_square(parse_symmetries(config.train.augment), train_set.frame_shape, "train.augment")
+    config = setup.choose_batch_size(config, len(train_set))
     if print_model:
         return _describe_network(config, train_set)
     check_batch_size(config, len(train_set))
@@ -65,19 +66,18 @@ def _describe_network(config: Config, train_set: SampleDataset) -> Summary:
             f"{cost.parameters / 1e6:10.2f} M  parameters",
             f"{cost.multiply_adds / 1e9:10.2f} G  multiply-adds for the forecast of a sample",
             f"{cost.training_bytes / 1e9:10.2f} GB memory to train in batches of "
-            f"{config.train.batch_size}, about",
+            f"{config.train.samples_per_step}, about",
         ]
     )
 
 
 def check_batch_size(config: Config, num_samples: int) -> None:
     """Raises ConfigError if a process's batch is larger than its share of the samples."""
-    here = place()
-    processes = here.world_size if here else config.launch.nproc * config.launch.nnodes
+    processes = setup.num_processes(config)
     share = -(-num_samples // processes)
-    if config.train.batch_size > share:
+    if config.train.samples_per_step > share:
         raise ConfigError(
-            f"train.batch_size = {config.train.batch_size}: there are {num_samples} training "
+            f"train.batch_size = {config.train.samples_per_step}: there are {num_samples} training "
             f"samples for {processes} process{'es' if processes > 1 else ''}; use --batch-size "
             f"{share} or less, or make more samples"
         )
@@ -152,7 +152,7 @@ def _announce(trainer: Trainer, precision: str, *, resume: bool, continues: bool
     )
     report.say(
         f"{len(trainer.train_set)} training and {len(trainer.val_set)} validation samples, "
-        f"{trainer.steps_per_epoch} steps an epoch"
+        f"{trainer.steps_per_epoch} steps an epoch of {config.train.batch_size} samples"
     )
     report.say(precision + (", compiled" if config.train.compile else ""))
     report.say(f"boundary {config.model.boundary}; augmented by {config.train.augment}")

@@ -9,9 +9,8 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from simvp import simulators
-from simvp.errors import did_you_mean
+from simvp.config import values
 from simvp.model import translators
-from simvp.physics import parse_boundary, parse_symmetries
 
 
 class Section(BaseModel):
@@ -22,66 +21,15 @@ class Section(BaseModel):
     )
 
 
-def _even(value: int) -> int:
-    if value % 2:
-        raise ValueError(f"should be even, use {value - 1 or 2} or {value + 1}")
-    return value
-
-
-def _odd(value: int) -> int:
-    if value % 2 == 0:
-        raise ValueError(f"should be odd, use {value - 1} or {value + 1}")
-    return value
-
-
-def _folder_name(value: str) -> str:
-    if value in ("", ".", "..") or any(character in value for character in "/\\\0\n"):
-        raise ValueError("should be a plain folder name")
-    return value
-
-
-def _translator(value: str) -> str:
-    if value not in translators.names():
-        known = ", ".join(translators.names())
-        raise ValueError(f"should be one of {known}.{did_you_mean(value, translators.names())}")
-    return value
-
-
-def _system(value: str) -> str:
-    if value not in simulators.names():
-        known = ", ".join(simulators.names())
-        raise ValueError(f"should be one of {known}.{did_you_mean(value, simulators.names())}")
-    return value
-
-
-def _device(value: str) -> str:
-    kind, _, index = value.partition(":")
-    if value not in ("auto", "cpu", "cuda", "mps") and not (kind == "cuda" and index.isdecimal()):
-        raise ValueError("should be auto, cpu, cuda, cuda:N (the N-th GPU, from 0) or mps")
-    return value
-
-
-def _boundary(value: str) -> str:
-    if value != "auto":
-        parse_boundary(value)
-    return value
-
-
-def _symmetries(value: str) -> str:
-    if value != "auto":
-        parse_symmetries(value)
-    return value
-
-
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class RunSection(Section):
-    name: Annotated[str, AfterValidator(_folder_name)] = Field(
+    name: Annotated[str, AfterValidator(values.folder_name)] = Field(
         "default", description="name of the run, a folder under work_dir"
     )
     work_dir: str = Field("work_dirs", description="folder that holds the runs", min_length=1)
-    device: Annotated[str, AfterValidator(_device)] = Field(
+    device: Annotated[str, AfterValidator(values.device_name)] = Field(
         "auto",
         description="where to compute: auto (a GPU if there is one), cpu, cuda, cuda:N or mps",
     )
@@ -123,7 +71,7 @@ class DataSection(Section):
 
 
 class SimulateSection(Section):
-    system: Annotated[str, AfterValidator(_system)] = Field(
+    system: Annotated[str, AfterValidator(values.system_name)] = Field(
         "boiling", description=f"what to simulate: {', '.join(simulators.names())}"
     )
     samples: int = Field(100, ge=1, description="simulations to make")
@@ -164,27 +112,27 @@ class SplitSection(Section):
 
 
 class ModelSection(Section):
-    model_type: Annotated[str, AfterValidator(_translator)] = Field(
+    model_type: Annotated[str, AfterValidator(values.translator_name)] = Field(
         "gsta", description=f"block of the translator: {', '.join(translators.names())}"
     )
-    hid_S: Annotated[int, AfterValidator(_even)] = Field(
-        64, ge=2, description="features of a frame in encoder and decoder; even"
+    hid_S: Annotated[int, AfterValidator(values.even)] = Field(
+        16, ge=2, description="features of a frame in encoder and decoder; even"
     )
-    hid_T: int = Field(512, ge=2, description="channels in the middle of the translator")
-    N_S: Annotated[int, AfterValidator(_even)] = Field(
-        4, ge=2, le=16, description="layers of encoder and decoder; every second halves the grid"
+    hid_T: int = Field(64, ge=2, description="channels in the middle of the translator")
+    N_S: Annotated[int, AfterValidator(values.even)] = Field(
+        2, ge=2, le=16, description="layers of encoder and decoder; every second halves the grid"
     )
     N_T: int = Field(8, ge=2, description="blocks of the translator")
     mlp_ratio: float = Field(8.0, gt=1, description="width of a block's MLP over its channels")
     drop: float = Field(0.0, ge=0, lt=1, description="dropout probability in the MLPs")
     drop_path: float = Field(0.0, ge=0, lt=1, description="stochastic depth of the last block")
-    spatio_kernel_enc: Annotated[int, AfterValidator(_odd)] = Field(
+    spatio_kernel_enc: Annotated[int, AfterValidator(values.odd)] = Field(
         3, ge=1, description="kernel size of the encoder; odd"
     )
-    spatio_kernel_dec: Annotated[int, AfterValidator(_odd)] = Field(
+    spatio_kernel_dec: Annotated[int, AfterValidator(values.odd)] = Field(
         3, ge=1, description="kernel size of the decoder; odd"
     )
-    boundary: Annotated[str, AfterValidator(_boundary)] = Field(
+    boundary: Annotated[str, AfterValidator(values.boundary_words)] = Field(
         "auto",
         description="beyond the grid's edge: zeros (as published), periodic, reflect, replicate, "
         "or two of them as y,x; auto: what the data card says, else zeros",
@@ -193,9 +141,13 @@ class ModelSection(Section):
 
 class TrainSection(Section):
     epochs: int = Field(20, ge=1, description="passes over the training samples")
-    batch_size: int = Field(8, ge=1, description="samples per step, for each process")
+    batch_size: Annotated[int | str, AfterValidator(values.batch_size)] = Field(
+        "auto",
+        description="samples per step, for each process, from 1; auto: 2 to 16, as many as leave "
+        "700 steps",
+    )
     val_batch_size: int = Field(8, ge=1, description="samples at a time in validation and test")
-    augment: Annotated[str, AfterValidator(_symmetries)] = Field(
+    augment: Annotated[str, AfterValidator(values.symmetry_words)] = Field(
         "auto",
         description="symmetries to transform samples by: none, or some of roll,flip_x,flip_y,"
         "rot90; auto: what the data card says, else none",
@@ -218,7 +170,7 @@ class TrainSection(Section):
         description="numbers to compute in: fp32, bf16, fp16; auto: bf16 where the hardware has "
         "it, else fp32",
     )
-    compile: Literal["auto"] | bool = Field(
+    compile: Annotated[bool | str, AfterValidator(values.compile_switch)] = Field(
         "auto",
         description="whether to compile the network; auto: on a GPU, if the run is long enough",
     )
@@ -232,6 +184,12 @@ class TrainSection(Section):
         15.0, ge=0, description="minutes between checkpoints within an epoch; 0: none"
     )
     seed: Seed = Field(0, description="initial weights, order of the samples, dropout")
+
+    @property
+    def samples_per_step(self) -> int:
+        """The batch size, once it has been decided."""
+        assert isinstance(self.batch_size, int)
+        return self.batch_size
 
 
 class MetricsSection(Section):

@@ -51,7 +51,7 @@ def network_cost(config: Config, frame_shape: tuple[int, int, int]) -> Cost:
         kept.pop(parameter.untyped_storage()._cdata, None)
     del output  # until here, so that no storage's address was used twice
     parameters = count_parameters(network)
-    activations = sum(kept.values()) * config.train.batch_size
+    activations = sum(kept.values()) * config.train.samples_per_step
     return Cost(
         parameters=parameters,
         multiply_adds=counter.get_total_flops() // 2,

@@ -229,7 +229,7 @@ class Trainer:
 
     def _recompute_statistics(self) -> None:
         """On some of the training samples, transformed as they were in this epoch."""
-        count = math.ceil(_STATISTICS_SAMPLES / self.config.train.batch_size)
+        count = math.ceil(_STATISTICS_SAMPLES / self.config.train.samples_per_step)
         some = self._epoch_batches(self.progress.epoch)[:count]
         device, pre = self.group.device, self.config.data.pre_seq_length
         with autocast(device, self.config.train.precision):
@@ -274,7 +274,7 @@ class Trainer:
     def _epoch_batches(self, epoch: int) -> list[list[int]]:
         return training_batches(
             len(self.train_set),
-            self.config.train.batch_size,
+            self.config.train.samples_per_step,
             seed=self.config.train.seed,
             epoch=epoch,
             rank=self.group.rank,

@@ -17,15 +17,22 @@ from simvp.model import translators
 
 FRAME_SHAPE = (1, 64, 64)
 STEPS = 3
+PUBLISHED = [
+    assignment_layer(text)
+    for text in (
+        *("model.hid_S=64", "model.hid_T=512", "model.N_S=4", "model.N_T=8"),
+        "train.batch_size=8",
+    )
+]
+PERIODIC = assignment_layer("model.boundary=periodic")
+ZEROS = assignment_layer("model.boundary=zeros")
 
 
 def seconds_per_step(name: str) -> float:
-    config = resolve(
-        [assignment_layer(f"model.model_type={name}"), assignment_layer("model.boundary=periodic")]
-    )
+    config = resolve([assignment_layer(f"model.model_type={name}"), *PUBLISHED, PERIODIC])
     network = build_network(config, FRAME_SHAPE, torch.device("cpu")).train()
     optimizer = torch.optim.Adam(network.parameters(), fused=True)
-    frames = torch.rand(config.train.batch_size, config.data.pre_seq_length, *FRAME_SHAPE)
+    frames = torch.rand(config.train.samples_per_step, config.data.pre_seq_length, *FRAME_SHAPE)
     seconds = []
     for _ in range(1 + STEPS):
         start = time.perf_counter()
@@ -41,9 +48,7 @@ def main() -> None:
     print("| translator | parameters | multiply-adds | memory to train | time of an epoch |")
     print("|---|---:|---:|---:|---:|")
     for name in translators.names():
-        config = resolve(
-            [assignment_layer(f"model.model_type={name}"), assignment_layer("model.boundary=zeros")]
-        )
+        config = resolve([assignment_layer(f"model.model_type={name}"), *PUBLISHED, ZEROS])
         cost = network_cost(config, FRAME_SHAPE)
         ratio = 1.0 if name == "gsta" else seconds_per_step(name) / reference
         print(
