@@ -4,13 +4,14 @@ VENV ?= .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 DEMO ?= demo
 
-.PHONY: help demo test soak check lint clean
+.PHONY: help demo test soak bench check lint clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    run the whole pipeline on a small problem, about two minutes"
 	@echo "make test    run the tests"
 	@echo "make soak    kill, cut and damage runs, many times"
+	@echo "make bench   measure its speed, about five minutes"
 	@echo "make check   lint, check types, and run the tests"
 	@echo "make clean   delete the virtual environment and the demo"
 
@@ -39,6 +40,10 @@ test: $(VENV)/ready
 # The faults of README's table, many times over; about a quarter of an hour.
 soak: $(VENV)/ready
 	$(BIN)/python -m pytest -q -m slow $(ARGS)
+
+# What README says of speed, as ratios measured in one run.
+bench: $(VENV)/ready
+	$(BIN)/python tests/bench/speed.py
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check simvp tests

@@ -6,8 +6,7 @@ row, or a cell with all its channels, is one piece of memory.
 
 import functools
 import math
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -145,13 +144,13 @@ def extend(x: Tensor, reach: int, boundary: Boundary, steps: tuple[int, int] = (
         if kind == "zeros":
             rows = F.pad(rows, (0, 0) * (3 - dim) + (reach, reach))
         else:
-            plan = _plan(rows.shape[dim], reach, kind, step, rows.device)
-            rows = _Extension.apply(rows, dim, plan)  # type: ignore[no-untyped-call]
+            make = _plan if torch.compiler.is_compiling() else _kept_plan
+            plan = make(rows.shape[dim], reach, kind, step, rows.device)
+            rows = _Extension.apply(rows, dim, *plan)  # type: ignore[no-untyped-call]
     return rows.permute(0, 3, 1, 2)
 
 
-@dataclass(frozen=True)
-class _Plan:
+class _Plan(NamedTuple):
     """Which cell is seen at each place of an extended axis, and the way back for gradients.
 
     Attributes:
@@ -166,9 +165,8 @@ class _Plan:
     other_sources: Tensor
 
 
-@functools.cache
 def _plan(size: int, reach: int, kind: BoundaryKind, step: int, device: torch.device) -> _Plan:
-    places = torch.arange(-reach, size + reach)
+    places = torch.arange(-reach, size + reach, device=device)
     if kind == "periodic":
         sources = places * step % size
     elif kind == "replicate":
@@ -177,22 +175,31 @@ def _plan(size: int, reach: int, kind: BoundaryKind, step: int, device: torch.de
         period = max(2 * (size - 1), 1)
         there = places.abs() % period
         sources = torch.minimum(there, period - there)
-    beyond = torch.cat([torch.arange(reach), torch.arange(size + reach, size + 2 * reach)])
+    order = torch.arange(size + 2 * reach, device=device)
     own = reach + sources[reach : size + reach].argsort()
-    return _Plan(*(tensor.to(device) for tensor in (sources, own, beyond, sources[beyond])))
+    beyond = torch.cat([order[:reach], order[size + reach :]])
+    return _Plan(sources, own, beyond, sources[beyond])
+
+
+@functools.cache
+def _kept_plan(size: int, reach: int, kind: BoundaryKind, step: int, device: torch.device) -> _Plan:
+    with torch.inference_mode(False):  # else no gradient could pass by it later
+        return _plan(size, reach, kind, step, device)
 
 
 class _Extension(torch.autograd.Function):
     """`index_select`, with gradients gathered in two pieces instead of added up row by row."""
 
     @staticmethod
-    def forward(ctx: Any, rows: Tensor, dim: int, plan: _Plan) -> Tensor:
-        ctx.dim, ctx.plan = dim, plan
-        return rows.index_select(dim, plan.sources)
+    def forward(ctx: Any, rows: Tensor, dim: int, sources: Tensor, *back: Tensor) -> Tensor:
+        ctx.dim = dim
+        ctx.save_for_backward(*back)
+        return rows.index_select(dim, sources)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        dim, plan = ctx.dim, ctx.plan
-        own = gradient.index_select(dim, plan.own_places)
-        beyond = gradient.index_select(dim, plan.other_places)
-        return own.index_add_(dim, plan.other_sources, beyond), None, None
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        own_places, other_places, other_sources = ctx.saved_tensors
+        own = gradient.index_select(ctx.dim, own_places)
+        beyond = gradient.index_select(ctx.dim, other_places)
+        own.index_add_(ctx.dim, other_sources, beyond)
+        return own, None, None, None, None, None

@@ -1,0 +1,117 @@
+"""What the defaults of training decide by themselves."""
+
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import Simvp
+from torch import nn
+
+from simvp.commands import setup
+from simvp.config import Config
+from simvp.distributed import Group
+from simvp.engine import load_network
+from simvp.engine.statistics import recompute_statistics
+from simvp.errors import OutputError, RunError
+from simvp.files import in_background, writing
+from simvp.model import SimVP
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize(
+    ("samples", "nproc", "epochs", "expected"),
+    # 70 samples for 20 epochs are 1400: 700 steps of two. Few or many meet the bounds.
+    [(70, 1, 20, 2), (70, 2, 20, 2), (350, 1, 20, 10), (14000, 1, 20, 16), (3, 4, 20, 1)],
+)
+def test_the_batch_size_leaves_700_steps(
+    samples: int, nproc: int, epochs: int, expected: int
+) -> None:
+    config = Config.model_validate({"train": {"epochs": epochs}, "launch": {"nproc": nproc}})
+    assert setup.choose_batch_size(config, samples).train.samples_per_step == expected
+    given = Config.model_validate({"train": {"batch_size": 5}})
+    assert setup.choose_batch_size(given, samples).train.samples_per_step == 5
+
+
+def test_compilation_is_for_long_runs_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
+    config = Config.model_validate({"train": {"batch_size": 2, "epochs": 20}})
+    for device, samples, expected in [
+        ("cpu", 10**6, False),
+        ("cuda", 70, False),
+        ("cuda", 900, True),
+    ]:
+        group = Group(0, 1, torch.device(device))
+        assert setup.choose_compile(config, samples, group).train.compile is expected
+    asked = Config.model_validate({"train": {"compile": True}})
+    assert setup.choose_compile(asked, 1, Group(0, 1, CPU)).train.compile is True
+
+
+def test_statistics_are_those_of_the_weights() -> None:
+    """With them a whole batch is forecast in evaluation as it is in training."""
+    torch.manual_seed(0)
+    network = SimVP((3, 1, 16, 16), hid_S=8, hid_T=16, N_S=2, N_T=2)
+    frames = torch.rand(6, 3, 1, 16, 16)
+    momenta = [m.momentum for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
+    random_numbers = torch.get_rng_state()
+    recompute_statistics(network, [frames])
+    assert torch.equal(torch.get_rng_state(), random_numbers)
+    assert not any(module.training for module in network.modules())
+    assert [m.momentum for m in network.modules() if isinstance(m, nn.BatchNorm2d)] == momenta
+    with torch.no_grad():
+        settled = network(frames)
+        for layer in network.modules():
+            layer.train(isinstance(layer, nn.BatchNorm2d))
+        of_the_batch = network(frames)
+    # The variance of a sample is unbiased, that within a batch is not.
+    torch.testing.assert_close(settled, of_the_batch, rtol=0, atol=2e-3)
+
+
+def test_a_run_is_loaded_for_use(trained: Path, simvp: Simvp) -> None:
+    simvp("test")
+    network = load_network(trained, frame_shape=(1, 9, 11))
+    saved = trained / "saved"
+    sample = next((saved / "inputs").iterdir()).name
+    import numpy as np
+
+    inputs = np.stack([np.load(saved / "inputs" / sample / f"{i}.npy") for i in range(3)])
+    preds = np.stack([np.load(saved / "preds" / sample / f"{i}.npy") for i in range(4)])
+    with torch.inference_mode():
+        forecast = network(torch.from_numpy(inputs)[None], 4)
+    np.testing.assert_allclose(forecast[0], preds, atol=1e-5)
+    with pytest.raises(RunError, match="there is no run of this name"):
+        load_network(trained.parent / "other", frame_shape=(1, 9, 11))
+
+
+def test_what_is_done_in_the_background_is_done_in_order_and_its_errors_come_out() -> None:
+    done: list[int] = []
+
+    def note(number: int) -> None:
+        time.sleep(0.001)
+        done.append(number)
+
+    with in_background() as call:
+        for number in range(20):
+            call(note, number)
+    assert done == [*range(20)]
+
+    def fail() -> None:
+        with writing(Path("there")):
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(OutputError, match="No space left"), in_background() as call:
+        call(fail)
+
+
+def test_compiled_is_the_same_network() -> None:
+    """As far as this machine can compile; the weights keep their names."""
+    frames = torch.rand(1, 3, 1, 8, 8)
+    network = SimVP((3, 1, 8, 8), hid_S=4, hid_T=8, N_S=2, N_T=2, boundary=("periodic", "reflect"))
+    network.eval()
+    names = list(network.state_dict())
+    with torch.inference_mode():
+        expected = network(frames, 4)
+    network.compile(backend="aot_eager")
+    torch.testing.assert_close(network(frames, 4), expected)
+    assert list(network.state_dict()) == names
