@@ -104,6 +104,8 @@ def test_what_is_done_in_the_background_is_done_in_order_and_its_errors_come_out
         call(fail)
 
 
+# PyTorch 2.13 warns of what it does itself.
+@pytest.mark.filterwarnings("ignore:.*Function.* should not be instantiated:DeprecationWarning")
 def test_compiled_is_the_same_network() -> None:
     """As far as this machine can compile; the weights keep their names."""
     frames = torch.rand(1, 3, 1, 8, 8)
