@@ -5,6 +5,7 @@ ten frames of 64x64 in batches of 8, unless said. What is measured in a process 
 by `python tests/bench/speed.py MEASURE`, and prints its numbers as JSON.
 """
 
+import importlib.util
 import json
 import os
 import resource
@@ -20,6 +21,7 @@ from pathlib import Path
 REPEATS = 5
 PUBLISHED = ["hid_S=64", "hid_T=512", "N_S=4", "N_T=8"]
 FRAME_SHAPE = (1, 64, 64)
+OPERATIONS = 2 * 16.5e9  # of the forecast of a sample: `simvp train --print-model`
 SIMVP = [sys.executable, "-m", "simvp"]
 
 
@@ -36,7 +38,9 @@ def median_time(function: Callable[[], object], repeats: int = REPEATS) -> float
 # --- In a process of its own ----------------------------------------------------------------------
 
 
-def network_times(kind: str, precision: str, boundary: str) -> dict[str, float]:
+def network_times(
+    kind: str, precision: str, boundary: str, device_name: str = "cpu", batch: str = "8"
+) -> dict[str, float]:
     """Seconds of a training step and of a forecast, and the peak memory after the steps."""
     import torch
     from plain import PlainSimVP
@@ -49,12 +53,22 @@ def network_times(kind: str, precision: str, boundary: str) -> dict[str, float]:
 
     torch.manual_seed(0)
     settings = [*(f"model.{s}" for s in PUBLISHED), f"model.boundary={boundary}"]
-    settings += [f"train.precision={precision}", "train.optimizer=adam", "train.compile=false"]
+    settings += [f"train.precision={precision}", "train.optimizer=adam"]
+    settings += [f"train.compile={str(device_name == 'cuda').lower()}"]
     config: Config = resolve([assignment_layer(text) for text in settings])
-    cpu = torch.device("cpu")
-    frames = torch.rand(8, 20, *FRAME_SHAPE)
+    device = torch.device(device_name)
+    frames = torch.rand(int(batch), 20, *FRAME_SHAPE, device=device)
+
+    def time_of(function: Callable[[], object]) -> float:
+        def whole() -> None:
+            function()
+            if device.type == "cuda":
+                torch.cuda.synchronize()
+
+        return median_time(whole, 3 if device.type == "cpu" else 20)
+
     if kind == "plain":
-        network = PlainSimVP((10, *FRAME_SHAPE))
+        network = PlainSimVP((10, *FRAME_SHAPE)).to(device)
         optimizer = torch.optim.Adam(network.parameters())
 
         def step() -> None:
@@ -62,19 +76,19 @@ def network_times(kind: str, precision: str, boundary: str) -> dict[str, float]:
             torch.nn.functional.mse_loss(network(frames[:, :10]), frames[:, 10:]).backward()
             optimizer.step()
     else:
-        hardware.prepare(cpu)
-        network = build_network(config, FRAME_SHAPE, cpu)
-        learner = Learner(config, network, Group(0, 1, cpu))
+        hardware.prepare(device)
+        network = build_network(config, FRAME_SHAPE, device)
+        learner = Learner(config, network, Group(0, 1, device))
 
         def step() -> None:
             learner.step(frames, lr_factor=1.0, beta1=0.9)
 
     network.train()
-    times = {"step": median_time(step, 3)}
+    times = {"step": time_of(step)}
     times["memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     network.eval()
-    with torch.inference_mode(), hardware.autocast(cpu, precision):
-        times["forward"] = median_time(lambda: network(frames[:, :10], 10))
+    with torch.inference_mode(), hardware.autocast(device, precision):
+        times["forward"] = time_of(lambda: network(frames[:, :10], 10))
     return times
 
 
@@ -87,14 +101,15 @@ def metrics_time() -> dict[str, float]:
     return {"metrics": median_time(lambda: frame_scores(pred, true))}
 
 
-def peak() -> dict[str, float]:
+def peak(device: str = "cpu") -> dict[str, float]:
     """Operations per second of a large matrix product, by precision."""
     import torch
 
     peaks = {}
     for name, dtype in [("fp32", torch.float32), ("bf16", torch.bfloat16)]:
-        a = torch.rand(4096, 4096).to(dtype)
-        peaks[name] = 2 * 4096**3 / median_time(lambda a=a: a @ a, 3)
+        a = torch.rand(4096, 4096, device=device).to(dtype)
+        # To read a value is to wait for the device.
+        peaks[name] = 2 * 4096**3 / median_time(lambda a=a: (a @ a)[0, 0].item(), 3)
     return peaks
 
 
@@ -131,7 +146,7 @@ def network_rows() -> None:
     fp32 = measure("network", "simvp", "fp32", "zeros")
     bf16 = measure("network", "simvp", "bf16", "zeros")
     around = measure("network", "simvp", "bf16", "periodic")
-    operations = 2 * 16.5e9 * 8  # multiply-adds of a forecast: `simvp train --print-model`
+    operations = 8 * OPERATIONS
     for name, numbers in [("fp32", fp32), ("bf16", bf16)]:
         used = 3 * operations / numbers["step"] / peaks[name]
         row(f"training step, {name}", plain["step"], numbers["step"], "s", f"{used:.0%} of peak")
@@ -141,6 +156,20 @@ def network_rows() -> None:
     row("periodic against zeros, bf16 step", bf16["step"], around["step"], "s")
     share = measure("metrics")["metrics"] / bf16["forward"]
     print(f"| metrics, of a bf16 forecast | | {share:.1%} | | |")
+
+
+def cuda_rows() -> None:
+    """Samples a second, against the plain float32 loop, and the share of the bf16 matrix peak."""
+    peaks = measure("peak", "cuda")
+    print(f"| large matrix product, bf16 | | {peaks['bf16'] / 1e12:.0f} TFLOP/s | | CUDA |")
+    for batch in (16, 64):
+        plain = measure("network", "plain", "fp32", "zeros", "cuda", str(batch))
+        ours = measure("network", "simvp", "bf16", "zeros", "cuda", str(batch))
+        for what, key, passes in [("training", "step", 3), ("forecast", "forward", 1)]:
+            rate = batch / ours[key]
+            share = passes * OPERATIONS * rate / peaks["bf16"]
+            name = f"CUDA {what}, samples, batch {batch}"
+            row(name, batch / plain[key], rate, "/s", f"{share:.0%} of peak")
 
 
 def simulate_rows(folder: Path) -> None:
@@ -211,6 +240,8 @@ def main() -> None:
     os.chdir(folder)
     try:
         network_rows()
+        if importlib.util.find_spec("triton") and shutil.which("nvidia-smi"):
+            cuda_rows()
         simulate_rows(folder)
         subprocess.run([*SIMVP, "split", "--samples", "46"], check=True, stdout=subprocess.PIPE)
         group_rows()
