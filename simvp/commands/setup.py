@@ -30,17 +30,18 @@ def resolve(config: Config) -> Config:
     """
     split = config.data.split or str(splits.newest(Path(config.data.path)))
     card = read_card(Path(split).parent)
-    changes: dict[str, dict[str, str]] = {"data": {"split": split}}
+    config = _with(config, "data", split=split)
     if config.model.boundary == "auto":
-        changes["model"] = {"boundary": f"{card.boundary_y},{card.boundary_x}"}
+        config = _with(config, "model", boundary=f"{card.boundary_y},{card.boundary_x}")
     if config.train.augment == "auto":
-        changes["train"] = {"augment": ",".join(card.symmetries) or "none"}
-    return config.model_copy(
-        update={
-            section: getattr(config, section).model_copy(update=values)
-            for section, values in changes.items()
-        }
-    )
+        config = _with(config, "train", augment=",".join(card.symmetries) or "none")
+    return config
+
+
+def _with(config: Config, section: str, **changes: object) -> Config:
+    """The config with some settings of a section changed."""
+    changed = getattr(config, section).model_copy(update=changes)
+    return config.model_copy(update={section: changed})
 
 
 def choose_precision(config: Config, section: str, device: torch.device) -> tuple[Config, str]:
@@ -52,8 +53,7 @@ def choose_precision(config: Config, section: str, device: torch.device) -> tupl
     chosen, reason = best_precision(device) if asked == "auto" else (asked, "as asked for")
     if chosen == "fp16" and device.type == "mps":
         raise ConfigError(f"{section}.precision = 'fp16': not on this device; use fp32 or auto")
-    changed = getattr(config, section).model_copy(update={"precision": chosen})
-    return config.model_copy(update={section: changed}), f"computing in {chosen}: {reason}"
+    return _with(config, section, precision=chosen), f"computing in {chosen}: {reason}"
 
 
 def choose_batch_size(config: Config, num_samples: int) -> Config:
@@ -63,8 +63,7 @@ def choose_batch_size(config: Config, num_samples: int) -> Config:
     share = -(-num_samples // num_processes(config))
     fitting = config.train.epochs * share // _STEPS_WANTED
     chosen = min(max(fitting, _SMALLEST_BATCH), _LARGEST_BATCH, share)
-    changed = config.train.model_copy(update={"batch_size": chosen})
-    return config.model_copy(update={"train": changed})
+    return _with(config, "train", batch_size=chosen)
 
 
 def num_processes(config: Config) -> int:
@@ -80,8 +79,7 @@ def choose_compile(config: Config, num_samples: int, group: Group) -> Config:
     steps = config.train.epochs * num_samples // (config.train.samples_per_step * group.world_size)
     worth_it = group.device.type == "cuda" and steps >= _STEPS_WORTH_COMPILING
     chosen = worth_it and importlib.util.find_spec("triton") is not None
-    changed = config.train.model_copy(update={"compile": chosen})
-    return config.model_copy(update={"train": changed})
+    return _with(config, "train", compile=chosen)
 
 
 def joined_group(config: Config) -> AbstractContextManager[Group]:
