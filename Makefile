@@ -22,7 +22,7 @@ $(VENV)/ready: tests/requirements.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt -e .
 	@touch $@
 
-# A twentieth of the network, a quarter of the grid: the same path as with the defaults.
+# A quarter of the grid and half the frames: the same path as with the defaults.
 demo: $(VENV)/ready
 	@mkdir -p "$(DEMO)"
 	cd "$(DEMO)" && "$(abspath $(BIN))/simvp" simulate --samples 80 --frames 10 --image-size 32
