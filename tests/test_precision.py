@@ -13,6 +13,7 @@ from simvp.config import Config
 from simvp.config.sections import TrainSection
 from simvp.data import SampleDataset
 from simvp.engine import build_network
+from simvp.engine.muon import Muon
 from simvp.engine.optimizer import Optimizer
 from simvp.errors import DataError
 from simvp.model import SimVP
@@ -116,7 +117,7 @@ def test_frames_are_read_once_if_they_fit(split_data: Path) -> None:
 
 def test_muon_moves_a_matrix_in_all_its_directions_alike() -> None:
     """A step is orthogonal up to its scale, 0.2 sqrt(max(rows, columns)) of the learning rate."""
-    network = SimVP((3, 1, 16, 16), **SMALL).to(memory_format=torch.channels_last)
+    network = SimVP((3, 1, 16, 16), **SMALL)
     optimizer = Optimizer(TrainSection(optimizer="muon"), network)
     weight = network.encoder.layers[1].conv.weight  # (8, 8, 3, 3)
     before = weight.detach().clone()
@@ -127,13 +128,36 @@ def test_muon_moves_a_matrix_in_all_its_directions_alike() -> None:
     assert sizes.min() > 0.6 and sizes.max() < 1.3  # Newton-Schulz is that rough
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_muon_is_pytorchs(precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which multiplies in bfloat16 everywhere; ours does where the processor knows the type."""
+    monkeypatch.setattr("simvp.engine.muon.best_precision", lambda device: (precision, ""))
+    torch.manual_seed(0)
+    ours = [nn.Parameter(torch.randn(shape)) for shape in [(12, 30), (30, 12), (12, 30)]]
+    theirs = [nn.Parameter(weight.detach().clone()) for weight in ours]
+    before = [weight.detach().clone() for weight in ours]
+    optimizers = [
+        Muon(ours, lr=0.1),
+        torch.optim.Muon(theirs, lr=0.1, weight_decay=0.0, adjust_lr_fn="match_rms_adamw"),
+    ]
+    for _ in range(3):
+        for pair in zip(ours, theirs, strict=True):
+            pair[0].grad = torch.randn_like(pair[0])
+            pair[1].grad = pair[0].grad.clone()
+        for optimizer in optimizers:
+            optimizer.step()
+    for a, b, start in zip(ours, theirs, before, strict=True):
+        assert (a - b).norm() < 0.02 * (b - start).norm()
+
+
 def test_every_weight_is_learned_by_one_optimizer() -> None:
     network = SimVP((3, 1, 16, 16), **SMALL).to(memory_format=torch.channels_last)
-    for name in ("muon", "adam"):
+    for name in ("adam", "muon"):
         optimizer = Optimizer(TrainSection(optimizer=name), network)
         counts = [p.numel() for part, _ in optimizer.parts.values() for p in _parameters(part)]
         assert sum(counts) == sum(p.numel() for p in network.parameters())
-    assert network.decoder.readout.weight not in optimizer.matrices
+    matrices = {id(p) for p in _parameters(optimizer.parts["muon"][0])}
+    assert id(network.decoder.readout.weight) not in matrices
 
 
 def _parameters(optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:

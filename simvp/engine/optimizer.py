@@ -1,17 +1,13 @@
-"""How gradients change the weights: by Adam, or by Muon where they are matrices.
-
-Muon takes the nearest orthogonal matrix in place of a matrix's averaged gradient, so that a step
-moves all its directions alike (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon;
-scaled as in Liu et al., arXiv 2502.16982). It gets further in few steps.
-"""
+"""How gradients change the weights: by Adam, or by Muon where they are matrices."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from simvp.config.sections import TrainSection
+from simvp.engine.muon import Muon
 from simvp.model import SimVP
 
 
@@ -19,18 +15,14 @@ class Optimizer:
     """Adam alone or with Muon, as `train.optimizer` says, under one schedule."""
 
     def __init__(self, settings: TrainSection, network: SimVP) -> None:
-        weights = list(_hidden_weights(network)) if settings.optimizer == "muon" else []
-        # Views of the weights as matrices: torch's Muon knows nothing else.
-        self.matrices = {weight: nn.Parameter(_as_matrix(weight.detach())) for weight in weights}
-        others = [p for p in network.parameters() if p not in self.matrices]
+        matrices = list(_hidden_weights(network)) if settings.optimizer == "muon" else []
+        known = set(matrices)
+        others = [p for p in network.parameters() if p not in known]
         self.parts: dict[str, tuple[torch.optim.Optimizer, float]] = {
             "adam": (torch.optim.Adam(others, fused=True), settings.lr)
         }
-        if weights:
-            muon = torch.optim.Muon(
-                self.matrices.values(), weight_decay=0.0, adjust_lr_fn="match_rms_adamw"
-            )
-            self.parts["muon"] = (muon, settings.muon_lr)
+        if matrices:
+            self.parts["muon"] = (Muon(matrices), settings.muon_lr)
 
     def step(self, scaler: torch.amp.GradScaler, *, lr_factor: float, beta1: float) -> None:
         """Change the weights, and forget their gradients.
@@ -39,9 +31,6 @@ class Optimizer:
             lr_factor: the share of the peak learning rates to use.
             beta1: Adam's momentum.
         """
-        for weight, matrix in self.matrices.items():
-            matrix.grad = None if weight.grad is None else _as_matrix(weight.grad)
-            weight.grad = None
         for part, peak_lr in self.parts.values():
             for parameters in part.param_groups:
                 parameters["lr"] = lr_factor * peak_lr
@@ -67,8 +56,3 @@ def _hidden_weights(network: SimVP) -> Iterator[nn.Parameter]:
             # A convolution in groups is several matrices, that of each channel by itself none.
             if getattr(module, "groups", 1) == 1:
                 yield cast(nn.Parameter, module.weight)
-
-
-def _as_matrix(weight: Tensor) -> Tensor:
-    """(out, in) as it is; (out, in, H, W) in channels-last order -> (out, H * W * in)."""
-    return weight.permute(0, 2, 3, 1).flatten(1) if weight.ndim == 4 else weight
