@@ -24,6 +24,7 @@ from simvp.errors import (
     SimvpError,
     UserError,
 )
+from simvp.workers import cores
 
 # Set for the processes that we launch; it tells them that we print their errors.
 LAUNCHED = "SIMVP_LAUNCHED"
@@ -65,8 +66,7 @@ def run(command: list[str], config: Config) -> None:
 
     nproc = config.launch.nproc
     choose_device(config.run.device, local_rank=nproc - 1, world_size=nproc)
-    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores // nproc)))
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores() // nproc)))
     os.environ[LAUNCHED] = "1"
     # With the launcher's own store a restarted group hangs now and then (torch 2.13).
     os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"

@@ -15,7 +15,7 @@ PACKAGE = Path(simvp.__file__).parent
 # A module imports from lower ranks only; modules of one rank do not know each other.
 RANKS = [
     {"errors", "report", "physics"},
-    {"files", "simulators", "metrics", "pictures", "model", "symmetries", "hardware"},
+    {"files", "simulators", "metrics", "pictures", "model", "symmetries", "hardware", "workers"},
     {"config", "samples", "locks", "splits", "runs", "checkpoint", "distributed"},
     {"data", "interop"},
     {"engine", "launch"},

@@ -4,6 +4,7 @@ import hashlib
 import shutil
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,10 @@ from simvp.files import publish_text, remove_stale
 from simvp.report import Report, Summary
 from simvp.samples import Frame, read_frame, write_frames
 from simvp.simulators import Simulator
+from simvp.workers import cores, in_processes
 
 _BATCH = 8  # samples that are simulated together: few enough for the processor's cache
+_PER_PROCESS = 2 * 10**7  # values to simulate, below which another process takes longer to begin
 
 
 def run(config: Config, report: Report) -> Summary:
@@ -37,13 +40,11 @@ def run(config: Config, report: Report) -> Summary:
         publish_text(card, card_to_toml(DatasetCard(**simulator.physics)))
     made, start = 0, time.perf_counter()
     with report.progress("simulating", settings.samples) as advance:
-        for first in range(0, settings.samples, _BATCH):
-            numbers = range(first, min(first + _BATCH, settings.samples))
-            for sample, frames in _make(simulator, settings, numbers):
-                if _is_missing(folder / sample, frames):
-                    write_frames(folder / sample, frames)
-                    made += 1
-            advance(len(numbers), "")
+        make = partial(_make_missing, folder, settings)
+        batches = range(0, settings.samples, _BATCH)
+        for done, made_now in in_processes(make, batches, _processes(settings)):
+            made += made_now
+            advance(done, "")
     seconds = time.perf_counter() - start
     kept = settings.samples - made
     size = settings.image_size
@@ -82,6 +83,23 @@ def _check_space(config: Config, folder: Path, simulator: Simulator) -> None:
             f"{free / 1e9:.1f} GB are free; make fewer or smaller ones, or choose another "
             "--data-path"
         )
+
+
+def _processes(settings: SimulateSection) -> int:
+    """How many processes to share the work among."""
+    values = settings.samples * settings.frames * settings.image_size**2
+    return max(1, min(cores(), values // _PER_PROCESS))
+
+
+def _make_missing(folder: Path, settings: SimulateSection, first: int) -> tuple[int, int]:
+    """Write what is not there of the batch from sample `first` on: of how many, how many."""
+    numbers = range(settings.samples)[first : first + _BATCH]
+    made = 0
+    for sample, frames in _make(simulators.load(settings.system), settings, numbers):
+        if _is_missing(folder / sample, frames):
+            write_frames(folder / sample, frames)
+            made += 1
+    return len(numbers), made
 
 
 def _make(

@@ -1,0 +1,91 @@
+"""Work shared among processes: the same results, and nothing is left when it ends, however."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Simvp
+
+from simvp.commands import simulate
+from simvp.errors import DataError, RunFailed
+from simvp.samples import read_frame
+from simvp.workers import in_processes
+
+# Two processes, wherever there is one core or more.
+SHARED = (
+    "from simvp.commands import simulate; from simvp.cli import main\n"
+    "simulate._PER_PROCESS, simulate.cores = 1, lambda: 2\n"
+    "if __name__ == '__main__': main()\n"
+)
+
+
+def test_every_task_has_its_result() -> None:
+    words = ["a", "b", "c", "d", "e"]
+    assert sorted(in_processes(str.upper, words, 2)) == ["A", "B", "C", "D", "E"]
+
+
+def test_errors_of_a_task_are_raised_here() -> None:
+    with pytest.raises(DataError, match=r"no\.npy: needs a frame's file, found nothing"):
+        list(in_processes(read_frame, [Path("no.npy")], 2))
+
+
+def test_a_process_that_is_gone_is_told() -> None:
+    with pytest.raises(RunFailed, match=r"broke down \(exit code 1\)"):
+        list(in_processes(os._exit, [1], 2))
+
+
+def test_two_processes_simulate_as_one(simvp: Simvp, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = ["simulate", "--samples", "20", "--frames", "3", "--image-size", "8"]
+    simvp(*arguments, "--data-path", "alone")
+    monkeypatch.setattr(simulate, "_PER_PROCESS", 1)
+    monkeypatch.setattr(simulate, "cores", lambda: 2)
+    arguments += ["--data-path", "shared"]
+    simvp(*arguments)
+    result = simvp(*arguments)
+    assert "0 made, 20 were there already" in result.stdout
+    for path in Path("alone").glob("*/*.npy"):
+        assert path.read_bytes() == Path("shared", *path.parts[1:]).read_bytes()
+    assert len(list(Path("shared").glob("*/*.npy"))) == 60
+    wrong = next(Path("shared").glob("*_9/2.npy"))
+    np.save(wrong, np.zeros((1, 8, 8), np.float32))
+    assert f"{wrong}: is there already and differs" in simvp(*arguments, code=2).stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_all_processes_end_with_the_command(tmp_path: Path, signum: int) -> None:
+    """SIGINT goes to all of them, as from the keyboard; the others to the command alone."""
+    (tmp_path / "shared.py").write_text(SHARED)
+    command = [sys.executable, "shared.py", "simulate", "--samples", "50000", "--frames", "4"]
+    command += ["--image-size", "16"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        while not any(tmp_path.glob("boiling_data/*_boiling_*")):
+            assert process.poll() is None, "it ended by itself"
+            time.sleep(0.01)
+        if signum == signal.SIGINT:
+            os.killpg(process.pid, signum)
+        else:
+            process.send_signal(signum)
+        process.wait(10)
+        deadline = time.monotonic() + 10
+        while _is_alive(process.pid) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not _is_alive(process.pid)
+        assert process.stderr is not None
+        code, said = (130, "interrupted\n") if signum == signal.SIGINT else (-signum, "")
+        assert (process.returncode, process.stderr.read()) == (code, said)
+
+
+def _is_alive(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
