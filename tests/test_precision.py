@@ -89,6 +89,21 @@ def test_losses_in_bf16_follow_those_in_fp32(split_data: Path, simvp: Simvp) -> 
     assert losses["bf16"] == pytest.approx(losses["fp32"], rel=0.02)
 
 
+def test_frames_are_read_and_written_in_float32() -> None:
+    """What bfloat16 cannot tell apart reaches the decoder's last layer, and its output is whole."""
+    network = SimVP((3, 1, 16, 16), **SMALL).eval()
+    frames = (torch.rand(6, 1, 16, 16) / 2 + 0.5).bfloat16().float()
+    beside = frames + 5e-4 * torch.rand_like(frames)
+    assert torch.equal(frames.bfloat16(), beside.bfloat16())
+    with torch.inference_mode(), hardware.autocast(CPU, "bf16"):
+        (features, skip), (_, skip_beside) = network.encoder(frames), network.encoder(beside)
+        forecast = network(frames.unflatten(0, (2, 3)))
+    assert features.dtype == torch.bfloat16
+    assert skip.dtype == forecast.dtype == torch.float32
+    assert not torch.equal(skip, skip_beside)
+    assert not torch.equal(forecast, forecast.bfloat16().float())
+
+
 def test_fast_layouts_compute_the_plain_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """Against contiguous memory and PyTorch's own dilated convolution."""
     network = build_network(

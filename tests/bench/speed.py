@@ -22,6 +22,7 @@ REPEATS = 5
 PUBLISHED = ["hid_S=64", "hid_T=512", "N_S=4", "N_T=8"]
 FRAME_SHAPE = (1, 64, 64)
 OPERATIONS = 2 * 16.5e9  # of the forecast of a sample: `simvp train --print-model`
+DTYPES = {"fp32": "float32", "bf16": "bfloat16"}
 SIMVP = [sys.executable, "-m", "simvp"]
 
 
@@ -41,7 +42,7 @@ def median_time(function: Callable[[], object], repeats: int = REPEATS) -> float
 def network_times(
     kind: str, precision: str, boundary: str, device_name: str = "cpu", batch: str = "8"
 ) -> dict[str, float]:
-    """Seconds of a training step and of a forecast, and the peak memory after the steps."""
+    """Seconds of a training step, of the pass forward in it and of a forecast; peak memory."""
     import torch
     from plain import PlainSimVP
 
@@ -86,9 +87,11 @@ def network_times(
     network.train()
     times = {"step": time_of(step)}
     times["memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    with hardware.autocast(device, precision):
+        times["pass"] = time_of(lambda: network(frames[:, :10], 10))
     network.eval()
     with torch.inference_mode(), hardware.autocast(device, precision):
-        times["forward"] = time_of(lambda: network(frames[:, :10], 10))
+        times["forecast"] = time_of(lambda: network(frames[:, :10], 10))
     return times
 
 
@@ -102,11 +105,14 @@ def metrics_time() -> dict[str, float]:
 
 
 def peak(device: str = "cpu") -> dict[str, float]:
-    """Operations per second of a large matrix product, by precision."""
+    """Operations per second of a large matrix product, by the precisions that the device knows."""
     import torch
 
+    from simvp.hardware import best_precision
+
     peaks = {}
-    for name, dtype in [("fp32", torch.float32), ("bf16", torch.bfloat16)]:
+    best = best_precision(torch.device(device))[0]
+    for name, dtype in {"fp32": torch.float32, best: getattr(torch, DTYPES[best])}.items():
         a = torch.rand(4096, 4096, device=device).to(dtype)
         # To read a value is to wait for the device.
         peaks[name] = 2 * 4096**3 / median_time(lambda a=a: (a @ a)[0, 0].item(), 3)
@@ -139,23 +145,23 @@ def row(what: str, before: float, after: float, unit: str, note: str = "") -> No
 
 def network_rows() -> None:
     peaks = measure("peak")
-    print(f"large matrix product: {peaks['fp32'] / 1e9:.0f} GFLOP/s in fp32, ", end="")
-    print(f"{peaks['bf16'] / 1e9:.0f} in bf16\n")
+    products = ", ".join(f"{peak / 1e9:.0f} GFLOP/s in {name}" for name, peak in peaks.items())
+    print(f"large matrix product: {products}\n")
     print("| | before | simvp | times better | |\n|---|---:|---:|---:|---|")
     plain = measure("network", "plain", "fp32", "zeros")
-    fp32 = measure("network", "simvp", "fp32", "zeros")
-    bf16 = measure("network", "simvp", "bf16", "zeros")
-    around = measure("network", "simvp", "bf16", "periodic")
     operations = 8 * OPERATIONS
-    for name, numbers in [("fp32", fp32), ("bf16", bf16)]:
-        used = 3 * operations / numbers["step"] / peaks[name]
-        row(f"training step, {name}", plain["step"], numbers["step"], "s", f"{used:.0%} of peak")
-        used = operations / numbers["forward"] / peaks[name]
-        row(f"forecast, {name}", plain["forward"], numbers["forward"], "s", f"{used:.0%} of peak")
-        row(f"peak memory, {name}", plain["memory"] / 1e9, numbers["memory"] / 1e9, "GB")
-    row("periodic against zeros, bf16 step", bf16["step"], around["step"], "s")
-    share = measure("metrics")["metrics"] / bf16["forward"]
-    print(f"| metrics, of a bf16 forecast | | {share:.1%} | | |")
+    for name, peak in peaks.items():
+        ours = measure("network", "simvp", name, "zeros")
+        used = f"{3 * operations / ours['step'] / peak:.0%} of peak"
+        row(f"training step, {name}", plain["step"], ours["step"], "s", used)
+        row(f"its pass forward, {name}", plain["pass"], ours["pass"], "s")
+        used = f"{operations / ours['forecast'] / peak:.0%} of peak"
+        row(f"forecast, {name}", plain["forecast"], ours["forecast"], "s", used)
+        row(f"peak memory, {name}", plain["memory"] / 1e9, ours["memory"] / 1e9, "GB")
+    around = measure("network", "simvp", name, "periodic")
+    row(f"periodic against zeros, {name} step", ours["step"], around["step"], "s")
+    share = measure("metrics")["metrics"] / ours["forecast"]
+    print(f"| metrics, of a {name} forecast | | {share:.1%} | | |")
 
 
 def cuda_rows() -> None:
@@ -165,7 +171,7 @@ def cuda_rows() -> None:
     for batch in (16, 64):
         plain = measure("network", "plain", "fp32", "zeros", "cuda", str(batch))
         ours = measure("network", "simvp", "bf16", "zeros", "cuda", str(batch))
-        for what, key, passes in [("training", "step", 3), ("forecast", "forward", 1)]:
+        for what, key, passes in [("training", "step", 3), ("forecast", "forecast", 1)]:
             rate = batch / ours[key]
             share = passes * OPERATIONS * rate / peaks["bf16"]
             name = f"CUDA {what}, samples, batch {batch}"
