@@ -12,7 +12,7 @@ from simvp import hardware, splits
 from simvp.config import Config
 from simvp.config.sections import TrainSection
 from simvp.data import SampleDataset
-from simvp.engine import build_network
+from simvp.engine import build_network, load_network
 from simvp.engine.muon import Muon
 from simvp.engine.optimizer import Optimizer
 from simvp.errors import DataError
@@ -89,19 +89,19 @@ def test_losses_in_bf16_follow_those_in_fp32(split_data: Path, simvp: Simvp) -> 
     assert losses["bf16"] == pytest.approx(losses["fp32"], rel=0.02)
 
 
-def test_frames_are_read_and_written_in_float32() -> None:
-    """What bfloat16 cannot tell apart reaches the decoder's last layer, and its output is whole."""
-    network = SimVP((3, 1, 16, 16), **SMALL).eval()
-    frames = (torch.rand(6, 1, 16, 16) / 2 + 0.5).bfloat16().float()
-    beside = frames + 5e-4 * torch.rand_like(frames)
-    assert torch.equal(frames.bfloat16(), beside.bfloat16())
-    with torch.inference_mode(), hardware.autocast(CPU, "bf16"):
-        (features, skip), (_, skip_beside) = network.encoder(frames), network.encoder(beside)
-        forecast = network(frames.unflatten(0, (2, 3)))
-    assert features.dtype == torch.bfloat16
-    assert skip.dtype == forecast.dtype == torch.float32
-    assert not torch.equal(skip, skip_beside)
-    assert not torch.equal(forecast, forecast.bfloat16().float())
+def test_a_model_trained_in_bf16_forecasts_in_fp32_as_validated(
+    split_data: Path, simvp: Simvp
+) -> None:
+    options = ["--set", "train.precision=bf16", "--epochs", "1"]
+    result = simvp("train", "--data-path", "data", *TINY, *options)
+    assert "computing in bf16: as asked for; forecasts in fp32" in result.stdout
+    row = Path("work_dirs/default/metrics.csv").read_text().splitlines()[1].split(",")
+    val_set = SampleDataset(splits.read(splits.newest(split_data)).part("validation"), num_frames=7)
+    frames = val_set.read(list(range(len(val_set))))[1]
+    with torch.inference_mode():
+        forecast = load_network("work_dirs/default", (1, 9, 11))(frames[:, :3], 4)
+    loss = F.mse_loss(forecast, frames[:, 3:]).item()
+    assert loss == pytest.approx(float(row[3]), rel=1e-5)
 
 
 def test_fast_layouts_compute_the_plain_network(monkeypatch: pytest.MonkeyPatch) -> None:

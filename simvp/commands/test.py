@@ -81,7 +81,6 @@ def score(
             dataset,
             config,
             group,
-            precision=config.metrics.precision,
             advance=advance,
             consume=lambda ids, *frames: call(save, ids, *frames),
         )

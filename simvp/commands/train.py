@@ -103,6 +103,7 @@ def _fit(
     resume: bool,
 ) -> Summary:
     config, precision = setup.choose_precision(config, "train", group.device)
+    config, _ = setup.choose_precision(config, "metrics", group.device)
     config = setup.choose_compile(config, len(train_set), group)
     for dataset in (train_set, val_set):
         dataset.keep_in_memory(free_memory())
@@ -154,6 +155,8 @@ def _announce(trainer: Trainer, precision: str, *, resume: bool, continues: bool
         f"{len(trainer.train_set)} training and {len(trainer.val_set)} validation samples, "
         f"{trainer.steps_per_epoch} steps an epoch of {config.train.batch_size} samples"
     )
+    if config.metrics.precision != config.train.precision:
+        precision += f"; forecasts in {config.metrics.precision}"
     report.say(precision + (", compiled" if config.train.compile else ""))
     report.say(f"boundary {config.model.boundary}; augmented by {config.train.augment}")
     if continues:

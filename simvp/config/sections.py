@@ -194,7 +194,7 @@ class TrainSection(Section):
 
 class MetricsSection(Section):
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
-        "fp32", description="numbers in which `simvp test` forecasts, as train.precision"
+        "fp32", description="numbers to forecast in, for validation and test; as train.precision"
     )
     ssim_data_range: Literal["unit", "frame"] = Field(
         "unit",

@@ -57,16 +57,14 @@ def evaluate(
     config: Config,
     group: Group,
     *,
-    precision: str,
     advance: Advance,
     consume: Consumer | None = None,
 ) -> dict[str, Evaluation]:
-    """Score every forecaster on every sample of the dataset.
+    """Score every forecaster on every sample of the dataset, in `metrics.precision`.
 
     Args:
         forecasters: given inputs (B, T, C, H, W) and a number of steps, each returns as many
             frames; all are scored, the first one's forecasts go to `consume`.
-        precision: fp32, bf16 or fp16, what the forecasters compute in; scores are float64.
         advance: told the number of samples that this process has done.
         consume: called for each batch.
     Returns: for each forecaster its scores, the same in every process.
@@ -81,7 +79,7 @@ def evaluate(
         frames = frames.to(group.device, non_blocking=True)
         inputs, true = frames[:, :pre], frames[:, pre:]
         for name, forecast in forecasters.items():
-            with autocast(group.device, precision):
+            with autocast(group.device, config.metrics.precision):
                 pred = forecast(inputs, aft)
             pred = pred.float()
             scores = metrics.frame_scores(

@@ -48,7 +48,6 @@ _FREE_TO_CHANGE = {
     "train.checkpoint_every_minutes",
     "train.val_batch_size",
     "train.init_from",
-    "metrics.precision",
 }
 
 
@@ -198,7 +197,6 @@ class Trainer:
             self.val_set,
             self.config,
             self.group,
-            precision=self.config.train.precision,
             advance=lambda count, note: None,
         )["forecast"]
         val_loss = scores.loss(self.val_set.frame_shape)
@@ -228,11 +226,15 @@ class Trainer:
             self._save(f"epoch_{epoch}.pth")
 
     def _recompute_statistics(self) -> None:
-        """On some of the training samples, transformed as they were in this epoch."""
+        """On some of the training samples, transformed as they were in this epoch.
+
+        In the precision of the forecasts: the rounding of the weights shifts every channel, which
+        the statistics of another precision do not know.
+        """
         count = math.ceil(_STATISTICS_SAMPLES / self.config.train.samples_per_step)
         some = self._epoch_batches(self.progress.epoch)[:count]
         device, pre = self.group.device, self.config.data.pre_seq_length
-        with autocast(device, self.config.train.precision):
+        with autocast(device, self.config.metrics.precision):
             recompute_statistics(
                 self.network,
                 (

@@ -2,13 +2,11 @@
 
 N: frames of all samples together; C: a frame's channels; S: features (`hid_S`);
 H, W: height and width; h, w: the same after down-sampling.
-What reads frames and what writes them computes in float32 always: bfloat16 knows but every 256th
-between a half and one, and would round the frames themselves.
 """
 
 from torch import Tensor, nn
 
-from simvp.model.layers import in_float32, pointwise
+from simvp.model.layers import pointwise
 from simvp.model.spatial import SpatialConv
 
 
@@ -50,7 +48,7 @@ class Encoder(nn.Module):
         )
 
     def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
-        skip = features = in_float32(self.layers[0], frames)
+        skip = features = self.layers[0](frames)
         for layer in self.layers[1:]:
             features = layer(features)
         return features, skip
@@ -70,4 +68,5 @@ class Decoder(nn.Module):
     def forward(self, features: Tensor, skip: Tensor) -> Tensor:
         for layer in self.layers[:-1]:
             features = layer(features)
-        return in_float32(self.readout, in_float32(self.layers[-1], features + skip))
+        frames: Tensor = self.readout(self.layers[-1](features + skip))
+        return frames

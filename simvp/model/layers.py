@@ -21,13 +21,6 @@ def pointwise(in_channels: int, out_channels: int) -> nn.Conv2d:
     return nn.Conv2d(in_channels, out_channels, kernel_size=1)
 
 
-def in_float32(layer: nn.Module, x: Tensor) -> Tensor:
-    """`layer(x)` in float32, also where autocast computes the rest in something shorter."""
-    with torch.autocast(x.device.type, enabled=False):
-        y: Tensor = layer(x.float())
-    return y
-
-
 class DropPath(nn.Module):
     """Stochastic depth: in training, zero a residual branch for a whole sample with `probability`.
 
