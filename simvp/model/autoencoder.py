@@ -5,6 +5,7 @@ H, W: height and width; h, w: the same after down-sampling.
 """
 
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from simvp.model.layers import pointwise
 from simvp.model.spatial import SpatialConv
@@ -32,7 +33,15 @@ class ConvNormAct(nn.Module):
         nn.init.zeros_(self.conv.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.act(self.norm(self.shuffle(self.conv(x))))
+        x = self.shuffle(self.conv(x))
+        if not self.training:
+            return self._norm_act(x)
+        # Computed again in the backward pass, not kept: a tenth less memory for little time.
+        y: Tensor = checkpoint(self._norm_act, x, use_reentrant=False, preserve_rng_state=False)
+        return y
+
+    def _norm_act(self, x: Tensor) -> Tensor:
+        x = self.act(self.norm(x))
         return x
 
 
