@@ -17,6 +17,7 @@ from simvp.engine.muon import Muon
 from simvp.engine.optimizer import Optimizer
 from simvp.errors import DataError
 from simvp.model import SimVP
+from simvp.model.layers import Mlp, Pointwise
 from simvp.model.spatial import SpatialConv, extend, set_boundary
 from simvp.physics import Boundary
 
@@ -112,10 +113,27 @@ def test_fast_layouts_compute_the_plain_network(monkeypatch: pytest.MonkeyPatch)
     frames = torch.rand(2, 10, 1, 16, 16)
     with torch.inference_mode():
         fast = network(frames)
-    monkeypatch.setattr(SpatialConv, "forward", nn.Conv2d.forward)
+    for layer in (SpatialConv, Pointwise):
+        monkeypatch.setattr(layer, "forward", nn.Conv2d.forward)
     with torch.inference_mode():
         plain = network.to(memory_format=torch.contiguous_format)(frames)
     torch.testing.assert_close(fast, plain, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("drop", [0.0, 0.3])
+def test_what_is_computed_again_is_the_same(drop: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the same random numbers, if there are any."""
+    layer = Mlp(4, 8, drop=drop, mixes_cells=True)
+    x = torch.rand(2, 4, 6, 6, requires_grad=True)
+
+    def gradients() -> tuple[torch.Tensor, ...]:
+        torch.manual_seed(1)
+        return torch.autograd.grad(layer(x).square().sum(), [x, *layer.parameters()])
+
+    again = gradients()
+    monkeypatch.setattr("simvp.model.layers.recomputed", lambda function, x, random: function(x))
+    for found, expected in zip(again, gradients(), strict=True):
+        assert torch.equal(found, expected)
 
 
 def test_frames_are_read_once_if_they_fit(split_data: Path) -> None:

@@ -1,5 +1,7 @@
 """What one training step does to the network. B: batch; T: frames; C, H, W: a frame."""
 
+import warnings
+
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
@@ -37,9 +39,11 @@ class Learner:
         if group.world_size > 1:
             # All processes start from the same weights; this overlaps the exchange of gradients
             # with the backward pass. Buffers are shared when they are used: before validation.
-            self.parallel = DistributedDataParallel(
-                network, gradient_as_bucket_view=True, broadcast_buffers=False
-            )
+            with warnings.catch_warnings():  # what PyTorch 2.13 would have instead is new in it
+                warnings.simplefilter("ignore", FutureWarning)
+                self.parallel = DistributedDataParallel(
+                    network, gradient_as_bucket_view=True, broadcast_buffers=False
+                )
 
     def step(self, frames: Tensor, *, lr_factor: float, beta1: float) -> Tensor:
         """One optimizer step on frames (B, T, C, H, W), inputs and truth.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from simvp.model.layers import pointwise
+from simvp.model.layers import Pointwise
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Stage(nn.Module):
         super().__init__()
         self.block = block
         self.reduction = (
-            nn.Identity() if channels == out_channels else pointwise(channels, out_channels)
+            nn.Identity() if channels == out_channels else Pointwise(channels, out_channels)
         )
 
     def forward(self, x: Tensor) -> Tensor:

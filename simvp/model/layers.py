@@ -4,9 +4,12 @@ B: batch; C: channels; H, W: height and width.
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 from simvp.model.spatial import SpatialConv
 
@@ -16,9 +19,31 @@ def depthwise(channels: int, kernel_size: int, *, dilation: int = 1) -> SpatialC
     return SpatialConv(channels, channels, kernel_size, dilation=dilation, groups=channels)
 
 
-def pointwise(in_channels: int, out_channels: int) -> nn.Conv2d:
-    """A linear map of the channels, the same in every cell."""
-    return nn.Conv2d(in_channels, out_channels, kernel_size=1)
+class Pointwise(nn.Conv2d):
+    """A linear map of the channels, the same in every cell: (B, C, H, W) -> (B, out, H, W)."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(in_channels, out_channels, kernel_size=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
+            return super().forward(x)
+        # For processors without AVX-512, oneDNN's convolution takes up to twice as long as the
+        # matrix product that it is.
+        cells = functional.linear(x.permute(0, 2, 3, 1), self.weight.flatten(1), self.bias)
+        return cells.permute(0, 3, 1, 2)
+
+
+def recomputed(function: Callable[[Tensor], Tensor], x: Tensor, *, random: bool = False) -> Tensor:
+    """`function(x)`; what lies in between is computed again in the backward pass, not kept.
+
+    Args:
+        random: whether the function draws random numbers, which have to be the same then.
+    """
+    if not torch.is_grad_enabled():
+        return function(x)
+    y: Tensor = checkpoint(function, x, use_reentrant=False, preserve_rng_state=random)
+    return y
 
 
 class DropPath(nn.Module):
@@ -70,15 +95,17 @@ class Mlp(nn.Module):
         self, channels: int, hidden: int, *, drop: float, mixes_cells: bool = False
     ) -> None:
         super().__init__()
-        self.fc1 = pointwise(channels, hidden)
+        self.fc1 = Pointwise(channels, hidden)
         self.dwconv = depthwise(hidden, 3) if mixes_cells else nn.Identity()
         self.act = nn.GELU()
-        self.fc2 = pointwise(hidden, channels)
+        self.fc2 = Pointwise(hidden, channels)
         self.drop = nn.Dropout(drop)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.drop(self.act(self.dwconv(self.fc1(x))))
-        x = self.drop(self.fc2(x))
+        x = self.dwconv(self.fc1(x))
+        is_random = self.training and self.drop.p > 0
+        x = recomputed(lambda x: self.fc2(self.drop(self.act(x))), x, random=is_random)
+        x = self.drop(x)
         return x
 
 

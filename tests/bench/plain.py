@@ -7,7 +7,6 @@ import numpy as np
 from torch import Tensor, nn
 
 from simvp.model import SimVP
-from simvp.model.spatial import SpatialConv
 
 
 class PlainSimVP(SimVP):
@@ -16,7 +15,7 @@ class PlainSimVP(SimVP):
     def __init__(self, in_shape: tuple[int, int, int, int], **settings: object) -> None:
         super().__init__(in_shape, **settings)  # type: ignore[arg-type]
         for module in self.modules():
-            if isinstance(module, SpatialConv):
+            if isinstance(module, nn.Conv2d):
                 module.forward = nn.Conv2d.forward.__get__(module)  # type: ignore[method-assign]
 
     def _next_frames(self, frames: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from simvp.model.chain import BlockSettings
-from simvp.model.layers import depthwise, init_he_fan_out, pointwise
+from simvp.model.layers import Pointwise, depthwise, init_he_fan_out
 
 
 class Block(nn.Module):
@@ -16,7 +16,7 @@ class Block(nn.Module):
         super().__init__()
         self.conv_dw = depthwise(channels, 11)
         self.norm_1 = nn.BatchNorm2d(channels)
-        self.conv_pw = pointwise(channels, channels)
+        self.conv_pw = Pointwise(channels, channels)
         self.norm_2 = nn.BatchNorm2d(channels)
         self.act = nn.GELU()
         init_he_fan_out(self)

@@ -13,9 +13,9 @@ from simvp.model.layers import (
     DropPath,
     LayerScale,
     Mlp,
+    Pointwise,
     depthwise,
     init_he_fan_out,
-    pointwise,
 )
 
 
@@ -26,7 +26,7 @@ class LargeKernel(nn.Module):
         super().__init__()
         self.conv0 = depthwise(channels, 5)
         self.conv_spatial = depthwise(channels, 7, dilation=3)
-        self.conv1 = pointwise(channels, out_channels)
+        self.conv1 = Pointwise(channels, out_channels)
 
     def neighbourhood(self, x: Tensor) -> Tensor:
         """(B, C, h, w) -> (B, out_channels, h, w)."""
@@ -50,10 +50,10 @@ class Attention(nn.Module):
 
     def __init__(self, channels: int, gating_unit: nn.Module) -> None:
         super().__init__()
-        self.proj_1 = pointwise(channels, channels)
+        self.proj_1 = Pointwise(channels, channels)
         self.act = nn.GELU()
         self.gating_unit = gating_unit
-        self.proj_2 = pointwise(channels, channels)
+        self.proj_2 = Pointwise(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.proj_2(self.gating_unit(self.act(self.proj_1(x))))

@@ -9,10 +9,10 @@ from simvp.model.layers import (
     ChannelNorm,
     DropPath,
     LayerScale,
+    Pointwise,
     depthwise,
     init_he_fan_out,
     init_trunc_normal,
-    pointwise,
 )
 from simvp.model.tokens import require_multiple
 
@@ -29,11 +29,11 @@ class GatedConv(nn.Module):
         super().__init__()
         require_multiple(channels, 2 ** (_ORDER - 1), f"interactions of order {_ORDER}")
         self.widths = [channels // 2**i for i in reversed(range(_ORDER))]
-        self.proj_in = pointwise(channels, 2 * channels)
+        self.proj_in = Pointwise(channels, 2 * channels)
         self.dwconv = depthwise(sum(self.widths), 7)
-        self.proj_out = pointwise(channels, channels)
+        self.proj_out = Pointwise(channels, channels)
         self.pws = nn.ModuleList(
-            pointwise(width, wider)
+            Pointwise(width, wider)
             for width, wider in zip(self.widths, self.widths[1:], strict=False)
         )
 
@@ -60,9 +60,9 @@ class Block(nn.Module):
         self.gnconv = GatedConv(channels)
         self.scale1 = LayerScale(channels, 1e-6)
         self.norm2 = ChannelNorm(channels, eps=1e-6)
-        self.pwconv1 = pointwise(channels, hidden)
+        self.pwconv1 = Pointwise(channels, hidden)
         self.act = nn.GELU()
-        self.pwconv2 = pointwise(hidden, channels)
+        self.pwconv2 = Pointwise(hidden, channels)
         self.scale2 = LayerScale(channels, 1e-6)
         self.drop_path = DropPath(settings.drop_path)
         init_he_fan_out(self.gnconv)

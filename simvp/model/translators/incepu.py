@@ -6,7 +6,7 @@ B: batch; C: channels; h, w: the grid. All modules keep the grid.
 import torch
 from torch import Tensor, nn
 
-from simvp.model.layers import pointwise
+from simvp.model.layers import Pointwise
 from simvp.model.spatial import SpatialConv
 from simvp.model.tokens import require_multiple
 
@@ -35,7 +35,7 @@ class Inception(nn.Module):
 
     def __init__(self, in_channels: int, hidden: int, out_channels: int) -> None:
         super().__init__()
-        self.conv1 = pointwise(in_channels, hidden)
+        self.conv1 = Pointwise(in_channels, hidden)
         self.layers = nn.ModuleList(GroupedConv(hidden, out_channels, k) for k in _KERNELS)
 
     def forward(self, x: Tensor) -> Tensor:

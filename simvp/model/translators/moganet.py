@@ -11,8 +11,8 @@ from simvp.model.layers import (
     DropPath,
     LayerScale,
     Mlp,
+    Pointwise,
     init_he_fan_out,
-    pointwise,
 )
 from simvp.model.spatial import SpatialConv
 from simvp.model.tokens import require_multiple
@@ -29,7 +29,7 @@ class MultiOrderConv(nn.Module):
         self.DW_conv0 = SpatialConv(channels, channels, 5, groups=channels)
         self.DW_conv1 = SpatialConv(middle, middle, 5, dilation=2, groups=middle)
         self.DW_conv2 = SpatialConv(wide, wide, 7, dilation=3, groups=wide)
-        self.PW_conv = pointwise(channels, channels)
+        self.PW_conv = Pointwise(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
         near, middle, wide = self.DW_conv0(x).split(self.widths, dim=1)
@@ -43,10 +43,10 @@ class GatedAggregation(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.proj_1 = pointwise(channels, channels)
-        self.gate = pointwise(channels, channels)
+        self.proj_1 = Pointwise(channels, channels)
+        self.gate = Pointwise(channels, channels)
         self.value = MultiOrderConv(channels)
-        self.proj_2 = pointwise(channels, channels)
+        self.proj_2 = Pointwise(channels, channels)
         self.act = nn.SiLU()
         self.sigma = nn.Parameter(torch.full((1, channels, 1, 1), 1e-5))
 
@@ -63,7 +63,7 @@ class AggregatingMlp(Mlp):
 
     def __init__(self, channels: int, hidden: int, *, drop: float) -> None:
         super().__init__(channels, hidden, drop=drop, mixes_cells=True)
-        self.decompose = pointwise(hidden, 1)
+        self.decompose = Pointwise(hidden, 1)
         self.sigma = nn.Parameter(torch.full((1, hidden, 1, 1), 1e-5))
 
     def forward(self, x: Tensor) -> Tensor:

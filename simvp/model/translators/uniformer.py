@@ -10,10 +10,10 @@ from simvp.model.layers import (
     DropPath,
     LayerScale,
     Mlp,
+    Pointwise,
     depthwise,
     init_he_fan_out,
     init_trunc_normal,
-    pointwise,
 )
 from simvp.model.tokens import SelfAttention, TokenMlp, to_grid, to_tokens
 
@@ -25,8 +25,8 @@ class ConvBlock(nn.Module):
         super().__init__()
         self.pos_embed = depthwise(channels, 3)
         self.norm1 = nn.BatchNorm2d(channels)
-        self.conv1 = pointwise(channels, channels)
-        self.conv2 = pointwise(channels, channels)
+        self.conv1 = Pointwise(channels, channels)
+        self.conv2 = Pointwise(channels, channels)
         self.attn = depthwise(channels, 5)
         self.norm2 = nn.BatchNorm2d(channels)
         self.mlp = Mlp(channels, int(channels * settings.mlp_ratio), drop=settings.drop)
