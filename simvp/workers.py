@@ -33,18 +33,21 @@ def in_processes(
     if processes == 1:
         yield from map(function, tasks)
         return
-    with _interrupts_later():  # the processes that begin here never see one: we end them
-        workers = dict(_begin(function, tasks[k::processes]) for k in range(processes))
+    workers: dict[Connection, SpawnProcess] = {}
     try:
+        with _interrupts_later():  # the processes that begin here never see one: we end them
+            for k in range(processes):
+                results, worker = _begin(function, tasks[k::processes])
+                workers[results] = worker
         working = set(workers)
         while working:
-            for results in wait(list(working)):
-                assert isinstance(results, Connection)
+            for ready in wait(list(working)):
+                assert isinstance(ready, Connection)
                 try:
-                    result = results.recv()
+                    result = ready.recv()
                 except EOFError:
-                    working.remove(results)
-                    _check_finished(workers[results])
+                    working.remove(ready)
+                    _check_finished(workers[ready])
                     continue
                 if isinstance(result, SimvpError):
                     raise result

@@ -17,11 +17,17 @@ from simvp.samples import read_frame
 from simvp.workers import in_processes
 
 # Two processes, wherever there is one core or more.
-SHARED = (
-    "from simvp.commands import simulate; from simvp.cli import main\n"
-    "simulate._PER_PROCESS, simulate.cores = 1, lambda: 2\n"
-    "if __name__ == '__main__': main()\n"
-)
+SHARED = """
+import signal
+from simvp.cli import main
+from simvp.commands import simulate
+
+simulate._PER_PROCESS, simulate.cores = 1, lambda: 2
+if __name__ == "__main__":
+    # Whatever runs the tests in the background may have told us to ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    main()
+"""
 
 
 def test_every_task_has_its_result() -> None:
