@@ -39,6 +39,8 @@ class Learner:
         if group.world_size > 1:
             # All processes start from the same weights; this overlaps the exchange of gradients
             # with the backward pass. Buffers are shared when they are used: before validation.
+            # Of 1x1 weights, where two orders in memory are one.
+            warnings.filterwarnings("ignore", "Grad strides do not match", UserWarning)
             with warnings.catch_warnings():  # what PyTorch 2.13 would have instead is new in it
                 warnings.simplefilter("ignore", FutureWarning)
                 self.parallel = DistributedDataParallel(

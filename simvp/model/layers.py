@@ -30,9 +30,7 @@ class Pointwise(nn.Conv2d):
             return super().forward(x)
         # For processors without AVX-512, oneDNN's convolution takes up to twice as long as the
         # matrix product that it is.
-        # Through the order of memory, in which the gradient then lies as well.
-        weight = self.weight.permute(0, 2, 3, 1).flatten(1)
-        cells = functional.linear(x.permute(0, 2, 3, 1), weight, self.bias)
+        cells = functional.linear(x.permute(0, 2, 3, 1), self.weight.flatten(1), self.bias)
         return cells.permute(0, 3, 1, 2)
 
 
