@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from simvp.model import depthwise
 from simvp.physics import Boundary, BoundaryKind
 
 _ZEROS: Boundary = ("zeros", "zeros")
@@ -73,7 +74,7 @@ class SpatialConv(Spatial, nn.Conv2d):
         if self.dilation != (1, 1):
             return self._dilated(x)
         if not self.sees_more_than_zeros:
-            return super().forward(x)
+            return self._convolve(x, padding=self.reach)
         return self._convolve(extend(x, self.reach, self.boundary), padding=0)
 
     def _dilated(self, x: Tensor) -> Tensor:
@@ -94,6 +95,8 @@ class SpatialConv(Spatial, nn.Conv2d):
         return _whole(grids, dilation)[..., :height, :width]
 
     def _convolve(self, x: Tensor, *, padding: int) -> Tensor:
+        if self.groups == self.in_channels == self.out_channels and self.stride == (1, 1):
+            return depthwise.convolve(x, self.weight, self.bias, padding=padding)
         return F.conv2d(x, self.weight, self.bias, self.stride, padding, groups=self.groups)
 
 
