@@ -58,7 +58,8 @@ class Learner:
         loss = nn.functional.mse_loss(forecast.float(), true)
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         self._watch(loss)
-        self.optimizer.step(self.scaler, lr_factor=lr_factor, beta1=beta1)
+        with autocast(self.device, self.precision):  # the weights and averages stay float32
+            self.optimizer.step(self.scaler, lr_factor=lr_factor, beta1=beta1)
         return loss.detach()
 
     def _watch(self, loss: Tensor) -> None:

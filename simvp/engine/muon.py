@@ -10,8 +10,6 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from simvp.hardware import best_precision
-
 _MOMENTUM = 0.95
 # Of the odd polynomial of degree five that takes singular values towards one, fastest from zero.
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
@@ -21,8 +19,8 @@ _ITERATIONS = 5
 class Muon(torch.optim.Optimizer):
     """For weights (out, in) of linear maps and (out, in, H, W) of convolutions.
 
-    PyTorch's own multiplies in bfloat16 everywhere, which takes longer than all the rest of a step
-    on a processor that does not know the type, and it takes one matrix after another.
+    PyTorch's own takes one matrix after another, and multiplies in bfloat16 whatever was asked for:
+    on a processor that does not know the type, that takes longer than all the rest of a step.
     """
 
     def __init__(self, weights: Iterable[nn.Parameter], lr: float = 1e-2) -> None:
@@ -58,10 +56,12 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonalize(matrices: Tensor) -> Tensor:
-    """(N, rows, columns) -> the same with all singular values near one, by Newton and Schulz."""
+    """(N, rows, columns) -> the same with all singular values near one, by Newton and Schulz.
+
+    The products are in the precision of the autocast around, as the network's are.
+    """
     a, b, c = _COEFFICIENTS
-    fast = best_precision(matrices.device)[0] == "bf16"
-    x = matrices.to(torch.bfloat16 if fast else torch.float32)
+    x = matrices
     is_tall = x.shape[1] > x.shape[2]
     if is_tall:
         x = x.mT
