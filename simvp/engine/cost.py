@@ -35,7 +35,8 @@ def network_cost(config: Config, frame_shape: tuple[int, int, int]) -> Cost:
     meta = torch.device("meta")
     network = build_network(config, frame_shape, meta)
     pre, aft = config.data.pre_seq_length, config.data.aft_seq_length
-    inputs = torch.empty(1, pre, *frame_shape, device=meta)
+    batch = config.train.samples_per_step
+    inputs = torch.empty(batch, pre, *frame_shape, device=meta)
     kept: dict[int, int] = {}
 
     def keep(tensor: Tensor) -> Tensor:
@@ -51,9 +52,8 @@ def network_cost(config: Config, frame_shape: tuple[int, int, int]) -> Cost:
         kept.pop(parameter.untyped_storage()._cdata, None)
     del output  # until here, so that no storage's address was used twice
     parameters = count_parameters(network)
-    activations = sum(kept.values()) * config.train.samples_per_step
     return Cost(
         parameters=parameters,
-        multiply_adds=counter.get_total_flops() // 2,
-        training_bytes=parameters * _BYTES_PER_PARAMETER + activations,
+        multiply_adds=counter.get_total_flops() // (2 * batch),
+        training_bytes=parameters * _BYTES_PER_PARAMETER + sum(kept.values()),
     )

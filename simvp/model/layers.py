@@ -34,13 +34,18 @@ class Pointwise(nn.Conv2d):
         return cells.permute(0, 3, 1, 2)
 
 
+# Bytes of a tensor. To keep a smaller one takes less time than to compute it again; a larger one
+# takes no less, for its memory has to be found.
+_LARGE = 2**24
+
+
 def recomputed(function: Callable[[Tensor], Tensor], x: Tensor, *, random: bool = False) -> Tensor:
-    """`function(x)`; what lies in between is computed again in the backward pass, not kept.
+    """`function(x)`; if x is large, what lies in between is computed again in the backward pass.
 
     Args:
         random: whether the function draws random numbers, which have to be the same then.
     """
-    if not torch.is_grad_enabled():
+    if x.nbytes < _LARGE or not torch.is_grad_enabled():
         return function(x)
     y: Tensor = checkpoint(function, x, use_reentrant=False, preserve_rng_state=random)
     return y
@@ -102,10 +107,12 @@ class Mlp(nn.Module):
         self.drop = nn.Dropout(drop)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.dwconv(self.fc1(x))
         is_random = self.training and self.drop.p > 0
-        x = recomputed(lambda x: self.fc2(self.drop(self.act(x))), x, random=is_random)
-        x = self.drop(x)
+        x = recomputed(self._contract, self.fc1(x), random=is_random)
+        return x
+
+    def _contract(self, x: Tensor) -> Tensor:
+        x = self.drop(self.fc2(self.drop(self.act(self.dwconv(x)))))
         return x
 
 
