@@ -4,17 +4,18 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from simvp.errors import RunFailed, SimvpError
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
+_TASKS_AHEAD = 2  # given to a worker, so that it need not wait until we have finished one of ours
 _PATIENCE = 1.0  # seconds to finish a task that nobody waits for any more
 
 
@@ -24,62 +25,82 @@ def cores() -> int:
 
 
 def in_processes(
-    function: Callable[[Task], Result], tasks: Sequence[Task], processes: int
+    function: Callable[[Task], Result], tasks: Iterable[Task], processes: int
 ) -> Iterator[Result]:
-    """The results of the tasks, as they come; one process is this one.
+    """The results of the tasks, as they come; one of the processes is this one.
 
     Raises: what `function` raises of our errors; RunFailed if a process broke down.
     """
-    if processes == 1:
-        yield from map(function, tasks)
-        return
+    todo = iter(tasks)
     workers: dict[Connection, SpawnProcess] = {}
     try:
         with _interrupts_later():  # the processes that begin here never see one: we end them
-            for k in range(processes):
-                results, worker = _begin(function, tasks[k::processes])
-                workers[results] = worker
+            for _ in range(processes - 1):
+                connection, worker = _begin(function)
+                workers[connection] = worker
+        for connection in workers:
+            _give(connection, [next(todo, None) for _ in range(_TASKS_AHEAD)])
         working = set(workers)
+        for task in todo:
+            yield function(task)
+            yield from _results(workers, working, todo, timeout=0)
         while working:
-            for ready in wait(list(working)):
-                assert isinstance(ready, Connection)
-                try:
-                    result = ready.recv()
-                except EOFError:
-                    working.remove(ready)
-                    _check_finished(workers[ready])
-                    continue
-                if isinstance(result, SimvpError):
-                    raise result
-                yield result
+            yield from _results(workers, working, todo, timeout=None)
     finally:
-        for results in workers:
-            results.close()  # who tells a result now learns that it is no longer wanted
+        for connection in workers:
+            connection.close()  # who tells a result now learns that it is no longer wanted
         for worker in workers.values():
             worker.join(_PATIENCE)
             worker.terminate()
 
 
-def _begin(
-    function: Callable[[Task], Result], tasks: Sequence[Task]
-) -> tuple[Connection, SpawnProcess]:
+def _results(
+    workers: dict[Connection, SpawnProcess],
+    working: set[Connection],
+    todo: Iterator[object],
+    *,
+    timeout: float | None,
+) -> Iterator[Any]:
+    """What workers have found until now, each of whom is given another task; None waits for one."""
+    for ready in wait(list(working), timeout):
+        assert isinstance(ready, Connection)
+        try:
+            result = ready.recv()
+        except (EOFError, ConnectionError):
+            working.remove(ready)
+            _check_finished(workers[ready])
+            continue
+        if isinstance(result, SimvpError):
+            raise result
+        _give(ready, [next(todo, None)])
+        yield result
+
+
+def _give(connection: Connection, tasks: list[Any]) -> None:
+    """Tasks for a worker; None for no more of them."""
+    with suppress(ConnectionError):  # that it is gone is seen where results are read
+        for task in tasks:
+            connection.send(task)
+
+
+def _begin(function: Callable[[Task], Result]) -> tuple[Connection, SpawnProcess]:
     # A forked process would inherit locks that our threads hold at that moment.
     context = multiprocessing.get_context("spawn")
-    reader, writer = context.Pipe(duplex=False)
-    worker = context.Process(target=_work, args=(function, tasks, writer))
+    ours, theirs = context.Pipe()
+    worker = context.Process(target=_work, args=(function, theirs))
     worker.start()
-    writer.close()  # ours; the end of the worker's is then the end of its results
-    return reader, worker
+    theirs.close()  # here; that the worker has closed it is then the end of its results
+    return ours, worker
 
 
-def _work(function: Callable[[Task], Result], tasks: Sequence[Task], results: Connection) -> None:
+def _work(function: Callable[[Task], Result], connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # where blocking it is not inherited
-    with suppress(BrokenPipeError):  # the process that asked is gone, whatever ended it
+    with suppress(EOFError, ConnectionError):  # who asked is gone, whatever ended it
         try:
-            for task in tasks:
-                results.send(function(task))
+            while (task := connection.recv()) is not None:
+                connection.send(function(task))
         except SimvpError as error:
-            results.send(error)
+            connection.send(error)
 
 
 def _check_finished(worker: SpawnProcess) -> None:

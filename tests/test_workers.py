@@ -30,9 +30,20 @@ if __name__ == "__main__":
 """
 
 
-def test_every_task_has_its_result() -> None:
-    words = ["a", "b", "c", "d", "e"]
-    assert sorted(in_processes(str.upper, words, 2)) == ["A", "B", "C", "D", "E"]
+@pytest.mark.parametrize("processes", [1, 2, 3])
+@pytest.mark.parametrize("words", ["", "a", "abcde", "abcdefghij"])
+def test_every_task_has_its_result(words: str, processes: int) -> None:
+    assert sorted(in_processes(str.upper, words, processes)) == list(words.upper())
+
+
+def _process(_: int) -> int:
+    time.sleep(0.01)
+    return os.getpid()
+
+
+def test_all_processes_work() -> None:
+    workers = set(in_processes(_process, range(300), 2))
+    assert len(workers) == 2 and os.getpid() in workers
 
 
 def test_errors_of_a_task_are_raised_here() -> None:
@@ -40,9 +51,15 @@ def test_errors_of_a_task_are_raised_here() -> None:
         list(in_processes(read_frame, [Path("no.npy")], 2))
 
 
+def _die_elsewhere(pid: int) -> None:
+    if os.getpid() != pid:
+        os._exit(1)
+    time.sleep(0.01)
+
+
 def test_a_process_that_is_gone_is_told() -> None:
     with pytest.raises(RunFailed, match=r"broke down \(exit code 1\)"):
-        list(in_processes(os._exit, [1], 2))
+        list(in_processes(_die_elsewhere, [os.getpid()] * 3000, 2))
 
 
 def test_two_processes_simulate_as_one(simvp: Simvp, monkeypatch: pytest.MonkeyPatch) -> None:
