@@ -11,7 +11,9 @@ from torch import nn
 from simvp.commands import setup
 from simvp.config import Config
 from simvp.distributed import Group
-from simvp.engine import load_network
+from simvp.engine import build_network, load_network
+from simvp.engine.compilation import uncompiled
+from simvp.engine.learner import Learner
 from simvp.engine.statistics import recompute_statistics
 from simvp.errors import OutputError, RunError
 from simvp.files import in_background, writing
@@ -106,14 +108,40 @@ def test_what_is_done_in_the_background_is_done_in_order_and_its_errors_come_out
 
 # PyTorch 2.13 warns of what it does itself.
 @pytest.mark.filterwarnings("ignore:.*Function.* should not be instantiated:DeprecationWarning")
-def test_compiled_is_the_same_network() -> None:
-    """As far as this machine can compile; the weights keep their names."""
-    frames = torch.rand(1, 3, 1, 8, 8)
-    network = SimVP((3, 1, 8, 8), hid_S=4, hid_T=8, N_S=2, N_T=2, boundary=("periodic", "reflect"))
-    network.eval()
-    names = list(network.state_dict())
-    with torch.inference_mode():
-        expected = network(frames, 4)
-    network.compile(backend="aot_eager")
-    torch.testing.assert_close(network(frames, 4), expected)
-    assert list(network.state_dict()) == names
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
+def test_compiled_blocks_learn_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As far as this machine can compile; other batches and forecasts are not compiled."""
+    graphs: list[object] = []
+    counts: list[int] = []
+
+    def backend(graph: torch.fx.GraphModule, inputs: list[torch.Tensor]) -> object:
+        graphs.append(graph)
+        return torch._dynamo.lookup_backend("aot_eager")(graph, inputs)
+
+    compile_module = nn.Module.compile
+    monkeypatch.setattr(
+        nn.Module,
+        "compile",
+        lambda self, **options: compile_module(self, backend=backend, **options),
+    )
+    losses: dict[bool, list[float]] = {True: [], False: []}
+    for is_compiled, found in losses.items():
+        model = {"hid_S": 4, "hid_T": 8, "N_S": 2, "N_T": 2, "boundary": "periodic,reflect"}
+        train = {"compile": is_compiled, "batch_size": 2, "precision": "fp32"}
+        data = {"pre_seq_length": 3}
+        config = Config.model_validate({"model": model, "train": train, "data": data})
+        network = build_network(config, (1, 8, 8), CPU)
+        names = list(network.state_dict())
+        learner = Learner(config, network, Group(0, 1, CPU))
+        for size in (2, 2, 1):
+            frames = torch.rand(size, 7, 1, 8, 8, generator=torch.Generator().manual_seed(size))
+            torch.manual_seed(0)
+            found.append(float(learner.step(frames, lr_factor=1.0, beta1=0.9)))
+            counts.append(len(graphs))
+        network.eval()
+        with torch.inference_mode(), uncompiled():
+            found.append(float(network(frames[:, :3], 4).mean()))
+        assert list(network.state_dict()) == names
+    assert losses[True] == pytest.approx(losses[False], rel=1e-4)
+    assert counts[0] >= 6  # two layers of the encoder, two blocks, two layers of the decoder
+    assert set(counts) == {counts[0]} and len(graphs) == counts[0]

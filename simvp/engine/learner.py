@@ -1,6 +1,7 @@
 """What one training step does to the network. B: batch; T: frames; C, H, W: a frame."""
 
 import warnings
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +10,7 @@ from torch.nn.utils import get_total_norm
 
 from simvp.config import Config
 from simvp.distributed import Group
+from simvp.engine.compilation import compile_blocks, uncompiled
 from simvp.engine.optimizer import Optimizer
 from simvp.hardware import autocast
 from simvp.model import SimVP
@@ -33,8 +35,9 @@ class Learner:
         # float16 has no room for small gradients unless they are scaled up.
         self.scaler = torch.amp.GradScaler(group.device.type, enabled=self.precision == "fp16")
         self.failed = torch.zeros((), dtype=torch.bool, device=group.device)
+        self.batch_size = config.train.samples_per_step
         if config.train.compile:
-            network.compile()
+            compile_blocks(network)
         self.parallel: nn.Module = network
         if group.world_size > 1:
             # All processes start from the same weights; this overlaps the exchange of gradients
@@ -53,7 +56,8 @@ class Learner:
         Returns: the mean squared error per value before the step, (), on the device.
         """
         inputs, true = frames[:, : self.num_inputs], frames[:, self.num_inputs :]
-        with autocast(self.device, self.precision):
+        usual = len(frames) == self.batch_size
+        with autocast(self.device, self.precision), nullcontext() if usual else uncompiled():
             forecast = self.parallel(inputs, true.shape[1])
         loss = nn.functional.mse_loss(forecast.float(), true)
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]

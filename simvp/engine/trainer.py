@@ -16,7 +16,8 @@ from simvp import checkpoint, symmetries
 from simvp.config import Config
 from simvp.data import SampleDataset, batches, training_batches
 from simvp.distributed import Group
-from simvp.engine.evaluation import evaluate
+from simvp.engine.compilation import uncompiled
+from simvp.engine.evaluation import Evaluation, evaluate
 from simvp.engine.history import as_csv, describe_epoch
 from simvp.engine.learner import Learner
 from simvp.engine.schedule import one_cycle
@@ -188,17 +189,8 @@ class Trainer:
 
     def _finish_epoch(self) -> None:
         """Validate, keep the best, write the history and, when it is due, a checkpoint."""
-        self.network.eval()
-        if self.config.train.recompute_statistics:
-            self._recompute_statistics()
-        self.group.share_buffers(self.network)
-        scores = evaluate(
-            {"forecast": self.network},
-            self.val_set,
-            self.config,
-            self.group,
-            advance=lambda count, note: None,
-        )["forecast"]
+        with uncompiled():
+            scores = self._validate()
         val_loss = scores.loss(self.val_set.frame_shape)
         own = self.state.loss
         totals = self.group.sum(torch.tensor([own.total, own.count], dtype=torch.float64))
@@ -224,6 +216,20 @@ class Trainer:
         epoch, train = self.progress.epoch, self.config.train
         if epoch % train.checkpoint_interval == 0 or epoch == train.epochs:
             self._save(f"epoch_{epoch}.pth")
+
+    def _validate(self) -> Evaluation:
+        self.network.eval()
+        if self.config.train.recompute_statistics:
+            self._recompute_statistics()
+        self.group.share_buffers(self.network)
+        scores = evaluate(
+            {"forecast": self.network},
+            self.val_set,
+            self.config,
+            self.group,
+            advance=lambda count, note: None,
+        )
+        return scores["forecast"]
 
     def _recompute_statistics(self) -> None:
         """On some of the training samples, transformed as they were in this epoch.
