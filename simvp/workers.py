@@ -31,6 +31,9 @@ def in_processes(
 
     Raises: what `function` raises of our errors; RunFailed if a process broke down.
     """
+    if processes == 1:  # nothing to begin, not even what watches over the others
+        yield from map(function, tasks)
+        return
     todo = iter(tasks)
     workers: dict[Connection, SpawnProcess] = {}
     try:

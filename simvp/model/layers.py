@@ -45,9 +45,8 @@ def recomputed(function: Callable[[Tensor], Tensor], x: Tensor, *, random: bool 
     Args:
         random: whether the function draws random numbers, which have to be the same then.
     """
-    if torch.compiler.is_compiling():  # the compiler decides what to keep
-        return function(x)
-    if x.nbytes < _LARGE or not torch.is_grad_enabled():
+    # Where there is a compiler, it decides what to keep.
+    if torch.compiler.is_compiling() or x.nbytes < _LARGE or not torch.is_grad_enabled():
         return function(x)
     y: Tensor = checkpoint(function, x, use_reentrant=False, preserve_rng_state=random)
     return y
@@ -110,8 +109,7 @@ class Mlp(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         is_random = self.training and self.drop.p > 0
-        x = recomputed(self._contract, self.fc1(x), random=is_random)
-        return x
+        return recomputed(self._contract, self.fc1(x), random=is_random)
 
     def _contract(self, x: Tensor) -> Tensor:
         x = self.drop(self.fc2(self.drop(self.act(self.dwconv(x)))))
