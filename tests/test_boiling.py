@@ -1,6 +1,7 @@
 import hashlib
 
 import numpy as np
+import pytest
 from conftest import GOLDEN
 
 from simvp.simulators import boiling
@@ -27,6 +28,18 @@ def test_a_step_is_the_mean_of_the_neighbours_plus_the_increment() -> None:
 def test_heat_wraps_at_the_boiling_point() -> None:
     grid = np.full((1, 3, 3), 205.0, dtype=np.float32)
     np.testing.assert_array_equal(boiling.step(grid, increment=10.0), np.full((1, 3, 3), 3.0))
+
+
+@pytest.mark.parametrize("increment", [-30.0, 0.0, 7.5, 211.9, 212.0, 1000.0])
+def test_any_increment_leaves_the_remainder_to_the_last_bit(increment: float) -> None:
+    batch = np.random.default_rng(2).uniform(0, 212, (3, 1, 6, 9)).astype(np.float32)
+    total = np.zeros_like(batch)
+    for dy in (-1, 0, 1):
+        for dx in (-1, 0, 1):
+            if (dy, dx) != (0, 0):
+                total += np.roll(batch / np.float32(8), (dy, dx), (-2, -1))
+    expected = np.remainder(total + np.float32(increment), np.float32(212))
+    np.testing.assert_array_equal(boiling.step(batch, increment), expected)
 
 
 def test_without_wrapping_the_total_heat_is_conserved() -> None:
