@@ -17,7 +17,7 @@ RANKS = [
     {"errors", "report", "physics"},
     {"files", "simulators", "metrics", "pictures", "model", "symmetries", "hardware", "workers"},
     {"config", "samples", "locks", "splits", "runs", "checkpoint", "distributed"},
-    {"data", "interop"},
+    {"data", "interop", "generation"},
     {"engine", "launch"},
     {"commands"},
     {"cli"},

@@ -353,7 +353,7 @@ def test_15_a_frame_that_is_not_finite_in_one_process_only(split_data: Path, sim
         "    bad = index == 3 and len(self.samples) == 7\n"
         "    return frames * (torch.nan if bad else 1.0)\n"
         "data.SampleDataset.__getitem__ = spoiled\n"
-        "from simvp.cli import main\n"
+        "from simvp.__main__ import main\n"
         "main()\n"
     )
     Path("spoiled.py").write_text(code)
@@ -394,7 +394,7 @@ def test_20_out_of_memory_is_one_message(trained: Path, simvp: Simvp) -> None:
         "lines = open('/proc/self/status').read().splitlines()\n"
         "used = int([x for x in lines if x.startswith('VmSize')][0].split()[1]) * 1024\n"
         "resource.setrlimit(resource.RLIMIT_AS, (used + 2**28, used + 2**28))\n"
-        "from simvp.cli import main\n"
+        "from simvp.__main__ import main\n"
         "main()\n"
     )
     Path("limited.py").write_text(code)

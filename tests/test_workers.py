@@ -19,7 +19,7 @@ from simvp.workers import in_processes
 # Two processes, wherever there is one core or more.
 SHARED = """
 import signal
-from simvp.cli import main
+from simvp.__main__ import main
 from simvp.commands import simulate
 
 simulate._PER_PROCESS, simulate.cores = 1, lambda: 2

@@ -1,6 +1,5 @@
 """The command line: options in, exit codes out. The work is done in `simvp.commands`."""
 
-import sys
 from typing import Annotated
 
 import typer
@@ -34,18 +33,6 @@ Nnodes = Annotated[int | None, key("launch.nnodes", "--nnodes")]
 NodeRank = Annotated[int | None, key("launch.node_rank", "--node-rank")]
 MaxRestarts = Annotated[int | None, key("launch.max_restarts", "--max-restarts")]
 Endpoint = Annotated[str | None, key("launch.rdzv_endpoint", "--rdzv-endpoint")]
-
-
-def main() -> None:
-    """The console entry point."""
-    try:
-        app(prog_name="simvp")
-    except SystemExit as leaving:
-        if "torch" in sys.modules:
-            from simvp.launch import leave
-
-            leave(leaving.code)
-        raise
 
 
 def _version(asked: bool) -> None:

@@ -1,9 +1,7 @@
 """`simvp simulate`: make samples of a simulated system."""
 
-import hashlib
 import shutil
 import time
-from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -15,12 +13,11 @@ from simvp.config import CARD_NAME, Config, DatasetCard, card_to_toml, read_card
 from simvp.config.sections import DataSection, SimulateSection
 from simvp.errors import DataError, OutputError
 from simvp.files import publish_text, remove_stale
+from simvp.generation import BATCH, Job, make_missing
 from simvp.report import Report, Summary
-from simvp.samples import Frame, read_frame, write_frames
 from simvp.simulators import Simulator
 from simvp.workers import cores, in_processes
 
-_BATCH = 8  # samples that are simulated together: few enough for the processor's cache
 _PER_PROCESS = 2 * 10**7  # values to simulate, below which another process takes longer to begin
 
 
@@ -40,8 +37,8 @@ def run(config: Config, report: Report) -> Summary:
         publish_text(card, card_to_toml(DatasetCard(**simulator.physics)))
     made, start = 0, time.perf_counter()
     with report.progress("simulating", settings.samples) as advance:
-        make = partial(_make_missing, folder, settings)
-        batches = range(0, settings.samples, _BATCH)
+        make = partial(make_missing, Job(folder, **settings.model_dump()))
+        batches = range(0, settings.samples, BATCH)
         for done, made_now in in_processes(make, batches, _processes(settings)):
             made += made_now
             advance(done, "")
@@ -89,42 +86,3 @@ def _processes(settings: SimulateSection) -> int:
     """How many processes to share the work among."""
     values = settings.samples * settings.frames * settings.image_size**2
     return max(1, min(cores(), values // _PER_PROCESS))
-
-
-def _make_missing(folder: Path, settings: SimulateSection, first: int) -> tuple[int, int]:
-    """Write what is not there of the batch from sample `first` on: of how many, how many."""
-    numbers = range(settings.samples)[first : first + _BATCH]
-    made = 0
-    for sample, frames in _make(simulators.load(settings.system), settings, numbers):
-        if _is_missing(folder / sample, frames):
-            write_frames(folder / sample, frames)
-            made += 1
-    return len(numbers), made
-
-
-def _make(
-    simulator: Simulator, settings: SimulateSection, numbers: Sequence[int]
-) -> Iterator[tuple[str, Frame]]:
-    """The samples with these numbers: name and frames of each."""
-    generators = [np.random.default_rng([settings.seed, number]) for number in numbers]
-    initial = np.stack([simulator.initial_state(settings.image_size, rng) for rng in generators])
-    own = {"increment": settings.increment} if settings.system == "boiling" else {}
-    batch = simulator.simulate(initial, frames=settings.frames, **own)
-    for number, first, frames in zip(numbers, initial, batch, strict=True):
-        digest = hashlib.sha256(first.tobytes()).hexdigest()
-        yield f"{digest}_{settings.system}_{number}", frames
-
-
-def _is_missing(sample: Path, frames: Frame) -> bool:
-    """Whether a frame of the sample is not there. Raises DataError if one is there and differs."""
-    if not sample.exists():
-        return True
-    present = [i for i in range(len(frames)) if (sample / f"{i}.npy").exists()]
-    for i in present:
-        if not np.array_equal(read_frame(sample / f"{i}.npy"), frames[i]):
-            raise DataError(
-                f"{sample / f'{i}.npy'}: is there already and differs from what would be written "
-                "(made with another --increment?); choose another --data-path, or delete the "
-                "sample"
-            )
-    return len(present) < len(frames)
