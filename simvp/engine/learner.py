@@ -11,6 +11,7 @@ from torch.nn.utils import get_total_norm
 from simvp.config import Config
 from simvp.distributed import Group
 from simvp.engine.compilation import compile_blocks, uncompiled
+from simvp.engine.exchange import shared_gradients
 from simvp.engine.optimizer import Optimizer
 from simvp.hardware import autocast
 from simvp.model import SimVP
@@ -46,9 +47,13 @@ class Learner:
             warnings.filterwarnings("ignore", "Grad strides do not match", UserWarning)
             with warnings.catch_warnings():  # what PyTorch 2.13 would have instead is new in it
                 warnings.simplefilter("ignore", FutureWarning)
-                self.parallel = DistributedDataParallel(
+                parallel = DistributedDataParallel(
                     network, gradient_as_bucket_view=True, broadcast_buffers=False
                 )
+            count = sum(p.numel() for p in network.parameters() if p.requires_grad)
+            if exchange := shared_gradients(group, count):
+                parallel.register_comm_hook(None, exchange.mean)
+            self.parallel = parallel
 
     def step(self, frames: Tensor, *, lr_factor: float, beta1: float) -> Tensor:
         """One optimizer step on frames (B, T, C, H, W), inputs and truth.
