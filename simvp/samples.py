@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simvp.errors import DataError
-from simvp.files import publish_folder
+from simvp.files import publish_folder, write_new
 
 Frame = NDArray[np.float32]
 
@@ -127,8 +127,7 @@ def write_frames(folder: Path, frames: NDArray[np.float32]) -> None:
     with publish_folder(folder) as temporary:
         for number, frame in enumerate(frames):
             # `np.save` takes three times as long for a small file.
-            with open(f"{temporary}/{number}.npy", "wb") as file:
-                file.write(header + frame.tobytes())
+            write_new(f"{temporary}/{number}.npy", header + frame.tobytes())
 
 
 @functools.cache
