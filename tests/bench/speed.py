@@ -7,6 +7,7 @@ by `python tests/bench/speed.py MEASURE`, and prints its numbers as JSON.
 
 import importlib.util
 import json
+import multiprocessing
 import os
 import resource
 import shutil
@@ -18,6 +19,8 @@ import time
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+
+from simvp.workers import cores
 
 REPEATS = 5
 PUBLISHED = ["hid_S=64", "hid_T=512", "N_S=4", "N_T=8"]
@@ -181,24 +184,57 @@ def cuda_rows() -> None:
             row(name, batch / plain[key], rate, "/s", f"{share:.0%} of peak")
 
 
-def simulate_rows(folder: Path) -> None:
-    sys.path.insert(0, str(Path(__file__).parent))
+def write_alone(folder: Path, samples: int) -> None:
+    """Files like those of `samples` samples, by as many processes as there are cores."""
+    count = cores()
+    shares = [(folder / str(number), samples // count) for number in range(count)]
+    writers = [multiprocessing.Process(target=write_files, args=share) for share in shares]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+
+
+def write_files(folder: Path, samples: int) -> None:
+    for sample in range(samples):
+        (folder / str(sample)).mkdir(parents=True)
+        for number in range(20):
+            (folder / str(sample) / f"{number}.npy").write_bytes(bytes(128 + 64 * 64 * 4))
+
+
+def simulate_ours(folder: Path, samples: int) -> None:
+    options = ["--samples", str(samples), "--data-path", str(folder)]
+    subprocess.run([*SIMVP, "simulate", *options], check=True, stdout=subprocess.PIPE)
+
+
+def simulate_row(where: str, folder: Path, *, keep: bool) -> None:
+    """By turns, for a disk is slower the more was written to it, or deleted, just before."""
     import plain
 
-    start = time.perf_counter()
-    plain.simulate(folder / "plain", 200)
-    before = 200 / (time.perf_counter() - start)
-    start = time.perf_counter()
-    subprocess.run([*SIMVP, "simulate", "--samples", "2000"], check=True, stdout=subprocess.PIPE)
-    after = 2000 / (time.perf_counter() - start)
-    frame = next((folder / "boiling_data").glob("*/0.npy")).read_bytes()
-    start = time.perf_counter()
-    for sample in range(500):
-        (folder / "alone" / str(sample)).mkdir(parents=True)
-        for number in range(20):
-            (folder / "alone" / str(sample) / f"{number}.npy").write_bytes(frame)
-    limit = 500 / (time.perf_counter() - start)
-    row("simulate, samples", before, after, "/s", f"writing alone: {limit:.0f} /s")
+    ways: dict[str, tuple[Callable[[Path, int], None], int]] = {
+        "plain": (plain.simulate, 300),
+        "ours": (simulate_ours, 2000),
+        "alone": (write_alone, 1000),
+    }
+    rates: dict[str, list[float]] = {name: [] for name in ways}
+    for turn in range(3):
+        for name, (make, samples) in ways.items():
+            start = time.perf_counter()
+            make(folder / f"{name} {turn}", samples)
+            rates[name].append(samples / (time.perf_counter() - start))
+            if not keep:
+                shutil.rmtree(folder / f"{name} {turn}")
+    before, ours, alone = (statistics.median(found) for found in rates.values())
+    row(f"simulate {where}, samples", before, ours, "/s", f"writing alone: {alone:.0f} /s")
+
+
+def data_rows(folder: Path) -> None:
+    simulate_row("on disk", folder / "made", keep=True)
+    memory = Path("/dev/shm")
+    if memory.is_dir() and shutil.disk_usage(memory).free > 5e9:
+        with tempfile.TemporaryDirectory(dir=memory) as place:
+            simulate_row("in memory", Path(place), keep=False)  # in pages that were used before
+    simulate_ours(folder / "boiling_data", 2000)
     seconds = run_time(*SIMVP, "split", repeats=1)
     print(f"| split of 2000 samples | | {seconds:.1f} s | | 20 frames each |")
 
@@ -252,7 +288,7 @@ def main() -> None:
         network_rows()
         if importlib.util.find_spec("triton") and shutil.which("nvidia-smi"):
             cuda_rows()
-        simulate_rows(folder)
+        data_rows(folder)
         subprocess.run([*SIMVP, "split", "--samples", "46"], check=True, stdout=subprocess.PIPE)
         group_rows()
         help_rows()
