@@ -1,6 +1,7 @@
 """What our speed is compared with: the network and the tools as one writes them at first."""
 
 import hashlib
+import multiprocessing
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from simvp.model import SimVP, autoencoder, layers
+from simvp.workers import cores
 
 
 class PlainSimVP(SimVP):
@@ -46,3 +48,21 @@ def simulate(folder: Path, samples: int) -> None:
             share = state / 8
             state = sum(np.roll(share, offset, (-2, -1)) for offset in offsets)
             state = np.mod(state + 10, 212).astype(np.float32)
+
+
+def write_alone(folder: Path, samples: int) -> None:
+    """Files like those of `samples` samples, by as many processes as there are cores."""
+    count = cores()
+    shares = [(folder / str(number), samples // count) for number in range(count)]
+    writers = [multiprocessing.Process(target=_write, args=share) for share in shares]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+
+
+def _write(folder: Path, samples: int) -> None:
+    for sample in range(samples):
+        (folder / str(sample)).mkdir(parents=True)
+        for number in range(20):
+            (folder / str(sample) / f"{number}.npy").write_bytes(bytes(128 + 64 * 64 * 4))

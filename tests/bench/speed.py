@@ -7,7 +7,6 @@ by `python tests/bench/speed.py MEASURE`, and prints its numbers as JSON.
 
 import importlib.util
 import json
-import multiprocessing
 import os
 import resource
 import shutil
@@ -19,8 +18,6 @@ import time
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
-
-from simvp.workers import cores
 
 REPEATS = 5
 PUBLISHED = ["hid_S=64", "hid_T=512", "N_S=4", "N_T=8"]
@@ -184,24 +181,6 @@ def cuda_rows() -> None:
             row(name, batch / plain[key], rate, "/s", f"{share:.0%} of peak")
 
 
-def write_alone(folder: Path, samples: int) -> None:
-    """Files like those of `samples` samples, by as many processes as there are cores."""
-    count = cores()
-    shares = [(folder / str(number), samples // count) for number in range(count)]
-    writers = [multiprocessing.Process(target=write_files, args=share) for share in shares]
-    for writer in writers:
-        writer.start()
-    for writer in writers:
-        writer.join()
-
-
-def write_files(folder: Path, samples: int) -> None:
-    for sample in range(samples):
-        (folder / str(sample)).mkdir(parents=True)
-        for number in range(20):
-            (folder / str(sample) / f"{number}.npy").write_bytes(bytes(128 + 64 * 64 * 4))
-
-
 def simulate_ours(folder: Path, samples: int) -> None:
     options = ["--samples", str(samples), "--data-path", str(folder)]
     subprocess.run([*SIMVP, "simulate", *options], check=True, stdout=subprocess.PIPE)
@@ -214,7 +193,7 @@ def simulate_row(where: str, folder: Path, *, keep: bool) -> None:
     ways: dict[str, tuple[Callable[[Path, int], None], int]] = {
         "plain": (plain.simulate, 300),
         "ours": (simulate_ours, 2000),
-        "alone": (write_alone, 1000),
+        "alone": (plain.write_alone, 1000),
     }
     rates: dict[str, list[float]] = {name: [] for name in ways}
     for turn in range(3):
