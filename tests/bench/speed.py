@@ -27,14 +27,18 @@ DTYPES = {"fp32": "float32", "bf16": "bfloat16"}
 SIMVP = [sys.executable, "-m", "simvp"]
 
 
-def median_time(function: Callable[[], object], repeats: int = REPEATS) -> float:
+def times_of(function: Callable[[], object], repeats: int = REPEATS) -> list[float]:
     function()
     seconds = []
     for _ in range(repeats):
         start = time.perf_counter()
         function()
         seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds)
+    return seconds
+
+
+def median_time(function: Callable[[], object], repeats: int = REPEATS) -> float:
+    return statistics.median(times_of(function, repeats))
 
 
 # --- In a process of its own ----------------------------------------------------------------------
@@ -108,7 +112,10 @@ def metrics_time() -> dict[str, float]:
 
 
 def peak(device: str = "cpu") -> dict[str, float]:
-    """Operations per second of a large matrix product, by the precisions that the device knows."""
+    """Operations per second of a large matrix product, by the precisions that the device knows.
+
+    At best, not the median, for this is what the machine can do.
+    """
     import torch
 
     from simvp.hardware import best_precision
@@ -118,7 +125,7 @@ def peak(device: str = "cpu") -> dict[str, float]:
     for name, dtype in {"fp32": torch.float32, best: getattr(torch, DTYPES[best])}.items():
         a = torch.rand(4096, 4096, device=device).to(dtype)
         # To read a value is to wait for the device.
-        peaks[name] = 2 * 4096**3 / median_time(lambda a=a: (a @ a)[0, 0].item(), 3)
+        peaks[name] = 2 * 4096**3 / min(times_of(lambda a=a: (a @ a)[0, 0].item(), 8))
     return peaks
 
 
@@ -250,11 +257,17 @@ def group_rows() -> None:
 
 
 def help_rows() -> None:
-    python = run_time(sys.executable, "-c", "import torch")
-    for command in (["--help"], ["train", "--help"]):
-        seconds = run_time(*SIMVP, *command)
-        words = " ".join(["simvp", *command])
-        print(f"| `{words}` | | {seconds:.2f} s | | {seconds / python:.2f} of `import torch` |")
+    """By turns with what they are compared with, for each takes a moment only."""
+    commands = {words: [*SIMVP, *words.split()] for words in ("--help", "train --help")}
+    commands["torch"] = [sys.executable, "-c", "import torch"]
+    seconds: dict[str, list[float]] = {words: [] for words in commands}
+    for _ in range(REPEATS):
+        for words, command in commands.items():
+            seconds[words].append(run_time(*command, repeats=1))
+    medians = {words: statistics.median(found) for words, found in seconds.items()}
+    for words in ("--help", "train --help"):
+        part = f"{medians[words] / medians['torch']:.2f} of `import torch`"
+        print(f"| `simvp {words}` | | {medians[words]:.2f} s | | {part} |")
 
 
 def main() -> None:
