@@ -11,7 +11,7 @@ help:
 	@echo "make demo    run the whole pipeline on a small problem, about two minutes"
 	@echo "make test    run the tests"
 	@echo "make soak    kill, cut and damage runs, many times"
-	@echo "make bench   measure its speed, about six minutes"
+	@echo "make bench   measure its speed, about seven minutes"
 	@echo "make check   lint, check types, and run the tests"
 	@echo "make clean   delete the virtual environment and the demo"
 

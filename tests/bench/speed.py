@@ -148,9 +148,8 @@ def run_time(*command: str, repeats: int = REPEATS) -> float:
 def row(what: str, before: float, after: float, unit: str, note: str = "") -> None:
     """A line of the table, with how many times better `after` is."""
     faster = before / after if unit in ("s", "GB") else after / before
-    print(
-        f"| {what} | {before:.3g} {unit} | {after:.3g} {unit} | {faster:.2f} | {note} |", flush=True
-    )
+    numbers = " | ".join(f"{float(f'{number:.3g}'):g} {unit}" for number in (before, after))
+    print(f"| {what} | {numbers} | {faster:.2f} | {note} |", flush=True)
 
 
 def network_rows() -> None:
