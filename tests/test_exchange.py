@@ -6,6 +6,7 @@ from pathlib import Path
 
 PROGRAM = """
 import sys
+from pathlib import Path
 import torch
 from simvp.config import assignment_layer, resolve
 from simvp.distributed import process_group
@@ -49,6 +50,14 @@ with process_group("cpu", timeout_minutes=1) as group:
         found = in_line(exchanged)
         torch.testing.assert_close(found, mean, rtol=1e-4, atol=1e-6)
         assert torch.equal(found, group.gather(found)[0]), "not the same everywhere"
+
+    if group.rank == 2:
+        known, exchange._BOOT_ID = exchange._BOOT_ID, Path("hidden")
+    assert exchange.shared_gradients(group, 10) is None, "one has no such memory"
+    if group.rank == 2:
+        exchange._BOOT_ID = known
+    usable = exchange.shared_gradients(group, 10) is not None
+    assert usable == (sys.platform == "linux"), "all could"
 
     def forbidden(path, count):
         raise PermissionError(path)

@@ -7,8 +7,8 @@ the network is computed by.
 import mmap
 import os
 import sys
-from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 import torch.distributed as dist
@@ -20,6 +20,7 @@ from simvp.distributed import Group
 # Each reads what all others wrote: of more processes, all this reading takes longer than to send
 # sums around in a ring, where a value passes through about ten copies whatever their number.
 _MOST = 8
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class SharedGradients:
@@ -72,27 +73,46 @@ def shared_gradients(group: Group, count: int) -> SharedGradients | None:
     """
     if group.device.type != "cpu" or not 2 <= group.world_size <= _MOST:
         return None
-    machine, own = _machine(), -1
-    if machine is not None:
-        own = os.memfd_create("simvp gradients")
-        os.ftruncate(own, 2 * 4 * count)
-    offers = group.gather((machine, os.getpid(), own))
-    regions = None
-    if machine is not None and all(where == machine for where, _, _ in offers):
-        with suppress(OSError):  # a system may forbid processes to look into each other
-            regions = [_region(f"/proc/{pid}/fd/{memory}", count) for _, pid, memory in offers]
+    own = _offer(2 * 4 * count)
+    regions = _regions(group.gather(own), count)
     missing = group.max(int(regions is None))  # and until now nobody closes what others open
-    if machine is not None:
-        os.close(own)
+    if own is not None:
+        os.close(own.descriptor)
     return None if missing or regions is None else SharedGradients(group, regions)
 
 
-def _machine() -> tuple[str, int] | None:
-    """What only processes that see each other in /proc agree on; None where there is no such."""
+class _Offer(NamedTuple):
+    """Memory of a process, which others of that machine find in /proc."""
+
+    machine: tuple[str, int]
+    process: int
+    descriptor: int
+
+
+def _offer(size: int) -> _Offer | None:
+    """Memory of `size` bytes; None where the system has none of this kind."""
     if sys.platform != "linux":
         return None
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
-    return boot, os.stat("/proc/self/ns/pid").st_ino
+    try:  # some containers hide one or another of these
+        boot = _BOOT_ID.read_text(encoding="ascii")
+        # A number of a process means another one elsewhere, also in another container.
+        machine = boot, os.stat("/proc/self/ns/pid").st_ino
+        descriptor = os.memfd_create("simvp gradients")
+    except OSError:
+        return None
+    os.ftruncate(descriptor, size)  # takes no memory yet
+    return _Offer(machine, os.getpid(), descriptor)
+
+
+def _regions(offers: list[_Offer | None], count: int) -> list[Tensor] | None:
+    """Everyone's memory; None if this process cannot see that of all."""
+    seen = [offer for offer in offers if offer is not None]
+    if len(seen) < len(offers) or len({offer.machine for offer in seen}) > 1:
+        return None
+    try:
+        return [_region(f"/proc/{o.process}/fd/{o.descriptor}", count) for o in seen]
+    except OSError:  # a system may forbid processes to look into each other
+        return None
 
 
 def _region(path: str, count: int) -> Tensor:
