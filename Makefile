@@ -35,7 +35,7 @@ demo: $(VENV)/ready
 	@echo "The picture:" && ls "$(DEMO)"/work_dirs/demo/pictures/*.png
 
 test: $(VENV)/ready
-	$(BIN)/python -m pytest -q -m "not slow and not gpu" $(ARGS)
+	$(BIN)/python -m pytest -q -n 2 -m "not slow and not gpu" $(ARGS)
 
 # The faults of README's table, many times over; about a quarter of an hour.
 soak: $(VENV)/ready

@@ -14,7 +14,7 @@ def main() -> None:
         app(prog_name="simvp")
     except SystemExit as leaving:
         if "torch" in sys.modules:
-            from simvp.launch import leave
+            from simvp.runtime.launcher import leave
 
             leave(leaving.code)
         raise

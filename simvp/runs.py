@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from simvp.errors import RunError, did_you_mean
-from simvp.files import publish_text, remove_stale, writing
+from simvp.storage.files import publish_text, remove_stale, writing
 
 FRAME_KINDS = ("inputs", "trues", "preds")
 

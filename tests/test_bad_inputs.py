@@ -19,7 +19,7 @@ import pytest
 import torch
 from conftest import TINY, Simvp, write_sample
 
-from simvp import checkpoint
+from simvp.storage import checkpoint
 
 Prepare = Callable[[], Any]
 

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 from conftest import TINY, Simvp
 
-from simvp.config import read_card, read_layer
+from simvp.config import read_layer
+from simvp.data.card import read_card
 from simvp.errors import ConfigError
 
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from simvp import checkpoint
 from simvp.errors import RunError
+from simvp.storage import checkpoint
 
 
 class Bomb:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from conftest import TINY, Simvp, write_sample
 
-from simvp import splits
+from simvp.data import split as splits
 
 
 def test_the_five_commands(simvp: Simvp, tmp_path: Path) -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from simvp import splits
-from simvp.data import SampleDataset, scoring_batches, training_batches
+from simvp.data import split as splits
+from simvp.data.batches import SampleDataset, scoring_batches, training_batches
 from simvp.errors import DataError
 
 

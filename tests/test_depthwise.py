@@ -5,9 +5,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from simvp import hardware
-from simvp.model import depthwise
-from simvp.model.spatial import SpatialConv
+from simvp.models.simvp import depthwise
+from simvp.models.simvp.spatial import SpatialConv
+from simvp.runtime import devices
 
 
 @pytest.mark.parametrize(("kernel", "padding"), [(5, 0), (5, 2), (7, 3), (9, 1)])
@@ -35,7 +35,7 @@ def test_a_depthwise_convolution_in_bf16_gives_gradients_in_float32() -> None:
     layer, x = SpatialConv(4, 4, 7, groups=4), torch.randn(2, 4, 12, 8)
     gradients = []
     for forward in (layer.forward, nn.Conv2d.forward.__get__(layer)):
-        with hardware.autocast(torch.device("cpu"), "bf16"):
+        with devices.autocast(torch.device("cpu"), "bf16"):
             y = forward(x)
         assert y.dtype == torch.bfloat16
         gradients.append(torch.autograd.grad(y.float().square().sum(), list(layer.parameters())))

@@ -1,9 +1,9 @@
 import pytest
 
-from simvp import launch
 from simvp.config import assignment_layer, resolve
-from simvp.distributed import Place, choose_device, first_host, place
 from simvp.errors import ConfigError
+from simvp.runtime import launcher
+from simvp.runtime.group import Place, choose_device, first_host, place
 
 
 @pytest.mark.parametrize(
@@ -54,6 +54,6 @@ def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -
 def test_a_group_inside_a_group_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RANK", "0")
     monkeypatch.setenv("WORLD_SIZE", "2")
-    assert not launch.is_needed(resolve([]))
+    assert not launcher.is_needed(resolve([]))
     with pytest.raises(ConfigError, match="leave out --nproc, --nnodes"):
-        launch.is_needed(resolve([assignment_layer("launch.nproc=4")]))
+        launcher.is_needed(resolve([assignment_layer("launch.nproc=4")]))

@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 import torch
 from simvp.config import assignment_layer, resolve
-from simvp.distributed import process_group
+from simvp.runtime.group import process_group
 from simvp.engine import build_network, exchange
 from simvp.engine.learner import Learner
-from simvp.launch import leave
+from simvp.runtime.launcher import leave
 
 settings = ["train.precision=fp32", "train.optimizer=adam", "train.batch_size=2"]
 settings += ["train.compile=false", "model.boundary=zeros", "model.hid_T=192", "model.N_T=2"]

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from simvp.errors import OutputError, RunError
-from simvp.files import publish, publish_folder, publish_text, remove_stale, write_new
 from simvp.runs import RunFolder, matching
+from simvp.storage.files import publish, publish_folder, publish_text, remove_stale, write_new
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:

@@ -14,11 +14,13 @@ PACKAGE = Path(simvp.__file__).parent
 
 # A module imports from lower ranks only; modules of one rank do not know each other.
 RANKS = [
-    {"errors", "report", "physics"},
-    {"files", "simulators", "metrics", "pictures", "model", "symmetries", "hardware", "workers"},
-    {"config", "samples", "locks", "splits", "runs", "checkpoint", "distributed"},
-    {"data", "interop", "generation"},
-    {"engine", "launch"},
+    {"errors", "progress", "physics"},
+    {"simulators", "metrics", "models", "figures", "storage"},
+    {"config"},
+    {"runtime"},
+    {"data"},
+    {"runs"},
+    {"engine"},
     {"commands"},
     {"cli"},
     {"__main__"},

@@ -7,9 +7,9 @@ import pytest
 import torch
 from conftest import GOLDEN, TINY, Simvp
 
+from simvp.engine.weights import load_openstl, load_weights
 from simvp.errors import RunError
-from simvp.interop import load_openstl, load_weights
-from simvp.model import SimVP
+from simvp.models.simvp import SimVP
 
 
 @pytest.fixture

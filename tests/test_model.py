@@ -5,8 +5,8 @@ import pytest
 import torch
 from conftest import GOLDEN
 
-from simvp.interop import load_openstl
-from simvp.model import SimVP, translators
+from simvp.engine.weights import load_openstl
+from simvp.models.simvp import SimVP, translators
 
 SMALL = {"hid_S": 4, "hid_T": 8, "N_S": 2, "N_T": 2, "mlp_ratio": 2.0}
 
@@ -75,7 +75,7 @@ def test_a_sample_does_not_depend_on_the_others_in_its_batch() -> None:
 
 
 def test_drop_path_leaves_out_whole_samples_and_keeps_the_expectation() -> None:
-    from simvp.model.layers import DropPath
+    from simvp.models.simvp.layers import DropPath
 
     torch.manual_seed(0)
     layer = DropPath(0.25)

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from simvp import pictures
 from simvp.errors import ConfigError
+from simvp.figures import pictures
 
 
 def frames(count: int, size: tuple[int, int] = (9, 11), seed: int = 0) -> np.ndarray:

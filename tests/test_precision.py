@@ -8,18 +8,19 @@ from conftest import TINY, Simvp
 from torch import nn
 from torch.nn import functional as F
 
-from simvp import hardware, splits
 from simvp.config import Config
 from simvp.config.sections import TrainSection
-from simvp.data import SampleDataset
+from simvp.data import split as splits
+from simvp.data.batches import SampleDataset
 from simvp.engine import build_network, load_network
 from simvp.engine.muon import Muon
 from simvp.engine.optimizer import Optimizer
 from simvp.errors import DataError
-from simvp.model import SimVP
-from simvp.model.layers import Mlp, Pointwise
-from simvp.model.spatial import SpatialConv, extend, set_boundary
+from simvp.models.simvp import SimVP
+from simvp.models.simvp.layers import Mlp, Pointwise
+from simvp.models.simvp.spatial import SpatialConv, extend, set_boundary
 from simvp.physics import Boundary
+from simvp.runtime import devices
 
 SMALL = {"hid_S": 8, "hid_T": 16, "N_S": 2, "N_T": 2}
 CPU = torch.device("cpu")
@@ -54,14 +55,14 @@ def test_the_gradient_of_an_extension(kind: str, reach: int) -> None:
 def test_bf16_where_the_processor_has_it_and_why(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
-    assert hardware.best_precision(CPU) == ("bf16", "this CPU has AVX512_BF16")
+    assert devices.best_precision(CPU) == ("bf16", "this CPU has AVX512_BF16")
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
-    assert hardware.best_precision(CPU)[0] == "fp32"
+    assert devices.best_precision(CPU)[0] == "fp32"
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
-    precision, reason = hardware.best_precision(torch.device("cuda"))
+    precision, reason = devices.best_precision(torch.device("cuda"))
     assert (precision, reason) == ("fp32", "CUDA compute capability 7.5, bfloat16 needs 8.0")
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
-    assert hardware.best_precision(torch.device("cuda"))[0] == "bf16"
+    assert devices.best_precision(torch.device("cuda"))[0] == "bf16"
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
@@ -134,7 +135,7 @@ def test_what_is_computed_again_is_the_same(drop: float, monkeypatch: pytest.Mon
 
     kept = gradients()
     assert len(passes) == 1
-    monkeypatch.setattr("simvp.model.layers._LARGE", 0)
+    monkeypatch.setattr("simvp.models.simvp.layers._LARGE", 0)
     again = gradients()
     assert len(passes) == 3
     for found, expected in zip(again, kept, strict=True):
@@ -181,7 +182,7 @@ def test_muon_is_pytorchs(precision: str) -> None:
         for pair in zip(ours, theirs, strict=True):
             pair[0].grad = torch.randn_like(pair[0])
             pair[1].grad = pair[0].grad.clone()
-        with hardware.autocast(CPU, precision):
+        with devices.autocast(CPU, precision):
             for optimizer in optimizers:
                 optimizer.step()
     for a, b, start in zip(ours, theirs, before, strict=True):

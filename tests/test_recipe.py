@@ -10,14 +10,14 @@ from torch import nn
 
 from simvp.commands import setup
 from simvp.config import Config
-from simvp.distributed import Group
 from simvp.engine import build_network, load_network
 from simvp.engine.compilation import uncompiled
 from simvp.engine.learner import Learner
 from simvp.engine.statistics import recompute_statistics
 from simvp.errors import OutputError, RunError
-from simvp.files import in_background, writing
-from simvp.model import SimVP
+from simvp.models.simvp import SimVP
+from simvp.runtime.group import Group
+from simvp.storage.files import in_background, writing
 
 CPU = torch.device("cpu")
 

@@ -15,8 +15,8 @@ import torch
 from conftest import Simvp
 from test_trainer import TRAIN, assert_same, state
 
-from simvp import checkpoint
 from simvp.errors import RunError
+from simvp.storage import checkpoint
 
 COMMAND = [sys.executable, "-m", "simvp", *TRAIN]
 CHECKPOINTS = Path("work_dirs/default/checkpoints")
@@ -272,7 +272,7 @@ def test_3_a_write_that_is_cut_leaves_the_old_checkpoint(trained: Path, simvp: S
     for limit in (0, size // 2):
         command = (
             f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}));"
-            "from pathlib import Path; from simvp import checkpoint;"
+            "from pathlib import Path; from simvp.storage import checkpoint;"
             "folder = Path('work_dirs/default/checkpoints');"
             "content = checkpoint.load(folder / 'latest.pth');"
             "checkpoint.save(folder / 'latest.pth', content)"
@@ -346,7 +346,7 @@ def test_15_a_frame_that_is_not_finite_in_one_process_only(split_data: Path, sim
     """The process whose samples are sound names those of the other one."""
     code = (
         "import os, sys, torch\n"
-        "from simvp import data\n"
+        "from simvp.data import batches as data\n"
         "original = data.SampleDataset.__getitem__\n"
         "def spoiled(self, index):\n"
         "    frames = original(self, index)\n"
@@ -380,7 +380,7 @@ def test_16_a_frame_removed_while_training_is_named(
         Path(self.train_set.samples[0].frames[2]).unlink(missing_ok=True)
 
     monkeypatch.setattr(Trainer, "_finish_epoch", removing)
-    monkeypatch.setattr("simvp.data.MEMORY_SHARE", 0.0)  # else it is not read again
+    monkeypatch.setattr("simvp.data.batches.MEMORY_SHARE", 0.0)  # else it is not read again
     result = simvp(*TRAIN, "--checkpoint-interval", "1", code=2)
     assert "2.npy: needs a frame's file, found nothing" in result.stderr
     assert checkpoint.load(CHECKPOINTS / "latest.pth")["progress"]["epoch"] == 1

@@ -3,8 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from simvp.data.frames import frame_files, list_samples, read_frame, read_sample, write_frames
 from simvp.errors import DataError
-from simvp.samples import frame_files, list_samples, read_frame, read_sample, write_frames
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from conftest import Simvp
 
 from simvp import simulators
-from simvp.config import DatasetCard
+from simvp.data.card import DatasetCard
 from simvp.simulators import gray_scott, heat
 
 

@@ -14,7 +14,7 @@ from conftest import Simvp
 from test_reliability import COMMAND, OFTEN, kill_when, killed_equals_straight
 from test_trainer import TRAIN
 
-from simvp import checkpoint
+from simvp.storage import checkpoint
 
 Tally = Callable[[str, bool], None]
 
@@ -64,7 +64,7 @@ def test_writes_cut_at_any_length(trained: Path, simvp: Simvp, tally: Tally) -> 
         limit = size * index // 20
         code = (
             f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}));"
-            "from pathlib import Path; from simvp import checkpoint;"
+            "from pathlib import Path; from simvp.storage import checkpoint;"
             f"path = Path({str(latest)!r}); checkpoint.save(path, checkpoint.load(path))"
         )
         result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

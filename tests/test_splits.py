@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from conftest import Simvp, write_sample
 
-from simvp import splits
 from simvp.commands.split import choose_frames, part_sizes
 from simvp.config import assignment_layer, resolve
 from simvp.config.sections import SplitSection
+from simvp.data import split as splits
 from simvp.errors import DataError
 
 

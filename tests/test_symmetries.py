@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from simvp import symmetries
-from simvp.model import SimVP
+from simvp.data import augmentation
+from simvp.models.simvp import SimVP
 from simvp.physics import SYMMETRIES, parse_boundary, parse_symmetries
 from simvp.simulators import boiling
 
@@ -30,30 +30,32 @@ def test_each_transformation(
     numbers: tuple[int, ...], reference: Callable[[Tensor], Tensor]
 ) -> None:
     # Only the second sample is transformed: samples do not mix.
-    result = symmetries.apply(FRAMES, torch.tensor([[0, 0, 0, 0, 0], numbers]))
+    result = augmentation.apply(FRAMES, torch.tensor([[0, 0, 0, 0, 0], numbers]))
     assert torch.equal(result[0], FRAMES[0])
     assert torch.equal(result[1], reference(FRAMES[1]))
 
 
 def test_frames_that_are_not_square_can_be_rolled_and_flipped() -> None:
     frames = torch.rand(1, 2, 1, 5, 7)
-    result = symmetries.apply(frames, torch.tensor([[1, 2, 1, 1, 0]]))
+    result = augmentation.apply(frames, torch.tensor([[1, 2, 1, 1, 0]]))
     assert torch.equal(result, frames.flip((-2, -1)).roll((1, 2), (-2, -1)))
 
 
 def test_a_draw_depends_on_seed_epoch_and_sample_alone() -> None:
     def draw(seed: int, epoch: int, *samples: int) -> list[list[int]]:
-        return symmetries.draw(SYMMETRIES, (9, 9), seed=seed, epoch=epoch, samples=samples).tolist()
+        return augmentation.draw(
+            SYMMETRIES, (9, 9), seed=seed, epoch=epoch, samples=samples
+        ).tolist()
 
     assert draw(0, 1, 5, 6) == draw(0, 1, 5) + draw(0, 1, 6)
     assert len({str(draw(s, e, i)) for s in range(3) for e in range(3) for i in range(3)}) == 27
 
 
 def test_only_what_is_named_is_drawn() -> None:
-    numbers = symmetries.draw(["flip_x"], (9, 9), seed=0, epoch=0, samples=range(50))
+    numbers = augmentation.draw(["flip_x"], (9, 9), seed=0, epoch=0, samples=range(50))
     assert numbers[:, [0, 1, 3, 4]].abs().max() == 0
     assert set(numbers[:, 2].tolist()) == {0, 1}
-    numbers = symmetries.draw(["roll", "rot90"], (3, 5), seed=0, epoch=0, samples=range(99))
+    numbers = augmentation.draw(["roll", "rot90"], (3, 5), seed=0, epoch=0, samples=range(99))
     for column, values in enumerate([range(3), range(5), [0], [0], range(4)]):
         assert set(numbers[:, column].tolist()) == set(values)
 
@@ -68,7 +70,7 @@ def test_boiling_has_the_symmetries_that_its_card_claims() -> None:
         (0, 0, 0, 1, 0),
         (0, 0, 0, 0, 1),
     ]:
-        moved = symmetries.apply(frames, torch.tensor([numbers]))[0].numpy()
+        moved = augmentation.apply(frames, torch.tensor([numbers]))[0].numpy()
         again = boiling.simulate(moved[0] * np.float32(212), frames=6, increment=10.0)
         np.testing.assert_allclose(again, moved, atol=1e-5)
 
@@ -95,7 +97,7 @@ def test_a_periodic_network_commutes_with_a_roll() -> None:
     ("kind", "mode"), [("periodic", "wrap"), ("reflect", "reflect"), ("replicate", "edge")]
 )
 def test_extension_is_numpys_padding(kind: str, mode: str, size: int) -> None:
-    from simvp.model.spatial import extend
+    from simvp.models.simvp.spatial import extend
 
     x = torch.rand(2, 3, size, size + 1)
     reach = 9  # beyond the smaller grid

@@ -9,8 +9,8 @@ import pytest
 import torch
 from conftest import TINY, Simvp
 
-from simvp import checkpoint
 from simvp.engine.learner import Learner
+from simvp.storage import checkpoint
 
 
 def state(run: Path) -> dict[str, Any]:

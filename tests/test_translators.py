@@ -8,7 +8,7 @@ from conftest import Simvp
 from simvp.config import assignment_layer, resolve
 from simvp.engine import network_cost
 from simvp.errors import ConfigError
-from simvp.model import SimVP, translators
+from simvp.models.simvp import SimVP, translators
 
 ALL = translators.names()
 

@@ -12,9 +12,9 @@ import pytest
 from conftest import Simvp
 
 from simvp.commands import simulate
+from simvp.data.frames import read_frame
 from simvp.errors import DataError, RunFailed
-from simvp.samples import read_frame
-from simvp.workers import in_processes
+from simvp.runtime.workers import in_processes
 
 # Two processes, wherever there is one core or more.
 SHARED = """

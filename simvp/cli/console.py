@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from simvp.errors import RunFailed, SimvpError
-from simvp.report import Advance, Report, Summary
+from simvp.progress import Advance, Report, Summary
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -75,7 +75,7 @@ def exit_codes() -> Iterator[None]:
 
 def _told(error: SimvpError) -> typer.Exit:
     """Print the error, or leave it to the launcher of this process; what to leave with."""
-    from simvp.launch import leave_message
+    from simvp.runtime.launcher import leave_message
 
     if not leave_message(error):
         print(f"error: {error}" if error.exit_code <= 2 else str(error), file=sys.stderr)

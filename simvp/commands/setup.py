@@ -7,13 +7,16 @@ from pathlib import Path
 
 import torch
 
-from simvp import launch, locks, splits
-from simvp.config import Config, read_card
-from simvp.distributed import Group, place, process_group
+from simvp.config import Config
+from simvp.data import split as splits
+from simvp.data.card import read_card
 from simvp.errors import ConfigError
-from simvp.hardware import best_precision
-from simvp.report import Report
+from simvp.progress import Report
 from simvp.runs import RunFolder
+from simvp.runtime import launcher
+from simvp.runtime.devices import best_precision
+from simvp.runtime.group import Group, place, process_group
+from simvp.storage import locks
 
 _STEPS_WORTH_COMPILING = 2000
 
@@ -84,7 +87,7 @@ def choose_compile(config: Config, num_samples: int, group: Group) -> Config:
 
 def joined_group(config: Config) -> AbstractContextManager[Group]:
     """This process's group, as the config wants it."""
-    launch.end_with_launcher()
+    launcher.end_with_launcher()
     return process_group(config.run.device, timeout_minutes=config.launch.timeout_minutes)
 
 

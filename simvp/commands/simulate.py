@@ -9,14 +9,15 @@ import numpy as np
 
 from simvp import simulators
 from simvp.commands.words import data_option
-from simvp.config import CARD_NAME, Config, DatasetCard, card_to_toml, read_card
+from simvp.config import Config
 from simvp.config.sections import DataSection, SimulateSection
+from simvp.data.card import CARD_NAME, DatasetCard, card_to_toml, read_card
+from simvp.data.generation import BATCH, Job, make_missing
 from simvp.errors import DataError, OutputError
-from simvp.files import publish_text, remove_stale
-from simvp.generation import BATCH, Job, make_missing
-from simvp.report import Report, Summary
+from simvp.progress import Report, Summary
+from simvp.runtime.workers import cores, in_processes
 from simvp.simulators import Simulator
-from simvp.workers import cores, in_processes
+from simvp.storage.files import publish_text, remove_stale
 
 _PER_PROCESS = 2 * 10**7  # values to simulate, below which another process takes longer to begin
 

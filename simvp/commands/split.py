@@ -5,12 +5,13 @@ from pathlib import Path
 import numpy as np
 
 from simvp.commands.words import check_square, data_option
-from simvp.config import CARD_NAME, Config, read_card
+from simvp.config import Config
 from simvp.config.sections import SplitSection
+from simvp.data.card import CARD_NAME, read_card
+from simvp.data.frames import frame_files, list_samples, read_sample
+from simvp.data.split import PARTS, Sample, write
 from simvp.errors import ConfigError, DataError
-from simvp.report import Report, Summary
-from simvp.samples import frame_files, list_samples, read_sample
-from simvp.splits import PARTS, Sample, write
+from simvp.progress import Report, Summary
 
 
 def run(config: Config, report: Report) -> Summary:

@@ -9,15 +9,22 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from simvp import interop, launch, metrics, splits
+from simvp import metrics
 from simvp.commands import setup
 from simvp.commands.words import name_option, short_id
-from simvp.config import CARD_NAME, Config, DatasetCard, card_to_toml, read_card, to_toml
-from simvp.data import SampleDataset
-from simvp.distributed import Group
+from simvp.config import Config, to_toml
+from simvp.data import split as splits
+from simvp.data.batches import SampleDataset
+from simvp.data.card import CARD_NAME, DatasetCard, card_to_toml, read_card
+from simvp.data.frames import write_frames
 from simvp.engine import Evaluation, build_network, evaluate
+from simvp.engine.weights import load_weights
 from simvp.errors import RunError
-from simvp.files import (
+from simvp.progress import Report, Summary
+from simvp.runs import FRAME_KINDS, RunFolder
+from simvp.runtime import launcher
+from simvp.runtime.group import Group
+from simvp.storage.files import (
     TEMPORARY_PREFIX,
     in_background,
     publish,
@@ -25,9 +32,6 @@ from simvp.files import (
     remove_stale,
     replace_folder,
 )
-from simvp.report import Report, Summary
-from simvp.runs import FRAME_KINDS, RunFolder
-from simvp.samples import write_frames
 
 
 def run(config: Config, weights: str, report: Report) -> Summary:
@@ -44,9 +48,9 @@ def run(config: Config, weights: str, report: Report) -> Summary:
         hint = "" if weights else "; it appears after the first epoch of `simvp train`"
         raise RunError(f"{file}: there is no such checkpoint{hint}")
     config = setup.resolve(config)
-    if launch.is_needed(config):
+    if launcher.is_needed(config):
         _test_set(config)
-        launch.run(["test", "--weights", str(file)], config)
+        launcher.run(["test", "--weights", str(file)], config)
         return Summary()
     with setup.joined_group(config) as group:
         with setup.sole_writer(folder, group):
@@ -63,7 +67,7 @@ def score(
     dataset = _test_set(config)
     config, precision = setup.choose_precision(config, "metrics", group.device)
     network = build_network(config, dataset.frame_shape, group.device)
-    interop.load_weights(network, weights)
+    load_weights(network, weights)
     network.eval()
     staging = folder.path / f"{TEMPORARY_PREFIX}saved"
     if group.is_main:

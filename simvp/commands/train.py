@@ -2,18 +2,21 @@
 
 from pathlib import Path
 
-from simvp import checkpoint, interop, launch, splits
 from simvp.commands import setup, test
 from simvp.commands.words import check_square, name_option
 from simvp.config import Config, to_toml
-from simvp.data import SampleDataset
-from simvp.distributed import Group
+from simvp.data import split as splits
+from simvp.data.batches import SampleDataset
 from simvp.engine import Trainer, build_network, count_parameters, network_cost
+from simvp.engine.weights import load_weights
 from simvp.errors import ConfigError
-from simvp.hardware import free_memory
 from simvp.physics import parse_symmetries
-from simvp.report import Report, Summary
+from simvp.progress import Report, Summary
 from simvp.runs import RunFolder
+from simvp.runtime import launcher
+from simvp.runtime.devices import free_memory
+from simvp.runtime.group import Group
+from simvp.storage import checkpoint
 
 
 def run(
@@ -32,7 +35,7 @@ def run(
     Raises: UserError before anything is written, RunFailed or Interrupted later.
     """
     folder = RunFolder(Path(config.run.work_dir) / config.run.name)
-    if launch.is_restart():
+    if launcher.is_restart():
         resume, overwrite = True, False
     if not resume and not overwrite and not print_model:
         folder.check_free()
@@ -43,9 +46,9 @@ def run(
     if print_model:
         return _describe_network(config, train_set)
     check_batch_size(config, len(train_set))
-    if launch.is_needed(config):
+    if launcher.is_needed(config):
         flags = {"--resume": resume, "--overwrite": overwrite, "--test": and_test}
-        launch.run(["train", *(flag for flag, given in flags.items() if given)], config)
+        launcher.run(["train", *(flag for flag, given in flags.items() if given)], config)
         return Summary()
     with setup.joined_group(config) as group:
         quiet = setup.for_rank(report, group)
@@ -110,7 +113,7 @@ def _fit(
     network = build_network(config, train_set.frame_shape, group.device)
     found = checkpoint.newest_training(folder.checkpoints, report.say) if resume else None
     if config.train.init_from and found is None:
-        interop.load_weights(network, Path(config.train.init_from))
+        load_weights(network, Path(config.train.init_from))
     trainer = Trainer(
         config,
         network,

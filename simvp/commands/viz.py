@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simvp import pictures
 from simvp.commands.words import name_option
-from simvp.config import Config, DatasetCard, read_card
+from simvp.config import Config
+from simvp.data.card import DatasetCard, read_card
+from simvp.data.frames import frame_files, read_any_frame
 from simvp.errors import ConfigError, OutputError, RunError
-from simvp.files import publish
-from simvp.report import Summary
+from simvp.figures import pictures
+from simvp.progress import Summary
 from simvp.runs import FRAME_KINDS, RunFolder
-from simvp.samples import frame_files, read_any_frame
+from simvp.storage.files import publish
 
 
 def run(config: Config, sample: str | None, *, output: str, gif: bool, overwrite: bool) -> Summary:

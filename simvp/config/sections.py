@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from simvp import simulators
 from simvp.config import values
-from simvp.model import translators
+from simvp.models.simvp import translators
 
 
 class Section(BaseModel):

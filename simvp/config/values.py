@@ -5,7 +5,7 @@ Each function returns the value, or raises ValueError with what it should be.
 
 from simvp import simulators
 from simvp.errors import did_you_mean
-from simvp.model import translators
+from simvp.models.simvp import translators
 from simvp.physics import parse_boundary, parse_symmetries
 
 

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from simvp import metrics
 from simvp.config import Config
-from simvp.data import SampleDataset, batches, scoring_batches
-from simvp.distributed import Group
-from simvp.hardware import autocast
-from simvp.report import Advance
+from simvp.data.batches import SampleDataset, batches, scoring_batches
+from simvp.progress import Advance
+from simvp.runtime.devices import autocast
+from simvp.runtime.group import Group
 
 Forecaster = Callable[[Tensor, int], Tensor]
 # Called with sample ids, inputs, truths and forecasts, all of them on the device.

@@ -15,7 +15,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.futures import Future
 
-from simvp.distributed import Group
+from simvp.runtime.group import Group
 
 # Each reads what all others wrote: of more processes, all this reading takes longer than to send
 # sums around in a ring, where a value passes through about ten copies whatever their number.

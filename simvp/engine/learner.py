@@ -9,12 +9,12 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import get_total_norm
 
 from simvp.config import Config
-from simvp.distributed import Group
 from simvp.engine.compilation import compile_blocks, uncompiled
 from simvp.engine.exchange import shared_gradients
 from simvp.engine.optimizer import Optimizer
-from simvp.hardware import autocast
-from simvp.model import SimVP
+from simvp.models.simvp import SimVP
+from simvp.runtime.devices import autocast
+from simvp.runtime.group import Group
 
 
 class Learner:

@@ -5,9 +5,9 @@ from pathlib import Path
 import torch
 
 from simvp.config import Config, read_layer, resolve
+from simvp.engine.weights import load_weights
 from simvp.errors import ConfigError
-from simvp.interop import load_weights
-from simvp.model import SimVP
+from simvp.models.simvp import SimVP
 from simvp.physics import parse_boundary
 from simvp.runs import RunFolder
 

@@ -8,7 +8,7 @@ from torch import nn
 
 from simvp.config.sections import TrainSection
 from simvp.engine.muon import Muon
-from simvp.model import SimVP
+from simvp.models.simvp import SimVP
 
 
 class Optimizer:

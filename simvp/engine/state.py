@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from simvp.distributed import Group
 from simvp.engine.optimizer import Optimizer
 from simvp.errors import RunError
-from simvp.model import SimVP
+from simvp.models.simvp import SimVP
+from simvp.runtime.group import Group
 
 
 @dataclass

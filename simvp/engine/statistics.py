@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from simvp.model import SimVP
+from simvp.models.simvp import SimVP
 
 
 @torch.no_grad()

@@ -12,10 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from simvp import checkpoint, symmetries
 from simvp.config import Config
-from simvp.data import SampleDataset, batches, training_batches
-from simvp.distributed import Group
+from simvp.data import augmentation
+from simvp.data.batches import SampleDataset, batches, training_batches
 from simvp.engine.compilation import uncompiled
 from simvp.engine.evaluation import Evaluation, evaluate
 from simvp.engine.history import as_csv, describe_epoch
@@ -25,12 +24,14 @@ from simvp.engine.signals import StopRequest, stop_request
 from simvp.engine.state import Progress, State, TrainingLoss
 from simvp.engine.statistics import recompute_statistics
 from simvp.errors import Interrupted, RunFailed
-from simvp.files import publish_text
-from simvp.hardware import autocast
-from simvp.model import SimVP
+from simvp.models.simvp import SimVP
 from simvp.physics import parse_symmetries
-from simvp.report import Advance, Report
+from simvp.progress import Advance, Report
 from simvp.runs import RunFolder
+from simvp.runtime.devices import autocast
+from simvp.runtime.group import Group
+from simvp.storage import checkpoint
+from simvp.storage.files import publish_text
 
 # What the processes tell each other; in between are the numbers of signals.
 _SAVE_DUE, _NOT_FINITE = 1, 1000
@@ -178,14 +179,14 @@ class Trainer:
         """Frames (B, T, C, H, W) under one of the physics' symmetries for each sample."""
         if not self.symmetries:
             return frames
-        transformations = symmetries.draw(
+        transformations = augmentation.draw(
             self.symmetries,
             self.train_set.frame_shape[1:],
             seed=self.config.train.seed,
             epoch=self.progress.epoch,
             samples=indices.tolist(),
         )
-        return symmetries.apply(frames, transformations)
+        return augmentation.apply(frames, transformations)
 
     def _finish_epoch(self) -> None:
         """Validate, keep the best, write the history and, when it is due, a checkpoint."""

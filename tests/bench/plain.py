@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor, nn
 
-from simvp.model import SimVP, autoencoder, layers
-from simvp.workers import cores
+from simvp.models.simvp import SimVP, autoencoder, layers
+from simvp.runtime.workers import cores
 
 
 class PlainSimVP(SimVP):

@@ -51,12 +51,12 @@ def network_times(
     import torch
     from plain import PlainSimVP
 
-    from simvp import hardware
     from simvp.config import Config, assignment_layer, resolve
-    from simvp.distributed import Group
     from simvp.engine import build_network
     from simvp.engine.compilation import uncompiled
     from simvp.engine.learner import Learner
+    from simvp.runtime import devices
+    from simvp.runtime.group import Group
 
     torch.manual_seed(0)
     settings = [*(f"model.{s}" for s in PUBLISHED), f"model.boundary={boundary}"]
@@ -84,7 +84,7 @@ def network_times(
             torch.nn.functional.mse_loss(network(frames[:, :10]), frames[:, 10:]).backward()
             optimizer.step()
     else:
-        hardware.prepare(device)
+        devices.prepare(device)
         network = build_network(config, FRAME_SHAPE, device)
         learner = Learner(config, network, Group(0, 1, device))
 
@@ -94,10 +94,10 @@ def network_times(
     network.train()
     times = {"step": time_of(step)}
     times["memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    with hardware.autocast(device, precision):
+    with devices.autocast(device, precision):
         times["pass"] = time_of(lambda: network(frames[:, :10], 10))
     network.eval()
-    with torch.inference_mode(), hardware.autocast(device, precision), uncompiled():
+    with torch.inference_mode(), devices.autocast(device, precision), uncompiled():
         times["forecast"] = time_of(lambda: network(frames[:, :10], 10))
     return times
 
@@ -118,7 +118,7 @@ def peak(device: str = "cpu") -> dict[str, float]:
     """
     import torch
 
-    from simvp.hardware import best_precision
+    from simvp.runtime.devices import best_precision
 
     peaks = {}
     best = best_precision(torch.device(device))[0]

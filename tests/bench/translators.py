@@ -13,7 +13,7 @@ import torch
 
 from simvp.config import assignment_layer, resolve
 from simvp.engine import build_network, network_cost
-from simvp.model import translators
+from simvp.models.simvp import translators
 
 FRAME_SHAPE = (1, 64, 64)
 STEPS = 3

@@ -1,0 +1,1 @@
+"""Pictures of forecasts: arrays in, images out."""

@@ -1,0 +1,93 @@
+"""The chain of blocks that carries the features of the past frames to those of the next ones.
+
+B: batch; T: frames; S: features a frame (`hid_S`); h, w: the coarse grid.
+Source: SimVP v2, arXiv 2211.12509.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from simvp.models.simvp.layers import Pointwise
+
+
+@dataclass(frozen=True)
+class BlockSettings:
+    """What a block may want to know besides its number of channels.
+
+    Attributes:
+        grid: (h, w) of the features.
+        index: position in the chain, from 0.
+        keeps_width: whether the next block has as many channels.
+        mlp_ratio: hidden channels of a block's MLP over its channels.
+        drop: dropout probability in the MLP.
+        drop_path: probability of leaving out a residual branch in training.
+    """
+
+    grid: tuple[int, int]
+    index: int
+    keeps_width: bool
+    mlp_ratio: float
+    drop: float
+    drop_path: float
+
+
+BlockBuilder = Callable[[int, BlockSettings], nn.Module]
+
+
+class Stage(nn.Module):
+    """A block, and a linear map where the number of channels changes after it."""
+
+    def __init__(self, block: nn.Module, channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.block = block
+        self.reduction = (
+            nn.Identity() if channels == out_channels else Pointwise(channels, out_channels)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.reduction(self.block(x))
+        return x
+
+
+class Chain(nn.Module):
+    """`num_blocks` blocks from T*S channels through `hidden` back to T*S: (B, T*S, h, w), same out.
+
+    The first block works at T*S channels, the others at `hidden`. Stochastic depth goes linearly
+    from 0.01 at the first block to `drop_path` at the last, as published: even with
+    `drop_path = 0` the first blocks draw random numbers in training.
+    """
+
+    def __init__(
+        self,
+        block: BlockBuilder,
+        *,
+        channels: int,
+        hidden: int,
+        num_blocks: int,
+        grid: tuple[int, int],
+        mlp_ratio: float,
+        drop: float,
+        drop_path: float,
+    ) -> None:
+        super().__init__()
+        widths = [channels, *[hidden] * (num_blocks - 1), channels]
+        stages = []
+        for index in range(num_blocks):
+            width, next_width = widths[index : index + 2]
+            settings = BlockSettings(
+                grid=grid,
+                index=index,
+                keeps_width=width == next_width,
+                mlp_ratio=mlp_ratio,
+                drop=drop,
+                drop_path=0.01 + (drop_path - 0.01) * index / (num_blocks - 1),
+            )
+            stages.append(Stage(block(width, settings), width, next_width))
+        self.stages = nn.ModuleList(stages)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for stage in self.stages:
+            x = stage(x)
+        return x

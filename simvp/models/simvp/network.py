@@ -1,0 +1,128 @@
+"""SimVP: encoder, translator, decoder.
+
+B: batch; T: frames; C: a frame's channels; S: features (`hid_S`); H, W: height and width;
+h, w: the same after the encoder's down-sampling.
+Papers: arXiv 2206.05099 (v1), 2211.12509 (v2).
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from simvp.models.simvp import translators
+from simvp.models.simvp.autoencoder import Decoder, Encoder, downsampling
+from simvp.models.simvp.chain import Chain
+from simvp.models.simvp.spatial import set_boundary
+from simvp.physics import Boundary
+
+FitGrid = Callable[[tuple[int, int]], tuple[int, int]]
+
+
+class SimVP(nn.Module):
+    """Forecasts the frames that follow the given ones.
+
+    Args:
+        in_shape: (T, C, H, W) of one sample's input.
+        hid_S: features of a frame in encoder and decoder, even.
+        hid_T: channels in the middle of the translator.
+        N_S: layers of the encoder, and of the decoder, even; every second one halves the grid.
+        N_T: blocks of the translator, at least 2.
+        model_type: the translator's block, one of `simvp.models.simvp.translators.names()`.
+        mlp_ratio: hidden channels of a block's MLP over its channels.
+        drop: dropout probability in the MLPs.
+        drop_path: stochastic depth of the last block.
+        spatio_kernel_enc, spatio_kernel_dec: kernel sizes of encoder and decoder, odd.
+        boundary: what lies beyond the edges of the grid, along y and along x: "zeros" (as
+            published), "periodic", "reflect" or "replicate".
+    Raises: ValueError if there is no such translator, or it cannot have that many channels.
+    """
+
+    def __init__(
+        self,
+        in_shape: tuple[int, int, int, int],
+        *,
+        hid_S: int = 64,
+        hid_T: int = 512,
+        N_S: int = 4,
+        N_T: int = 8,
+        model_type: str = "gsta",
+        mlp_ratio: float = 8.0,
+        drop: float = 0.0,
+        drop_path: float = 0.0,
+        spatio_kernel_enc: int = 3,
+        spatio_kernel_dec: int = 3,
+        boundary: Boundary = ("zeros", "zeros"),
+    ) -> None:
+        super().__init__()
+        num_frames, channels, height, width = in_shape
+        self.stride = downsampling(N_S)
+        definition = translators.load(model_type)
+        self.fit_grid: FitGrid = getattr(definition, "fit_grid", lambda grid: grid)
+        self.encoder = Encoder(channels, hid_S, N_S, spatio_kernel_enc)
+        if hasattr(definition, "Translator"):
+            self.translator = definition.Translator(num_frames * hid_S, hid_T, N_T)
+        else:
+            self.translator = Chain(
+                definition.Block,
+                channels=num_frames * hid_S,
+                hidden=hid_T,
+                num_blocks=N_T,
+                grid=self._grid(height, width),
+                mlp_ratio=mlp_ratio,
+                drop=drop,
+                drop_path=drop_path,
+            )
+        self.decoder = Decoder(hid_S, channels, N_S, spatio_kernel_dec)
+        set_boundary(self, boundary)
+
+    def forward(self, frames: Tensor, num_steps: int | None = None) -> Tensor:
+        """(B, T, C, H, W) -> the next `num_steps` frames (B, num_steps, C, H, W); T by default.
+
+        One pass gives T frames. Fewer are the first of them; for more the output is fed back.
+        """
+        num_steps = frames.shape[1] if num_steps is None else num_steps
+        forecast: list[Tensor] = []
+        while sum(piece.shape[1] for piece in forecast) < num_steps:
+            frames = self._next_frames(frames)
+            forecast.append(frames)
+        return torch.cat(forecast, dim=1)[:, :num_steps]
+
+    def _next_frames(self, frames: Tensor) -> Tensor:
+        """(B, T, C, H, W) -> (B, T, C, H, W), one pass of the network."""
+        batch, num_frames, _, height, width = frames.shape
+        flat = self._pad(frames.flatten(0, 1)).contiguous(memory_format=torch.channels_last)
+        features, skip = self.encoder(flat)
+        hidden = _merge_frames(features, batch)
+        features = _split_frames(self.translator(hidden), num_frames)
+        decoded: Tensor = self.decoder(features, skip)
+        return decoded[..., :height, :width].reshape(frames.shape)
+
+    def _grid(self, height: int, width: int) -> tuple[int, int]:
+        """The grid of the features for frames of that size, every cell of them covered."""
+        return self.fit_grid((-(-height // self.stride), -(-width // self.stride)))
+
+    def _pad(self, frames: Tensor) -> Tensor:
+        """Repeat the last row and column until the frame is as large as whole cells need."""
+        height, width = frames.shape[-2:]
+        rows, columns = self._grid(height, width)
+        missing = (0, columns * self.stride - width, 0, rows * self.stride - height)
+        return F.pad(frames, missing, mode="replicate") if any(missing) else frames
+
+
+# Both keep the memory in channels-last order, where a frame's features lie together: a plain
+# reshape would copy to the other order and back.
+
+
+def _merge_frames(features: Tensor, batch: int) -> Tensor:
+    """(B*T, S, h, w) -> (B, T*S, h, w)."""
+    stacked = features.reshape(batch, -1, *features.shape[1:])
+    return stacked.permute(0, 3, 4, 1, 2).flatten(3).permute(0, 3, 1, 2)
+
+
+def _split_frames(hidden: Tensor, num_frames: int) -> Tensor:
+    """(B, T*S, h, w) -> (B*T, S, h, w)."""
+    batch, _, height, width = hidden.shape
+    split = hidden.reshape(batch, num_frames, -1, height, width)
+    return split.permute(0, 1, 3, 4, 2).flatten(0, 1).permute(0, 3, 1, 2)

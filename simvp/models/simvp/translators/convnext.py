@@ -1,0 +1,33 @@
+"""ConvNeXt. Source: Liu et al., "A ConvNet for the 2020s", arXiv 2201.03545."""
+
+from torch import Tensor, nn
+
+from simvp.models.simvp.chain import BlockSettings
+from simvp.models.simvp.layers import (
+    ChannelNorm,
+    DropPath,
+    LayerScale,
+    Mlp,
+    depthwise,
+    init_he_fan_out,
+)
+
+
+class Block(nn.Module):
+    """A 7x7 depthwise convolution, LayerNorm and an MLP, with a shortcut: (B, C, h, w), same out.
+
+    As published, it has no dropout: `drop` is not used.
+    """
+
+    def __init__(self, channels: int, settings: BlockSettings) -> None:
+        super().__init__()
+        self.conv_dw = depthwise(channels, 7)
+        self.norm = ChannelNorm(channels, eps=1e-6)
+        self.mlp = Mlp(channels, int(channels * settings.mlp_ratio), drop=0.0)
+        self.scale = LayerScale(channels, 1e-6)
+        self.drop_path = DropPath(settings.drop_path)
+        init_he_fan_out(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.drop_path(self.scale(self.mlp(self.norm(self.conv_dw(x)))))
+        return x

@@ -1,0 +1,83 @@
+"""Gated spatiotemporal attention, the translator of SimVP v2 (arXiv 2211.12509).
+
+All tensors are (B, C, h, w), and every module here keeps its input's shape.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from simvp.models.simvp.chain import BlockSettings
+from simvp.models.simvp.layers import (
+    DropPath,
+    LayerScale,
+    Mlp,
+    Pointwise,
+    depthwise,
+    init_he_fan_out,
+)
+
+
+class LargeKernel(nn.Module):
+    """What the 21x21 neighbourhood of a cell says: a 5x5 and a dilated 7x7 convolution, mixed."""
+
+    def __init__(self, channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.conv0 = depthwise(channels, 5)
+        self.conv_spatial = depthwise(channels, 7, dilation=3)
+        self.conv1 = Pointwise(channels, out_channels)
+
+    def neighbourhood(self, x: Tensor) -> Tensor:
+        """(B, C, h, w) -> (B, out_channels, h, w)."""
+        x = self.conv1(self.conv_spatial(self.conv0(x)))
+        return x
+
+
+class GatedLargeKernel(LargeKernel):
+    """One half of what the neighbourhood says, gated by the sigmoid of the other."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, 2 * channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        value, gate = self.neighbourhood(x).chunk(2, dim=1)
+        return torch.sigmoid(gate) * value
+
+
+class Attention(nn.Module):
+    """Large-kernel attention between two linear maps, with a shortcut."""
+
+    def __init__(self, channels: int, gating_unit: nn.Module) -> None:
+        super().__init__()
+        self.proj_1 = Pointwise(channels, channels)
+        self.act = nn.GELU()
+        self.gating_unit = gating_unit
+        self.proj_2 = Pointwise(channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.proj_2(self.gating_unit(self.act(self.proj_1(x))))
+        return x
+
+
+class Block(nn.Module):
+    """Attention, then an MLP with a 3x3 convolution inside, each scaled and added."""
+
+    gating_unit: Callable[[int], nn.Module] = GatedLargeKernel
+
+    def __init__(self, channels: int, settings: BlockSettings) -> None:
+        super().__init__()
+        self.norm1 = nn.BatchNorm2d(channels)
+        self.attn = Attention(channels, self.gating_unit(channels))
+        self.scale1 = LayerScale(channels, 1e-2)
+        self.norm2 = nn.BatchNorm2d(channels)
+        hidden = int(channels * settings.mlp_ratio)
+        self.mlp = Mlp(channels, hidden, drop=settings.drop, mixes_cells=True)
+        self.scale2 = LayerScale(channels, 1e-2)
+        self.drop_path = DropPath(settings.drop_path)
+        init_he_fan_out(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.drop_path(self.scale1(self.attn(self.norm1(x))))
+        x = x + self.drop_path(self.scale2(self.mlp(self.norm2(x))))
+        return x

@@ -1,0 +1,76 @@
+"""HorNet. Source: Rao et al., "Efficient High-Order Spatial Interactions with Recursive Gated
+Convolutions", arXiv 2207.14284.
+"""
+
+from torch import Tensor, nn
+
+from simvp.models.simvp.chain import BlockSettings
+from simvp.models.simvp.layers import (
+    ChannelNorm,
+    DropPath,
+    LayerScale,
+    Pointwise,
+    depthwise,
+    init_he_fan_out,
+    init_trunc_normal,
+)
+from simvp.models.simvp.tokens import require_multiple
+
+_ORDER = 4
+
+
+class GatedConv(nn.Module):
+    """Neighbourhoods multiplied again and again, with twice the channels each time.
+
+    (B, C, h, w), same out. Raises ValueError if the channels cannot be halved often enough.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        require_multiple(channels, 2 ** (_ORDER - 1), f"interactions of order {_ORDER}")
+        self.widths = [channels // 2**i for i in reversed(range(_ORDER))]
+        self.proj_in = Pointwise(channels, 2 * channels)
+        self.dwconv = depthwise(sum(self.widths), 7)
+        self.proj_out = Pointwise(channels, channels)
+        self.pws = nn.ModuleList(
+            Pointwise(width, wider)
+            for width, wider in zip(self.widths, self.widths[1:], strict=False)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        x, gates = self.proj_in(x).split((self.widths[0], sum(self.widths)), dim=1)
+        first, *others = self.dwconv(gates).split(self.widths, dim=1)
+        x = x * first
+        for widen, gate in zip(self.pws, others, strict=True):
+            x = widen(x) * gate
+        x = self.proj_out(x)
+        return x
+
+
+class Block(nn.Module):
+    """Gated convolution, then an MLP, each scaled and added: (B, C, h, w), same out.
+
+    As published, it has no dropout: `drop` is not used.
+    """
+
+    def __init__(self, channels: int, settings: BlockSettings) -> None:
+        super().__init__()
+        hidden = int(settings.mlp_ratio * channels)
+        self.norm1 = ChannelNorm(channels, eps=1e-6)
+        self.gnconv = GatedConv(channels)
+        self.scale1 = LayerScale(channels, 1e-6)
+        self.norm2 = ChannelNorm(channels, eps=1e-6)
+        self.pwconv1 = Pointwise(channels, hidden)
+        self.act = nn.GELU()
+        self.pwconv2 = Pointwise(hidden, channels)
+        self.scale2 = LayerScale(channels, 1e-6)
+        self.drop_path = DropPath(settings.drop_path)
+        init_he_fan_out(self.gnconv)
+        for linear in (self.pwconv1, self.pwconv2):
+            init_trunc_normal(linear)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.drop_path(self.scale1(self.gnconv(self.norm1(x))))
+        hidden = self.act(self.pwconv1(self.norm2(x)))
+        x = x + self.drop_path(self.scale2(self.pwconv2(hidden)))
+        return x

@@ -1,0 +1,74 @@
+"""The translator of the first SimVP: a U-Net of Inception blocks (arXiv 2206.05099).
+
+B: batch; C: channels; h, w: the grid. All modules keep the grid.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from simvp.models.simvp.layers import Pointwise
+from simvp.models.simvp.spatial import SpatialConv
+from simvp.models.simvp.tokens import require_multiple
+
+_KERNELS = (3, 5, 7, 11)
+_GROUPS = 8
+
+
+class GroupedConv(nn.Module):
+    """Grouped convolution, GroupNorm, leaky ReLU; (B, in, h, w) -> (B, out, h, w)."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int) -> None:
+        super().__init__()
+        groups = 1 if in_channels % _GROUPS else _GROUPS
+        require_multiple(out_channels, groups, f"{groups} groups of channels")
+        self.conv = SpatialConv(in_channels, out_channels, kernel_size, groups=groups)
+        self.norm = nn.GroupNorm(groups, out_channels)
+        self.act = nn.LeakyReLU(0.2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.act(self.norm(self.conv(x)))
+        return x
+
+
+class Inception(nn.Module):
+    """The sum of convolutions of several reaches; (B, in, h, w) -> (B, out, h, w)."""
+
+    def __init__(self, in_channels: int, hidden: int, out_channels: int) -> None:
+        super().__init__()
+        self.conv1 = Pointwise(in_channels, hidden)
+        self.layers = nn.ModuleList(GroupedConv(hidden, out_channels, k) for k in _KERNELS)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv1(x)
+        x = torch.stack([layer(x) for layer in self.layers]).sum(dim=0)
+        return x
+
+
+class Translator(nn.Module):
+    """`num_blocks` blocks down and as many up, each of these given its opposite's output as well.
+
+    (B, T*S, h, w), same out.
+    """
+
+    def __init__(self, channels: int, hidden: int, num_blocks: int) -> None:
+        super().__init__()
+        middle = num_blocks - 1
+        self.encoder = nn.ModuleList(
+            Inception(width, hidden // 2, hidden) for width in [channels, *[hidden] * middle]
+        )
+        widths = [hidden, *[2 * hidden] * middle]
+        outputs = [*[hidden] * middle, channels]
+        self.decoder = nn.ModuleList(
+            Inception(width, hidden // 2, output)
+            for width, output in zip(widths, outputs, strict=True)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        skips = []
+        for block in self.encoder:
+            x = block(x)
+            skips.append(x)
+        skips.pop()  # the last one is the decoder's input itself
+        for index, block in enumerate(self.decoder):
+            x = block(x if index == 0 else torch.cat([x, skips.pop()], dim=1))
+        return x

@@ -1,0 +1,94 @@
+"""MogaNet. Source: Li et al., "Efficient Multi-order Gated Aggregation Network", arXiv 2211.03295.
+
+All tensors are (B, C, h, w), and every module here keeps its input's shape.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from simvp.models.simvp.chain import BlockSettings
+from simvp.models.simvp.layers import (
+    DropPath,
+    LayerScale,
+    Mlp,
+    Pointwise,
+    init_he_fan_out,
+)
+from simvp.models.simvp.spatial import SpatialConv
+from simvp.models.simvp.tokens import require_multiple
+
+
+class MultiOrderConv(nn.Module):
+    """Depthwise convolutions of growing reach for growing shares of the channels (1, 3, 4 of 8)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        require_multiple(channels, 8, "shared 1 : 3 : 4 by convolutions of three reaches")
+        self.widths = [channels // 8, 3 * channels // 8, 4 * channels // 8]
+        _, middle, wide = self.widths
+        self.DW_conv0 = SpatialConv(channels, channels, 5, groups=channels)
+        self.DW_conv1 = SpatialConv(middle, middle, 5, dilation=2, groups=middle)
+        self.DW_conv2 = SpatialConv(wide, wide, 7, dilation=3, groups=wide)
+        self.PW_conv = Pointwise(channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        near, middle, wide = self.DW_conv0(x).split(self.widths, dim=1)
+        parts = [near, self.DW_conv1(middle), self.DW_conv2(wide)]
+        x = self.PW_conv(torch.cat(parts, dim=1))
+        return x
+
+
+class GatedAggregation(nn.Module):
+    """Neighbourhoods of several reaches, gated, with a shortcut."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.proj_1 = Pointwise(channels, channels)
+        self.gate = Pointwise(channels, channels)
+        self.value = MultiOrderConv(channels)
+        self.proj_2 = Pointwise(channels, channels)
+        self.act = nn.SiLU()
+        self.sigma = nn.Parameter(torch.full((1, channels, 1, 1), 1e-5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        shortcut = x
+        x = self.proj_1(x)
+        x = self.act(x + self.sigma * (x - x.mean(dim=(2, 3), keepdim=True)))
+        x = self.proj_2(self.act(self.gate(x)) * self.act(self.value(x)))
+        return x + shortcut
+
+
+class AggregatingMlp(Mlp):
+    """An MLP that weighs its hidden channels against what they have in common."""
+
+    def __init__(self, channels: int, hidden: int, *, drop: float) -> None:
+        super().__init__(channels, hidden, drop=drop, mixes_cells=True)
+        self.decompose = Pointwise(hidden, 1)
+        self.sigma = nn.Parameter(torch.full((1, hidden, 1, 1), 1e-5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.drop(self.act(self.dwconv(self.fc1(x))))
+        x = x + self.sigma * (x - self.act(self.decompose(x)))
+        x = self.drop(self.fc2(x))
+        return x
+
+
+class Block(nn.Module):
+    """Gated aggregation, then an MLP, each scaled and added."""
+
+    def __init__(self, channels: int, settings: BlockSettings) -> None:
+        super().__init__()
+        self.norm1 = nn.BatchNorm2d(channels)
+        self.attn = GatedAggregation(channels)
+        self.scale1 = LayerScale(channels, 1e-5)
+        self.norm2 = nn.BatchNorm2d(channels)
+        hidden = int(channels * settings.mlp_ratio)
+        self.mlp = AggregatingMlp(channels, hidden, drop=settings.drop)
+        self.scale2 = LayerScale(channels, 1e-5)
+        self.drop_path = DropPath(settings.drop_path)
+        init_he_fan_out(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.drop_path(self.scale1(self.attn(self.norm1(x))))
+        x = x + self.drop_path(self.scale2(self.mlp(self.norm2(x))))
+        return x

@@ -1,0 +1,71 @@
+"""UniFormer. Source: Li et al., "Unifying Convolution and Self-attention", arXiv 2201.09450.
+
+All tensors are (B, C, h, w) unless said otherwise, and every block keeps its input's shape.
+"""
+
+from torch import Tensor, nn
+
+from simvp.models.simvp.chain import BlockSettings
+from simvp.models.simvp.layers import (
+    DropPath,
+    LayerScale,
+    Mlp,
+    Pointwise,
+    depthwise,
+    init_he_fan_out,
+    init_trunc_normal,
+)
+from simvp.models.simvp.tokens import SelfAttention, TokenMlp, to_grid, to_tokens
+
+
+class ConvBlock(nn.Module):
+    """Where the number of channels changes: a 5x5 neighbourhood, then an MLP."""
+
+    def __init__(self, channels: int, settings: BlockSettings) -> None:
+        super().__init__()
+        self.pos_embed = depthwise(channels, 3)
+        self.norm1 = nn.BatchNorm2d(channels)
+        self.conv1 = Pointwise(channels, channels)
+        self.conv2 = Pointwise(channels, channels)
+        self.attn = depthwise(channels, 5)
+        self.norm2 = nn.BatchNorm2d(channels)
+        self.mlp = Mlp(channels, int(channels * settings.mlp_ratio), drop=settings.drop)
+        self.drop_path = DropPath(settings.drop_path)
+        init_he_fan_out(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.pos_embed(x)
+        x = x + self.drop_path(self.conv2(self.attn(self.conv1(self.norm1(x)))))
+        x = x + self.drop_path(self.mlp(self.norm2(x)))
+        return x
+
+
+class AttentionBlock(nn.Module):
+    """In the middle of the chain: attention of all cells to all cells, then an MLP."""
+
+    def __init__(self, channels: int, settings: BlockSettings) -> None:
+        super().__init__()
+        self.pos_embed = depthwise(channels, 3)
+        self.norm1 = nn.LayerNorm(channels)
+        self.attn = SelfAttention(channels, drop=settings.drop)
+        self.scale1 = LayerScale(channels, 1e-6)
+        self.norm2 = nn.LayerNorm(channels)
+        self.mlp = TokenMlp(channels, int(channels * settings.mlp_ratio), drop=settings.drop)
+        self.scale2 = LayerScale(channels, 1e-6)
+        self.drop_path = DropPath(settings.drop_path)
+        for part in (self.attn, self.mlp):
+            init_trunc_normal(part)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.pos_embed(x)
+        tokens = to_tokens(x)
+        x = x + self.drop_path(self.scale1(to_grid(self.attn(self.norm1(tokens)), like=x)))
+        tokens = to_tokens(x)
+        x = x + self.drop_path(self.scale2(to_grid(self.mlp(self.norm2(tokens)), like=x)))
+        return x
+
+
+def Block(channels: int, settings: BlockSettings) -> nn.Module:
+    """The kind of block that belongs at this place of the chain."""
+    attends = settings.keeps_width and settings.index > 0
+    return AttentionBlock(channels, settings) if attends else ConvBlock(channels, settings)
