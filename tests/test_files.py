@@ -1,11 +1,10 @@
-import os
 from pathlib import Path
 
 import pytest
 
 from simvp.errors import OutputError, RunError
 from simvp.runs import RunFolder, matching
-from simvp.storage.files import publish, publish_folder, publish_text, remove_stale, write_new
+from simvp.storage.files import publish, publish_folder, publish_text, remove_stale
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
@@ -77,14 +76,3 @@ def test_matching_does_not_cut_numbers_in_two() -> None:
     assert matching("b_", names) == names
     assert matching("a1", names) == names  # the first letters of a hash
     assert matching("b_2", names[1:]) == []
-
-
-def test_a_new_file_is_written_whole_however_little_the_system_takes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    system = os.write
-    monkeypatch.setattr(os, "write", lambda descriptor, data: system(descriptor, data[:7]))
-    write_new(str(tmp_path / "new"), b"0123456789" * 10)
-    assert (tmp_path / "new").read_bytes() == b"0123456789" * 10
-    with pytest.raises(FileExistsError):
-        write_new(str(tmp_path / "new"), b"")

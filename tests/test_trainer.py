@@ -167,7 +167,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_weights_are_spoiled(
     split_data: Path, simvp: Simvp
 ) -> None:
     result = simvp(*TRAIN, "--lr", "1e30", code=1)
-    assert "the loss or its gradient is no longer finite (samples: " in result.stderr
+    assert "the loss or its gradient is not finite (samples: " in result.stderr
     assert "abc_wave_" in result.stderr
 
 

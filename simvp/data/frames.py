@@ -5,7 +5,6 @@ T: frames; C: channels; H, W: height and width.
 
 import functools
 import io
-import math
 import os
 import re
 import zlib
@@ -16,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simvp.errors import DataError
-from simvp.storage.files import publish_folder, write_new
+from simvp.storage.files import publish_folder
 
 Frame = NDArray[np.float32]
 
@@ -122,20 +121,10 @@ def read_sample(paths: Sequence[str]) -> tuple[Frame, tuple[str, ...]]:
 
 
 def write_frames(folder: Path, frames: NDArray[np.float32]) -> None:
-    """Save (T, C, H, W) as folder/0.npy, 1.npy, ... so that `folder` appears with all of them."""
-    header = _npy_header(frames.shape[1:])
+    """Save (T, C, H, W) as folder/0.npy, 1.npy, ...; `folder` appears only when it is complete."""
     with publish_folder(folder) as temporary:
         for number, frame in enumerate(frames):
-            # `np.save` takes three times as long for a small file.
-            write_new(f"{temporary}/{number}.npy", header + frame.tobytes())
-
-
-@functools.cache
-def _npy_header(shape: tuple[int, ...]) -> bytes:
-    """What precedes the values of a float32 array of that shape in an .npy file."""
-    file = io.BytesIO()
-    np.save(file, np.empty(shape, np.float32), allow_pickle=False)
-    return file.getvalue()[: -4 * math.prod(shape)]
+            np.save(temporary / f"{number}.npy", frame, allow_pickle=False)
 
 
 def _read_array(path: str | Path) -> tuple[NDArray[np.floating], str]:

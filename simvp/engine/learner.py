@@ -10,7 +10,6 @@ from torch.nn.utils import get_total_norm
 
 from simvp.config import Config
 from simvp.engine.compilation import compile_blocks, uncompiled
-from simvp.engine.exchange import shared_gradients
 from simvp.engine.optimizer import Optimizer
 from simvp.models.simvp import SimVP
 from simvp.runtime.devices import autocast
@@ -20,11 +19,11 @@ from simvp.runtime.group import Group
 class Learner:
     """The network with its optimizer, on one device, in one precision.
 
-    Nothing here waits for the device: losses stay on it until somebody looks.
+    Nothing here synchronises with a GPU: losses stay on it until the caller reads them.
 
     Attributes:
-        failed: whether a loss or gradient was not finite, a tensor on the device. From then on
-            the weights are worthless.
+        failed: whether a loss or gradient was not finite, a tensor on the device. On a CPU the
+            weights are then those before that step; on other devices they may be spoiled.
     """
 
     def __init__(self, config: Config, network: SimVP, group: Group) -> None:
@@ -41,22 +40,22 @@ class Learner:
             compile_blocks(network)
         self.parallel: nn.Module = network
         if group.world_size > 1:
-            # All processes start from the same weights; this overlaps the exchange of gradients
-            # with the backward pass. Buffers are shared when they are used: before validation.
-            # Of 1x1 weights, where two orders in memory are one.
+            # All processes start from the same weights. DDP overlaps the exchange of gradients with
+            # the backward pass. Buffers are broadcast when they are needed: before validation.
+            # 1x1 weights: channels-last and contiguous strides coincide, so the warning is moot.
             warnings.filterwarnings("ignore", "Grad strides do not match", UserWarning)
-            with warnings.catch_warnings():  # what PyTorch 2.13 would have instead is new in it
+            with warnings.catch_warnings():  # PyTorch 2.13 deprecates an option that 2.10 needs
                 warnings.simplefilter("ignore", FutureWarning)
                 parallel = DistributedDataParallel(
                     network, gradient_as_bucket_view=True, broadcast_buffers=False
                 )
-            count = sum(p.numel() for p in network.parameters() if p.requires_grad)
-            if exchange := shared_gradients(group, count):
-                parallel.register_comm_hook(None, exchange.mean)
             self.parallel = parallel
 
     def step(self, frames: Tensor, *, lr_factor: float, beta1: float) -> Tensor:
         """One optimizer step on frames (B, T, C, H, W), inputs and truth.
+
+        On a CPU the optimizer step is skipped if the loss or a gradient is not finite. With several
+        processes all of them skip it, because they see the same averaged gradients.
 
         Returns: the mean squared error per value before the step, (), on the device.
         """
@@ -66,14 +65,20 @@ class Learner:
             forecast = self.parallel(inputs, true.shape[1])
         loss = nn.functional.mse_loss(forecast.float(), true)
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-        self._watch(loss)
+        finite = self._is_finite(loss)
+        self.failed |= ~finite
+        # CPU execution is synchronous, so reading the flag costs nothing; on a GPU it would stall
+        # every step, and the flag is read at the next log step instead.
+        if self.device.type == "cpu" and not finite:
+            return loss.detach()
         with autocast(self.device, self.precision):  # the weights and averages stay float32
             self.optimizer.step(self.scaler, lr_factor=lr_factor, beta1=beta1)
         return loss.detach()
 
-    def _watch(self, loss: Tensor) -> None:
+    def _is_finite(self, loss: Tensor) -> Tensor:
+        """Whether the loss and the gradients are finite, (), on the device."""
         finite = loss.isfinite()
-        if not self.scaler.is_enabled():  # else gradients may overflow, and it lowers the scale
+        if not self.scaler.is_enabled():  # with it gradients may overflow: it lowers the scale
             gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
             finite = finite & get_total_norm(gradients).isfinite()
-        self.failed |= ~finite
+        return finite

@@ -271,8 +271,8 @@ class Trainer:
         step = self.progress.batch - len(losses) + 1 + (first or 0)
         return RunFailed(
             f"epoch {self.progress.epoch + 1}, step {step} of {self.steps_per_epoch}: the loss or "
-            f"its gradient is no longer finite (samples: {', '.join(named)}); nothing was saved "
-            "since, and the last checkpoint is good. Lower --lr, or look at these samples"
+            f"its gradient is not finite (samples: {', '.join(named)}); training stopped, and the "
+            "last checkpoint is intact. Lower --lr, or check these samples"
         )
 
     def _schedule(self, step: int) -> tuple[float, float]:

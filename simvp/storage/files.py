@@ -12,7 +12,6 @@ from simvp.errors import OutputError
 
 TEMPORARY_PREFIX = ".simvp-"
 _MAX_WAITING = 4
-_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
 
 @contextmanager
@@ -66,19 +65,6 @@ def publish_text(path: Path, text: str) -> None:
     """Write `text` to `path` in UTF-8, atomically. Raises OutputError."""
     with publish(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
-
-
-def write_new(path: str, data: bytes) -> None:
-    """Write a file that is not there yet, not atomically, with the fewest calls of the system.
-
-    For thousands of small files: `open` takes twice as long to make one. Raises OSError.
-    """
-    descriptor = os.open(path, _NEW_FILE, 0o666)
-    try:
-        while data:  # a disk that fills up takes a part, and refuses the rest
-            data = data[os.write(descriptor, data) :]
-    finally:
-        os.close(descriptor)
 
 
 def remove_stale(folder: Path) -> None:
