@@ -15,7 +15,7 @@ from simvp.data.card import CARD_NAME, DatasetCard, card_to_toml, read_card
 from simvp.data.generation import BATCH, Job, make_missing
 from simvp.errors import DataError, OutputError
 from simvp.progress import Report, Summary
-from simvp.runtime.workers import cores, in_processes
+from simvp.runtime.processes import cores, map_tasks
 from simvp.simulators import Simulator
 from simvp.storage.files import publish_text, remove_stale
 
@@ -40,7 +40,7 @@ def run(config: Config, report: Report) -> Summary:
     with report.progress("simulating", settings.samples) as advance:
         make = partial(make_missing, Job(folder, **settings.model_dump()))
         batches = range(0, settings.samples, BATCH)
-        for done, made_now in in_processes(make, batches, _processes(settings)):
+        for done, made_now in map_tasks(make, batches, _processes(settings)):
             made += made_now
             advance(done, "")
     seconds = time.perf_counter() - start

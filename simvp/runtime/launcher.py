@@ -24,7 +24,7 @@ from simvp.errors import (
     UserError,
 )
 from simvp.runtime.group import choose_device, place
-from simvp.runtime.workers import cores
+from simvp.runtime.processes import cores
 
 # Set for the processes that we launch; it tells them that we print their errors.
 LAUNCHED = "SIMVP_LAUNCHED"

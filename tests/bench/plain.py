@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from simvp.models.simvp import SimVP, autoencoder, layers
-from simvp.runtime.workers import cores
+from simvp.runtime.processes import cores
 
 
 class PlainSimVP(SimVP):

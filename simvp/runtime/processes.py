@@ -1,0 +1,88 @@
+"""Independent tasks, mapped over several processes."""
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from typing import TypeVar
+
+from simvp.errors import RunFailed
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+def cores() -> int:
+    """Number of CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+def map_tasks(
+    function: Callable[[Task], Result], tasks: Iterable[Task], processes: int
+) -> Iterator[Result]:
+    """Yield `function(task)` for each task, in order.
+
+    Args:
+        function: a function that can be pickled.
+        processes: number of worker processes; 1 computes in this process.
+    Raises: whatever `function` raises; RunFailed if a worker process dies.
+    """
+    if processes == 1:
+        yield from map(function, tasks)
+        return
+    # Spawn, because a forked process would inherit locks that threads hold at that moment.
+    context = multiprocessing.get_context("spawn")
+    executor = ProcessPoolExecutor(processes, context, initializer=_follow_parent)
+    try:
+        with _sigint_blocked():
+            results = executor.map(function, tasks)  # starts the workers
+        yield from results
+    except BrokenProcessPool:
+        raise RunFailed(
+            "a worker process died, perhaps because memory ran out; files written so far are "
+            "complete, and the same command resumes from there"
+        ) from None
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def _follow_parent() -> None:
+    """In a worker: leave SIGINT to the parent, and exit when the parent is gone.
+
+    An idle worker of ProcessPoolExecutor would otherwise wait forever for a parent that was killed.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def watch() -> None:
+        parent = multiprocessing.parent_process()
+        assert parent is not None
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True, name="parent watch").start()
+
+
+@contextmanager
+def _sigint_blocked() -> Iterator[None]:
+    """Block SIGINT in this thread and in processes started within the block.
+
+    Ctrl-C reaches all processes of a terminal; a worker that is still importing modules would
+    print a traceback.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    from multiprocessing import resource_tracker
+
+    # The tracker unblocks SIGINT when it starts, so it has to be running before.
+    resource_tracker.ensure_running()
+    previous = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
