@@ -25,8 +25,8 @@ PHYSICS: dict[str, Any] = {
 
 Grid = NDArray[np.float32]
 
-# Row-major order of the offset: float32 addition does not commute with reordering, and the
-# reference trajectory was summed in this order.
+# In row-major order of the offset: float32 addition is not associative, and the reference
+# trajectory was summed in this order.
 _NEIGHBOURS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0)]
 
 
@@ -41,38 +41,17 @@ def step(temperature: Grid, increment: float) -> Grid:
     Every cell becomes the mean of its eight neighbours on the periodic grid; then `increment`
     degrees are added everywhere and the value wraps modulo 212.
     """
-    *batch, height, width = temperature.shape
-    share = np.empty((*batch, height + 2, width + 2), dtype=np.float32)
-    np.multiply(temperature, np.float32(1 / 8), out=share[..., 1:-1, 1:-1])
-    share[..., [0, -1], 1:-1] = share[..., [-2, 1], 1:-1]
-    share[..., [0, -1]] = share[..., [-2, 1]]
-    # As one line of numbers, where each neighbour is a fixed distance away, they are added several
-    # times as fast as row by row. What comes to the margins on the way is of no use, and in range.
-    after = np.empty_like(share)
-    line, row = share.reshape(-1), width + 2
-    cells = slice(row + 1, line.size - row - 1)
-    total = after.reshape(-1)[cells]
-    first, second, *others = (
-        line[cells.start - dy * row - dx : cells.stop - dy * row - dx] for dy, dx in _NEIGHBOURS
-    )
-    np.add(first, second, out=total)
-    for neighbour in others:
-        total += neighbour
+    height, width = temperature.shape[-2:]
+    edges = [(0, 0)] * (temperature.ndim - 2) + [(1, 1), (1, 1)]
+    share = np.pad(temperature * np.float32(1 / 8), edges, mode="wrap")
+    total = np.zeros_like(temperature)
+    for dy, dx in _NEIGHBOURS:
+        total += share[..., 1 - dy : 1 - dy + height, 1 - dx : 1 - dx + width]
     total += np.float32(increment)
-    _wrap(total)
-    return after[..., 1:-1, 1:-1]
-
-
-def _wrap(temperature: Grid) -> None:
-    """The remainder by the boiling point, in place."""
     limit = np.float32(BOILING_POINT)
-    if temperature.min() < 0 or temperature.max() >= 2 * limit:
-        np.remainder(temperature, limit, out=temperature)
-        return
-    # The same, many times as fast: below the limit the difference is negative, and the bits of a
-    # negative number are those of a larger integer than any positive one's.
-    bits = temperature.view(np.uint32)
-    np.minimum(bits, (temperature - limit).view(np.uint32), out=bits)
+    wrapped = (total < 0) | (total >= limit)
+    total[wrapped] = np.remainder(total[wrapped], limit)
+    return total
 
 
 def simulate(initial: Grid, *, frames: int, increment: float) -> Grid:
