@@ -1,3 +1,18 @@
-"""simvp: train a SimVP network to forecast 2-D simulations, from raw frames to pictures."""
+"""simvp: train a SimVP network to forecast 2-D fields, from raw frames to pictures."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from simvp.engine.forecaster import Forecaster as Forecaster
+    from simvp.engine.forecaster import load as load
 
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """Import `load` and `Forecaster` on first use, because importing torch takes seconds."""
+    if name not in ("Forecaster", "load"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from simvp.engine import forecaster
+
+    return getattr(forecaster, name)

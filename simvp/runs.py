@@ -23,6 +23,10 @@ class RunFolder:
         return self.path / "config.toml"
 
     @property
+    def data_file(self) -> Path:
+        return self.path / "data.json"
+
+    @property
     def metrics_file(self) -> Path:
         return self.path / "metrics.csv"
 
@@ -67,8 +71,8 @@ class RunFolder:
                 "Train one with `simvp train`, or choose another with --name"
             )
 
-    def begin(self, config_toml: str) -> None:
-        """Empty the folder of an earlier run's files, and save the config of the new one.
+    def begin(self, config_toml: str, data_json: str) -> None:
+        """Empty the folder of an earlier run's files, and save what describes the new one.
 
         Raises: OutputError if the folder cannot be written.
         """
@@ -76,17 +80,22 @@ class RunFolder:
             for folder in (self.checkpoints, self.saved, self.pictures):
                 if folder.exists():
                     shutil.rmtree(folder)
-            for file in (self.metrics_file, self.best_model):
+            for file in (self.metrics_file, self.best_model, self.data_file):
                 file.unlink(missing_ok=True)
-        self.resume(config_toml)
+        self.resume(config_toml, data_json)
 
-    def resume(self, config_toml: str) -> None:
-        """Clear away what a killed process left, and save the config. Raises OutputError."""
+    def resume(self, config_toml: str, data_json: str) -> None:
+        """Remove what a killed process left, and save the config. Raises OutputError.
+
+        A description of the data that is there already is kept: the run began with it.
+        """
         with writing(self.path):
             for folder in (self.path, self.checkpoints):
                 folder.mkdir(parents=True, exist_ok=True)
                 remove_stale(folder)
         publish_text(self.config_file, config_toml)
+        if not self.data_file.exists():
+            publish_text(self.data_file, data_json)
 
     def saved_samples(self) -> list[str]:
         """The ids of the samples that `test` saved. Raises RunError if there are none."""

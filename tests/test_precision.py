@@ -12,7 +12,8 @@ from simvp.config import Config
 from simvp.config.sections import TrainSection
 from simvp.data import split as splits
 from simvp.data.batches import SampleDataset
-from simvp.engine import build_network, load_network
+from simvp.engine import build_network
+from simvp.engine.forecaster import load
 from simvp.engine.muon import Muon
 from simvp.engine.optimizer import Optimizer
 from simvp.errors import DataError
@@ -101,7 +102,7 @@ def test_a_model_trained_in_bf16_forecasts_in_fp32_as_validated(
     val_set = SampleDataset(splits.read(splits.newest(split_data)).part("validation"), num_frames=7)
     frames = val_set.read(list(range(len(val_set))))[1]
     with torch.inference_mode():
-        forecast = load_network("work_dirs/default", (1, 9, 11))(frames[:, :3], 4)
+        forecast = load("work_dirs/default").network(frames[:, :3], 4)
     loss = F.mse_loss(forecast, frames[:, 3:]).item()
     assert loss == pytest.approx(float(row[3]), rel=1e-5)
 

@@ -5,16 +5,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import Simvp
 from torch import nn
 
 from simvp.commands import setup
 from simvp.config import Config
-from simvp.engine import build_network, load_network
+from simvp.engine import build_network
 from simvp.engine.compilation import uncompiled
 from simvp.engine.learner import Learner
 from simvp.engine.statistics import recompute_statistics
-from simvp.errors import OutputError, RunError
+from simvp.errors import OutputError
 from simvp.models.simvp import SimVP
 from simvp.runtime.group import Group
 from simvp.storage.files import in_background, writing
@@ -68,22 +67,6 @@ def test_statistics_are_those_of_the_weights() -> None:
         of_the_batch = network(frames)
     # The variance of a sample is unbiased, that within a batch is not.
     torch.testing.assert_close(settled, of_the_batch, rtol=0, atol=2e-3)
-
-
-def test_a_run_is_loaded_for_use(trained: Path, simvp: Simvp) -> None:
-    simvp("test")
-    network = load_network(trained, frame_shape=(1, 9, 11))
-    saved = trained / "saved"
-    sample = next((saved / "inputs").iterdir()).name
-    import numpy as np
-
-    inputs = np.stack([np.load(saved / "inputs" / sample / f"{i}.npy") for i in range(3)])
-    preds = np.stack([np.load(saved / "preds" / sample / f"{i}.npy") for i in range(4)])
-    with torch.inference_mode():
-        forecast = network(torch.from_numpy(inputs)[None], 4)
-    np.testing.assert_allclose(forecast[0], preds, atol=1e-5)
-    with pytest.raises(RunError, match="there is no run of this name"):
-        load_network(trained.parent / "other", frame_shape=(1, 9, 11))
 
 
 def test_what_is_done_in_the_background_is_done_in_order_and_its_errors_come_out() -> None:

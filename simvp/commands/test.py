@@ -16,6 +16,7 @@ from simvp.config import Config, to_toml
 from simvp.data import split as splits
 from simvp.data.batches import SampleDataset
 from simvp.data.card import CARD_NAME, DatasetCard, card_to_toml, read_card
+from simvp.data.description import DataDescription, read_description
 from simvp.data.frames import write_frames
 from simvp.engine import Evaluation, build_network, evaluate
 from simvp.engine.weights import load_weights
@@ -71,7 +72,7 @@ def score(
     network.eval()
     staging = folder.path / f"{TEMPORARY_PREFIX}saved"
     if group.is_main:
-        _make_room(folder, staging, config)
+        _make_room(folder, staging, config, dataset)
     group.wait()
 
     def save(ids: Sequence[str], *frames: Tensor) -> None:
@@ -92,7 +93,7 @@ def score(
     if not group.is_main:
         return Summary()
     forecast, persistence = scores["forecast"], scores["persistence"]
-    card = read_card(Path(config.data.split).parent)
+    card = _card(folder, config, report)
     _write_metrics(staging, forecast, persistence, dataset, weights, config, card)
     publish_text(staging / CARD_NAME, card_to_toml(card))
     replace_folder(staging, folder.saved)
@@ -110,11 +111,28 @@ def score(
     )
 
 
-def _make_room(folder: RunFolder, staging: Path, config: Config) -> None:
+def _card(folder: RunFolder, config: Config, report: Report) -> DatasetCard:
+    """The run's own data card, so that editing the data's card changes no unit afterwards."""
+    file = Path(config.data.split).parent / CARD_NAME
+    current = read_card(file.parent)
+    if not folder.data_file.exists():  # a run of an earlier version
+        return current
+    card = read_description(folder.data_file).card
+    if current != card:
+        report.say(
+            f"warning: {file} is missing or differs from the card that the run was trained with; "
+            f"units and ranges are taken from {folder.data_file}"
+        )
+    return card
+
+
+def _make_room(folder: RunFolder, staging: Path, config: Config, dataset: SampleDataset) -> None:
     if folder.exists():
         remove_stale(folder.path)
     else:
-        folder.begin(to_toml(config))
+        card = read_card(Path(config.data.split).parent)
+        data = DataDescription(shape=dataset.frame_shape, card=card)
+        folder.begin(to_toml(config), data.to_json())
     staging.mkdir()
 
 

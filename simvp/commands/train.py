@@ -7,6 +7,8 @@ from simvp.commands.words import check_square, name_option
 from simvp.config import Config, to_toml
 from simvp.data import split as splits
 from simvp.data.batches import SampleDataset
+from simvp.data.card import read_card
+from simvp.data.description import DataDescription
 from simvp.engine import Trainer, build_network, count_parameters, network_cost
 from simvp.engine.weights import load_weights
 from simvp.errors import ConfigError
@@ -125,11 +127,13 @@ def _fit(
     )
     if found is not None:
         trainer.resume(found)
+    card = read_card(Path(config.data.split).parent)
+    data = DataDescription(shape=train_set.frame_shape, card=card)
     group.wait()  # every process has looked and agreed before one of them changes the folder
     if group.is_main and found is not None:
-        folder.resume(to_toml(config))
+        folder.resume(to_toml(config), data.to_json())
     elif group.is_main:
-        folder.begin(to_toml(config))
+        folder.begin(to_toml(config), data.to_json())
     _announce(trainer, precision, resume=resume, continues=found is not None)
     trainer.fit()
     best = min(trainer.progress.history, key=lambda row: row["val_loss"])

@@ -2,7 +2,7 @@
 
 from simvp.engine.cost import Cost, network_cost
 from simvp.engine.evaluation import Evaluation, evaluate
-from simvp.engine.network import build_network, count_parameters, load_network
+from simvp.engine.network import build_network, count_parameters
 from simvp.engine.trainer import Trainer
 
 __all__ = [
@@ -12,6 +12,5 @@ __all__ = [
     "build_network",
     "count_parameters",
     "evaluate",
-    "load_network",
     "network_cost",
 ]

@@ -1,15 +1,11 @@
 """From the config to a network on its device."""
 
-from pathlib import Path
-
 import torch
 
-from simvp.config import Config, read_layer, resolve
-from simvp.engine.weights import load_weights
+from simvp.config import Config
 from simvp.errors import ConfigError
 from simvp.models.simvp import SimVP
 from simvp.physics import parse_boundary
-from simvp.runs import RunFolder
 
 
 def build_network(config: Config, frame_shape: tuple[int, int, int], device: torch.device) -> SimVP:
@@ -32,21 +28,6 @@ def build_network(config: Config, frame_shape: tuple[int, int, int], device: tor
         ) from None
     # Convolutions are faster where a cell's channels lie together, on CPUs and on GPUs.
     return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
-
-
-def load_network(run: str | Path, frame_shape: tuple[int, int, int]) -> SimVP:
-    """The best model of a run, for frames (C, H, W), on the CPU, ready to forecast.
-
-    Args:
-        run: the run's folder, like work_dirs/default.
-    Raises: RunError or ConfigError if there is no such model.
-    """
-    folder = RunFolder(Path(run))
-    folder.check_exists()
-    config = resolve([read_layer(folder.config_file)])
-    network = build_network(config, frame_shape, torch.device("cpu"))
-    load_weights(network, folder.best_model)
-    return network.eval()
 
 
 def _build(config: Config, frame_shape: tuple[int, int, int]) -> SimVP:

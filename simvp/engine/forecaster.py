@@ -1,0 +1,105 @@
+"""A trained network together with what is needed to use it.
+
+B: batch; T: frames; C: channels; H, W: height and width.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from simvp.config import read_layer, resolve
+from simvp.data.description import DataDescription, read_description
+from simvp.engine.network import build_network
+from simvp.engine.weights import load_weights
+from simvp.models.simvp import SimVP
+from simvp.runs import RunFolder
+
+Frames = TypeVar("Frames", NDArray[np.floating], Tensor)
+
+
+@dataclass(frozen=True)
+class Forecaster:
+    """Forecasts frames in physical values.
+
+    Attributes:
+        network: maps scaled frames (B, T, C, H, W) to the next ones; in evaluation mode.
+        frames_in: number of frames that the network is given.
+        trained_steps: number of frames that it was trained to forecast.
+        data: shape of the frames and data card.
+    """
+
+    network: SimVP
+    frames_in: int
+    trained_steps: int
+    data: DataDescription
+
+    def predict(self, frames: Frames, steps: int | None = None) -> Frames:
+        """Forecast the frames that follow the given ones.
+
+        Args:
+            frames: physical values, (T, C, H, W), (B, T, C, H, W), or (T, H, W) for one channel;
+                the last `frames_in` of the T frames are used.
+            steps: number of frames to forecast; by default `trained_steps`.
+        Returns: the forecast in physical values, with the type, layout and device of `frames`;
+            float32, without a gradient.
+        Raises: ValueError if the shape, the values or `steps` do not fit the run.
+        """
+        steps = self.trained_steps if steps is None else steps
+        if steps < 1:
+            raise ValueError(f"steps = {steps}: should be 1 or more")
+        if isinstance(frames, Tensor):
+            return self._forecast(frames, steps).to(frames.device)
+        return self._forecast(torch.as_tensor(np.asarray(frames, np.float32)), steps).numpy()
+
+    @torch.no_grad()
+    def _forecast(self, frames: Tensor, steps: int) -> Tensor:
+        self._check(tuple(frames.shape))
+        device = next(self.network.parameters()).device
+        last = frames[-self.frames_in :] if frames.ndim < 5 else frames[:, -self.frames_in :]
+        low, span = self.data.card.low, self.data.card.high - self.data.card.low
+        inputs = (last.detach().to(device, torch.float32) - low) / span
+        if not inputs.isfinite().all():
+            raise ValueError("frames: NaN or infinite values in the frames that are used as input")
+        batch = inputs.reshape(-1, self.frames_in, *self.data.shape)
+        forecast: Tensor = low + span * self.network(batch, steps)
+        if frames.ndim == 5:
+            return forecast
+        return forecast[0] if frames.ndim == 4 else forecast[0, :, 0]
+
+    def _check(self, shape: tuple[int, ...]) -> None:
+        """Raises ValueError, naming what the run was trained on."""
+        channels, height, width = self.data.shape
+        expected = [f"(T, {channels}, {height}, {width})", f"(B, T, {channels}, {height}, {width})"]
+        fits = len(shape) in (4, 5) and shape[-3:] == self.data.shape
+        if channels == 1:
+            expected.append(f"(T, {height}, {width})")
+            fits = fits or (len(shape) == 3 and shape[1:] == (height, width))
+        num_frames = shape[1] if len(shape) == 5 else shape[0] if shape else 0
+        if not fits or num_frames < self.frames_in:
+            raise ValueError(
+                f"frames of shape {shape}: this run was trained on {self.frames_in} input frames "
+                f"with {channels} channel{'s' if channels > 1 else ''} of {height} x {width} "
+                f"cells; pass {' or '.join(expected)} with T of {self.frames_in} or more"
+            )
+
+
+def load(run: str | Path) -> Forecaster:
+    """Load the best model of a run, on the CPU.
+
+    Args:
+        run: the run's folder, like work_dirs/default.
+    Raises: RunError or ConfigError if there is no such model.
+    """
+    folder = RunFolder(Path(run))
+    folder.check_exists()
+    config = resolve([read_layer(folder.config_file)])
+    data = read_description(folder.data_file)
+    network = build_network(config, data.shape, torch.device("cpu"))
+    load_weights(network, folder.best_model)
+    pre, aft = config.data.pre_seq_length, config.data.aft_seq_length
+    return Forecaster(network.eval(), pre, aft, data)
