@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from types import FrameType
 from typing import TypeVar
 
-from simvp.errors import RunFailed
+from simvp.errors import Interrupted, RunFailed
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -30,7 +31,8 @@ def map_tasks(
     Args:
         function: a function that can be pickled.
         processes: number of worker processes; 1 computes in this process.
-    Raises: whatever `function` raises; RunFailed if a worker process dies.
+    Raises: whatever `function` raises; RunFailed if a worker process dies; with several processes,
+        Interrupted on SIGTERM.
     """
     if processes == 1:
         yield from map(function, tasks)
@@ -39,9 +41,10 @@ def map_tasks(
     context = multiprocessing.get_context("spawn")
     executor = ProcessPoolExecutor(processes, context, initializer=_follow_parent)
     try:
-        with _sigint_blocked():
-            results = executor.map(function, tasks)  # starts the workers
-        yield from results
+        with _sigterm_raises():
+            with _sigint_blocked():
+                results = executor.map(function, tasks)  # starts the workers
+            yield from results
     except BrokenProcessPool:
         raise RunFailed(
             "a worker process died, perhaps because memory ran out; files written so far are "
@@ -65,6 +68,25 @@ def _follow_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True, name="parent watch").start()
+
+
+@contextmanager
+def _sigterm_raises() -> Iterator[None]:
+    """Raise Interrupted on SIGTERM while the block runs, so that the workers are shut down."""
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        raise Interrupted(
+            signum, "terminated; files written so far are complete, and the same command resumes"
+        )
+
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Python delivers signals to the main thread only.
+        return
+    previous = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
 
 
 @contextmanager
