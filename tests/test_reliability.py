@@ -263,7 +263,7 @@ def test_23_what_results_depend_on_is_not_changed_within_a_run(
     assert "already complete" in simvp("train", "--resume").stdout
     path.write_text(text.replace("/1.npy", "/7.npy"))
     result = simvp("train", "--resume", code=2)
-    assert "cannot go on from the checkpoint" in result.stderr
+    assert "cannot resume: these settings changed since the checkpoint" in result.stderr
     assert "training samples" in result.stderr
 
 

@@ -133,7 +133,7 @@ def train(
     launch__rdzv_endpoint: Endpoint = None,
     launch__max_restarts: MaxRestarts = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the run's latest checkpoint")
+        bool, typer.Option("--resume", help="Resume from the run's latest checkpoint")
     ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Delete the results of a run of this name first")
@@ -208,7 +208,7 @@ def viz(
         str | None,
         typer.Argument(
             metavar="SAMPLE_ID",
-            help="Any part of a saved sample's id that no other has; none: list them",
+            help="Unique part of a sample id; omit to list samples",
             show_default=False,
         ),
     ] = None,

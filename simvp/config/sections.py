@@ -31,22 +31,20 @@ class RunSection(Section):
     work_dir: str = Field("work_dirs", description="folder that holds the runs", min_length=1)
     device: Annotated[str, AfterValidator(values.device_name)] = Field(
         "auto",
-        description="where to compute: auto (a GPU if there is one), cpu, cuda, cuda:N or mps",
+        description="device: auto (a GPU if there is one), cpu, cuda, cuda:N or mps",
     )
 
 
 class LaunchSection(Section):
-    nproc: int = Field(1, ge=1, description="processes on this machine; one for each GPU, say")
-    nnodes: int = Field(1, ge=1, description="machines that train together")
-    node_rank: int = Field(0, ge=0, description="which of the machines this is, from 0")
-    max_restarts: int = Field(
-        0, ge=0, description="times that a group goes on by itself after one of it has died"
-    )
+    nproc: int = Field(1, ge=1, description="processes on this machine, such as one per GPU")
+    nnodes: int = Field(1, ge=1, description="number of machines")
+    node_rank: int = Field(0, ge=0, description="index of this machine, from 0")
+    max_restarts: int = Field(0, ge=0, description="automatic restarts after a process dies")
     timeout_minutes: float = Field(
-        10.0, gt=0, description="how long a process waits for the others before it gives up"
+        10.0, gt=0, description="minutes that a process waits for the others before it aborts"
     )
     rdzv_endpoint: str = Field(
-        "", description="where the machines meet: host:port of machine 0; needed if nnodes > 1"
+        "", description="rendezvous address, host:port of machine 0; required if nnodes > 1"
     )
 
     @model_validator(mode="after")
@@ -99,7 +97,7 @@ class SplitSection(Section):
         False, description="use only the first and the last of these frames"
     )
     reverse: bool = Field(False, description="use the frames in reverse order")
-    seed: Seed = Field(0, description="decides who goes where, and everything drawn at random")
+    seed: Seed = Field(0, description="random seed of the split")
 
     @model_validator(mode="after")
     def _shares_fit(self) -> Self:
@@ -162,12 +160,10 @@ class TrainSection(Section):
         1e-3, gt=0, description="Adam's peak learning rate under the one-cycle schedule"
     )
     muon_lr: float = Field(1e-2, gt=0, description="Muon's, where it is used")
-    final_div_factor: float = Field(
-        1e4, ge=1, description="the schedule ends at its first learning rate over this"
-    )
+    final_div_factor: float = Field(1e4, ge=1, description="final learning rate = initial / this")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         "auto",
-        description="numbers to compute in: fp32, bf16, fp16; auto: bf16 where the hardware has "
+        description="numerical precision: fp32, bf16, fp16; auto: bf16 if the hardware supports "
         "it, else fp32",
     )
     compile: Annotated[bool | str, AfterValidator(values.compile_switch)] = Field(
@@ -176,8 +172,8 @@ class TrainSection(Section):
     )
     recompute_statistics: bool = Field(
         True,
-        description="before validation, compute BatchNorm's statistics anew for the weights as "
-        "they are; false: as published",
+        description="recompute BatchNorm statistics for the current weights before validation; "
+        "false: as published",
     )
     checkpoint_interval: int = Field(5, ge=1, description="epochs between checkpoints")
     checkpoint_every_minutes: float = Field(
@@ -194,7 +190,8 @@ class TrainSection(Section):
 
 class MetricsSection(Section):
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
-        "fp32", description="numbers to forecast in, for validation and test; as train.precision"
+        "fp32",
+        description="precision of forecasts in validation and test; values as train.precision",
     )
     ssim_data_range: Literal["unit", "frame"] = Field(
         "unit",

@@ -182,7 +182,7 @@ def _describe_values(path: str | Path, frame: Frame, low: float, high: float) ->
         bad = int(finite.size - finite.sum())
         return (
             f"{path}: {bad} of {finite.size} values are not finite, the first "
-            f"({frame[where]}) at index {where}; mend or leave out the sample"
+            f"({frame[where]}) at index {where}; fix or remove the sample"
         )
     return (
         f"{path}: values from {low:g} to {high:g}, needed within [0, 1]; scale all frames of "

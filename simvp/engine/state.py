@@ -78,9 +78,9 @@ class State:
         ]
         if changed:
             raise RunError(
-                "cannot go on from the checkpoint, for something is not as it was: "
+                "cannot resume: these settings changed since the checkpoint: "
                 + "; ".join(changed)
-                + ". Restore it, or start another run with --name"
+                + ". Restore them, or start another run with --name"
             )
         self.network.load_state_dict(content["model"])
         self.optimizer.load_state_dict(content["optimizer"])

@@ -27,7 +27,8 @@ def best_precision(device: torch.device) -> tuple[str, str]:
             return "bf16", "this CPU has AMX"
         if torch.cpu._is_avx512_bf16_supported():
             return "bf16", "this CPU has AVX512_BF16"
-    return "fp32", f"no bfloat16 arithmetic known of this {device.type} device"
+        return "fp32", "this CPU has no bfloat16 support"
+    return "fp32", f"bfloat16 is not used on {device.type}"
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
