@@ -53,6 +53,17 @@ def absolute_error(pred: Tensor, true: Tensor) -> Tensor:
     return (pred - true).abs().sum(dim=(2, 3, 4))
 
 
+def channel_errors(pred: Tensor, true: Tensor) -> tuple[Tensor, Tensor]:
+    """Root mean square error and mean error (bias) of each frame and channel.
+
+    Args:
+        pred, true: (B, T, C, H, W).
+    Returns: (B, T, C) twice, float64 where the device has it, in the units of the frames.
+    """
+    error = pred.to(_precise(pred)) - true.to(_precise(true))
+    return error.square().mean(dim=(-2, -1)).sqrt(), error.mean(dim=(-2, -1))
+
+
 def psnr_db(squared_error: Tensor, *, num_values: int) -> Tensor:
     """Peak signal-to-noise ratio in dB for a peak of 1.0; inf where a frame is exact.
 

@@ -2,11 +2,13 @@
 
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from simvp.errors import RunError, did_you_mean
+from simvp.storage import locks
 from simvp.storage.files import publish_text, remove_stale, writing
 
 FRAME_KINDS = ("inputs", "trues", "preds")
@@ -49,6 +51,12 @@ class RunFolder:
     @property
     def pictures(self) -> Path:
         return self.path / "pictures"
+
+    @contextmanager
+    def sole_writer(self, is_main: bool) -> Iterator[None]:
+        """Hold the folder's lock, in the main process, while the block runs. Raises RunError."""
+        with locks.sole_writer(self.path) if is_main else nullcontext():
+            yield
 
     def exists(self) -> bool:
         """Whether a run has begun here."""

@@ -90,6 +90,7 @@ def nothing() -> None:
 
 
 Z = np.zeros((1, 9, 11))
+NOT_NPY = "3.npy: is truncated, or not an .npy file of numbers"
 CONFIG = [*TRAIN, "--config", "c.toml"]
 
 BEFORE_TRAINING: list[tuple[str, Prepare, list[str], str]] = [
@@ -108,17 +109,22 @@ BEFORE_TRAINING: list[tuple[str, Prepare, list[str], str]] = [
     ("8-N_S-odd", nothing, [*TRAIN, "--set", "model.N_S=3"], "N_S = 3: should be even, use 2 or 4"),
     ("9-N_T", nothing, [*TRAIN, "--set", "model.N_T=1"], "N_T = 1: .*greater than or equal to 2"),
     ("10-hid_S", nothing, [*TRAIN, "--set", "model.hid_S=5"], "hid_S = 5: should be even"),
-    ("11-batch", nothing, [*TRAIN, "--batch-size", "8"], "there are 7 training samples.*7 or less"),
+    ("11-batch", nothing, [*TRAIN, "--batch-size", "8"], "there are 7 training windows.*7 or less"),
     ("12-device", nothing, [*TRAIN, "--device", "cuda"], "run.device = 'cuda': .*--device cpu"),
     ("13-nproc-0", nothing, [*TRAIN, "--nproc", "0"], "launch.nproc = 0"),
     ("13-nproc-negative", nothing, [*TRAIN, "--nproc", "-2"], "launch.nproc = -2"),
     ("14-pre", nothing, [*TRAIN, "--pre-seq-length", "0"], "data.pre_seq_length = 0"),
     ("14-aft", nothing, [*TRAIN, "--aft-seq-length", "0"], "data.aft_seq_length = 0"),
     ("16-digits", toml(f"[train]\nseed = {'9' * 5000}"), CONFIG, "c.toml: is not valid TOML"),
-    ("17-missing", nothing, ["split", "--data-path", "no"], "no: needs a folder.*found nothing"),
-    ("17-file", Path("f").touch, ["split", "--data-path", "f"], "f: needs a folder.*found a file"),
+    ("17-missing", nothing, ["split", "--data-path", "no"], "no: expected a folder.*found nothing"),
+    (
+        "17-file",
+        Path("f").touch,
+        ["split", "--data-path", "f"],
+        "f: expected a folder.*found a file",
+    ),
     ("17-empty", lambda: Path("e").mkdir(), ["split", "--data-path", "e"], "e: is empty"),
-    ("18-no-frames", lambda: (Path("data") / "new").mkdir(), SPLIT, "new: holds no frames"),
+    ("18-no-frames", lambda: (Path("data") / "new").mkdir(), SPLIT, "new: contains no frames"),
     ("19-gap", lambda: frame().unlink(), SPLIT, "3.npy is missing although there is 7.npy"),
     (
         "20-mean",
@@ -127,25 +133,25 @@ BEFORE_TRAINING: list[tuple[str, Prepare, list[str], str]] = [
         "mean.npy: is not a frame numb",
     ),
     ("20-zeros", lambda: np.save(sample() / "00.npy", Z), SPLIT, "00.npy: is not a frame number"),
-    ("21-empty", write(b""), SPLIT, "3.npy: is not an .npy file but an empty file"),
-    ("22-text", write(b"hello there"), SPLIT, "3.npy: is not an .npy file but .*hello"),
-    ("22-png", write(b"\x89PNG\r\n\x1a\n"), SPLIT, "3.npy: is not an .npy file"),
-    ("22-pickle", write(pickle.dumps(Bomb())), SPLIT, "3.npy: is not an .npy file"),
-    ("23-cut", lambda: os.truncate(frame(), 300), SPLIT, "3.npy: is truncated: 300 bytes"),
+    ("21-empty", write(b""), SPLIT, NOT_NPY),
+    ("22-text", write(b"hello there"), SPLIT, NOT_NPY),
+    ("22-png", write(b"\x89PNG\r\n\x1a\n"), SPLIT, NOT_NPY),
+    ("22-pickle", write(pickle.dumps(Bomb())), SPLIT, NOT_NPY),
+    ("23-cut", lambda: os.truncate(frame(), 300), SPLIT, NOT_NPY),
     (
         "24-trailing",
         lambda: frame().write_bytes(frame().read_bytes() + b"x"),
         SPLIT,
-        "followed by other bytes",
+        "3.npy: has 525 bytes, but its header says 524",
     ),
     (
         "25-npz",
         lambda: frame().write_bytes(archive()),
         SPLIT,
-        "3.npy: is not an .npy file but a file that starts with b'PK",
+        "3.npy: is an .npz archive",
     ),
-    ("26-object", save(np.array([Bomb()]), allow_pickle=True), SPLIT, "3.npy: holds object"),
-    ("27-complex", save(Z.astype(complex)), SPLIT, "3.npy: holds complex128; frames are float16"),
+    ("26-object", save(np.array([Bomb()]), allow_pickle=True), SPLIT, NOT_NPY),
+    ("27-complex", save(Z.astype(complex)), SPLIT, "3.npy: holds complex128; frames are integers"),
     ("27-string", save(np.array([["a"]])), SPLIT, "3.npy: holds <U1"),
     ("27-datetime", save(np.zeros((9, 11), "M8[s]")), SPLIT, "3.npy: holds datetime64"),
     ("27-structured", save(np.zeros((9, 11), [("a", "f4")])), SPLIT, "3.npy: holds"),
@@ -161,15 +167,20 @@ BEFORE_TRAINING: list[tuple[str, Prepare, list[str], str]] = [
     ),
     ("30-nan", save(np.where(Z == 0, np.nan, 0)), SPLIT, "99 of 99 values are not finite"),
     ("30-inf", save(Z + np.inf), SPLIT, "99 of 99 values are not finite"),
-    ("31-range", save(Z + 212.0), SPLIT, "values from 212 to 212, needed within"),
-    ("32-16-GiB", lambda: frame().write_bytes(header_only()), SPLIT, "3.npy: is truncated: 128"),
-    ("33-folder", replace_frame(Path.mkdir), SPLIT, "3.npy: needs a frame's file"),
-    ("33-fifo", replace_frame(os.mkfifo), SPLIT, "3.npy: needs a frame's file"),
+    (
+        "31-range",
+        lambda: [save(Z + 212.0)(), Path("data/dataset.toml").write_text("high = 212.0")],
+        SPLIT,
+        "values from .* to 212, but low and high at the top of .*mean that all values are scaled",
+    ),
+    ("32-16-GiB", lambda: frame().write_bytes(header_only()), SPLIT, NOT_NPY),
+    ("33-folder", replace_frame(Path.mkdir), SPLIT, "3.npy: expected the file of a frame"),
+    ("33-fifo", replace_frame(os.mkfifo), SPLIT, "3.npy: expected the file of a frame"),
     (
         "33-dangling",
         replace_frame(lambda path: path.symlink_to("nowhere")),
         SPLIT,
-        "3.npy: needs a frame's file",
+        "3.npy: expected the file of a frame",
     ),
     ("35-samples", nothing, ["simulate", "--samples", "0"], "simulate.samples = 0"),
     ("35-size", nothing, ["simulate", "--image-size", "-3"], "simulate.image_size = -3"),
@@ -191,32 +202,37 @@ BEFORE_TRAINING: list[tuple[str, Prepare, list[str], str]] = [
     ("41-missing", lambda: edit_split(lambda r: r.pop("validation")), TRAIN, "no validation sampl"),
     (
         "41-empty",
-        lambda: edit_split(lambda r: r["train"].update(samples=[], checksums=[])),
+        lambda: edit_split(lambda r: r["train"].update(segments=[])),
         TRAIN,
         "no train samples",
     ),
     (
         "42-entries",
-        lambda: edit_split(lambda r: r["train"]["samples"][0].append(3)),
+        lambda: edit_split(lambda r: r["train"]["segments"][0].update(series=3)),
         TRAIN,
-        "train: needs `samples`",
+        "train.segments.0.series: Input should be a valid string",
     ),
     *(
         (
             f"43-{name}",
-            lambda path=path: edit_split(lambda r: r["train"]["samples"].insert(0, [path])),
+            lambda path=path: edit_split(lambda r: r["train"]["segments"][0].update(series=path)),
             TRAIN,
-            "train: needs `samples`",
+            "is listed in .*, but there is no such sample",
+        )
+        for name, path in [("dots", "a/../b"), ("nul", "a\0b"), ("newline", "a\nb")]
+    ),
+    *(
+        (
+            f"43-old-{name}",
+            lambda path=path: split_file().write_text(json.dumps({"train": {"samples": [[path]]}})),
+            TRAIN,
+            "train: expected `samples`",
         )
         for name, path in [("dots", "a/../0.npy"), ("nul", "a/\0.npy"), ("newline", "a\n/0.npy")]
     ),
     (
         "44-two-splits",
-        lambda: edit_split(
-            lambda r: r["test"].update(
-                samples=r["train"]["samples"], checksums=r["train"]["checksums"]
-            )
-        ),
+        lambda: edit_split(lambda r: r["test"].update(segments=r["train"]["segments"])),
         TRAIN,
         "is listed in train and again in test",
     ),
@@ -224,14 +240,14 @@ BEFORE_TRAINING: list[tuple[str, Prepare, list[str], str]] = [
         "45-gone",
         lambda: shutil.rmtree(sample()),
         TRAIN,
-        "listed in the split file, but there is",
+        "is listed in .*, but there is no such sample",
     ),
     ("46-few-frames", nothing, [*TRAIN, "--pre-seq-length", "5"], "has 8 frames.*but 9 are needed"),
     (
         "47-pkl",
-        lambda: edit_split(lambda r: r["train"]["samples"][0].append("a/1.pkl")),
+        lambda: split_file().write_text('{"train": {"samples": [["a/1.pkl"]]}}'),
         TRAIN,
-        "train: needs `samples`",
+        "train: expected `samples`",
     ),
     (
         "48-changed",

@@ -12,7 +12,7 @@ import pytest
 from conftest import Simvp
 
 from simvp.commands import simulate
-from simvp.data.frames import read_frame
+from simvp.data.sources.frames import read_frame
 from simvp.errors import DataError, RunFailed
 from simvp.runtime.processes import map_tasks
 
@@ -57,7 +57,7 @@ def test_all_processes_work() -> None:
 
 
 def test_errors_of_a_task_are_raised_here() -> None:
-    with pytest.raises(DataError, match=r"no\.npy: needs a frame's file, found nothing"):
+    with pytest.raises(DataError, match=r"no\.npy: expected the file of a frame, found nothing"):
         list(map_tasks(read_frame, [Path("no.npy")], 2))
 
 

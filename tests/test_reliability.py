@@ -1,5 +1,6 @@
 """Faults: what a run survives. The numbers in the tests' ids are those of the list of faults."""
 
+import json
 import os
 import random
 import shlex
@@ -258,10 +259,12 @@ def test_23_what_results_depend_on_is_not_changed_within_a_run(
     trained: Path, split_data: Path, simvp: Simvp
 ) -> None:
     (path,) = split_data.glob("*.json")
-    text = path.read_text()
-    path.write_text(text.replace("/7.npy", "/6.npy"))  # not among the frames that are used
+    record = json.loads(path.read_text())
+    record["test"]["segments"][0]["stop"] = 7  # not of the parts that training reads
+    path.write_text(json.dumps(record))
     assert "already complete" in simvp("train", "--resume").stdout
-    path.write_text(text.replace("/1.npy", "/7.npy"))
+    record["train"]["segments"].reverse()
+    path.write_text(json.dumps(record))
     result = simvp("train", "--resume", code=2)
     assert "cannot resume: these settings changed since the checkpoint" in result.stderr
     assert "training samples" in result.stderr
@@ -347,12 +350,12 @@ def test_15_a_frame_that_is_not_finite_in_one_process_only(split_data: Path, sim
     code = (
         "import os, sys, torch\n"
         "from simvp.data import batches as data\n"
-        "original = data.SampleDataset.__getitem__\n"
+        "original = data.WindowDataset.__getitem__\n"
         "def spoiled(self, index):\n"
         "    frames = original(self, index)\n"
-        "    bad = index == 3 and len(self.samples) == 7\n"
+        "    bad = index == 3 and len(self) == 7\n"
         "    return frames * (torch.nan if bad else 1.0)\n"
-        "data.SampleDataset.__getitem__ = spoiled\n"
+        "data.WindowDataset.__getitem__ = spoiled\n"
         "from simvp.__main__ import main\n"
         "main()\n"
     )
@@ -377,12 +380,12 @@ def test_16_a_frame_removed_while_training_is_named(
 
     def removing(self: Trainer) -> None:
         original(self)
-        Path(self.train_set.samples[0].frames[2]).unlink(missing_ok=True)
+        Path(self.train_set.segments[0].series.locate(2)).unlink(missing_ok=True)
 
     monkeypatch.setattr(Trainer, "_finish_epoch", removing)
     monkeypatch.setattr("simvp.data.batches.MEMORY_SHARE", 0.0)  # else it is not read again
     result = simvp(*TRAIN, "--checkpoint-interval", "1", code=2)
-    assert "2.npy: needs a frame's file, found nothing" in result.stderr
+    assert "2.npy: expected the file of a frame, found nothing" in result.stderr
     assert checkpoint.load(CHECKPOINTS / "latest.pth")["progress"]["epoch"] == 1
 
 

@@ -131,6 +131,6 @@ def test_each_system_has_its_folder(simvp: Simvp) -> None:
     assert len(list(Path("d").glob("*_gray-scott_*"))) == 6
     assert "is for samples of gray-scott" in simvp("simulate", "--data-path", "d", code=2).stderr
     result = simvp("split", "--data-path", "d")
-    assert "5 frames of 16x16, 2 channels" in result.stdout
+    assert "5 frames, 16x16, all values finite" in result.stdout
     wrong = simvp("simulate", "--system", "heat", "--increment", "3", "--data-path", "e", code=2)
     assert "heat has no such setting" in wrong.stderr

@@ -61,7 +61,9 @@ def test_an_error_in_a_group_is_told_once(split_data: Path, simvp: Simvp) -> Non
 
 def test_a_users_mistake_stops_the_group_before_it_starts(split_data: Path, simvp: Simvp) -> None:
     result = run([*ALONE, "train", "--data-path", "data", "--nproc", "2"], code=2)
-    assert "has 8 frames in the split file, but 20 are needed" in result.stderr
+    assert (
+        "has 8 frames in the split file, and no sample has more, but 20 are needed" in result.stderr
+    )
     assert not Path("work_dirs").exists()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from simvp import simulators
-from simvp.commands.words import data_option
+from simvp.commands.hints import data_option
 from simvp.config import Config
 from simvp.config.sections import DataSection, SimulateSection
 from simvp.data.card import CARD_NAME, DatasetCard, card_to_toml, read_card

@@ -1,24 +1,36 @@
 """`simvp train`: fit the network, in this process or in a group."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
-from simvp.commands import setup, test
-from simvp.commands.words import check_square, name_option
+from simvp.commands import test
+from simvp.commands.hints import name_option
 from simvp.config import Config, to_toml
-from simvp.data import split as splits
-from simvp.data.batches import SampleDataset
-from simvp.data.card import read_card
-from simvp.data.description import DataDescription
+from simvp.data.batches import WindowDataset
+from simvp.data.card import check_square
+from simvp.data.description import DataDescription, describe_data
+from simvp.data.split import Split, find_split, read_split
 from simvp.engine import Trainer, build_network, count_parameters, network_cost
+from simvp.engine.automatic import resolve_auto
 from simvp.engine.weights import load_weights
 from simvp.errors import ConfigError
 from simvp.physics import parse_symmetries
 from simvp.progress import Report, Summary
 from simvp.runs import RunFolder
 from simvp.runtime import launcher
-from simvp.runtime.devices import free_memory
+from simvp.runtime.devices import describe_device, describe_precision, free_memory
 from simvp.runtime.group import Group
 from simvp.storage import checkpoint
+
+
+@dataclass(frozen=True)
+class _Data:
+    """What a run is trained and validated on."""
+
+    split: Split
+    description: DataDescription
+    train_set: WindowDataset
+    val_set: WindowDataset
 
 
 def run(
@@ -33,7 +45,7 @@ def run(
     """Train the run that the config names; with `and_test`, score it afterwards.
 
     Args:
-        print_model: only tell what the network costs.
+        print_model: only print what the network costs.
     Raises: UserError before anything is written, RunFailed or Interrupted later.
     """
     folder = RunFolder(Path(config.run.work_dir) / config.run.name)
@@ -41,33 +53,62 @@ def run(
         resume, overwrite = True, False
     if not resume and not overwrite and not print_model:
         folder.check_free()
-    config = setup.resolve(config)
-    train_set, val_set = _datasets(config)
-    check_square(parse_symmetries(config.train.augment), train_set.frame_shape, "train.augment")
-    config = setup.choose_batch_size(config, len(train_set))
+    data = _open_data(config)
+    config = _resolve(config, data)
     if print_model:
-        return _describe_network(config, train_set)
-    check_batch_size(config, len(train_set))
+        return _describe_network(config, data.train_set)
+    check_batch_size(config, len(data.train_set))
     if launcher.is_needed(config):
         flags = {"--resume": resume, "--overwrite": overwrite, "--test": and_test}
         launcher.run(["train", *(flag for flag, given in flags.items() if given)], config)
         return Summary()
-    with setup.joined_group(config) as group:
-        quiet = setup.for_rank(report, group)
-        with setup.sole_writer(folder, group):
-            summary = _fit(config, folder, group, quiet, train_set, val_set, resume=resume)
-            if and_test:
-                tested = test.score(config, folder, folder.best_model, group, quiet)
-                summary = Summary([*summary.lines, "", *tested.lines], tested.next_command)
+    with launcher.join(config) as group, folder.sole_writer(group.is_main):
+        summary = _fit(config, folder, group, report if group.is_main else Report(), data, resume)
+        if and_test:
+            test_set = test.test_set(config, data.split, data.description)
+            tested = test.score(
+                config, folder, folder.best_model, group, test_set, data.description, report
+            )
+            summary = Summary([*summary.lines, "", *tested.lines], tested.next_command)
         return summary if group.is_main else Summary()
 
 
-def _describe_network(config: Config, train_set: SampleDataset) -> Summary:
-    cost = network_cost(config, train_set.frame_shape)
+def _open_data(config: Config) -> _Data:
+    split = read_split(find_split(config.data.split, config.data.path))
+    split.check_scaling()
+    pre, aft = config.data.pre_seq_length, config.data.aft_seq_length
+    description = describe_data(split)
+    datasets = [
+        WindowDataset(
+            split.segments(part),
+            window=pre + aft,
+            stride=stride,
+            scaling=description.network_scaling,
+        )
+        for part, stride in (("train", config.data.stride), ("validation", aft))
+    ]
+    return _Data(split, description, *datasets)
+
+
+def _resolve(config: Config, data: _Data) -> Config:
+    """The config without "auto". Raises ConfigError if a setting does not fit the data."""
+    config = resolve_auto(
+        config,
+        data.split,
+        num_windows=len(data.train_set),
+        device=launcher.device(config),
+        world_size=launcher.num_processes(config),
+    )
+    check_square(parse_symmetries(config.train.augment), data.split.shape, "train.augment")
+    return config
+
+
+def _describe_network(config: Config, train_set: WindowDataset) -> Summary:
+    cost = network_cost(config, train_set.shape)
     return Summary(
         [
             f"{config.model.model_type}, for frames of "
-            + "x".join(str(size) for size in train_set.frame_shape),
+            + "x".join(str(size) for size in train_set.shape),
             f"{cost.parameters / 1e6:10.2f} M  parameters",
             f"{cost.multiply_adds / 1e9:10.2f} G  multiply-adds for the forecast of a sample",
             f"{cost.training_bytes / 1e9:10.2f} GB memory to train in batches of "
@@ -76,65 +117,43 @@ def _describe_network(config: Config, train_set: SampleDataset) -> Summary:
     )
 
 
-def check_batch_size(config: Config, num_samples: int) -> None:
-    """Raises ConfigError if a process's batch is larger than its share of the samples."""
-    processes = setup.num_processes(config)
-    share = -(-num_samples // processes)
+def check_batch_size(config: Config, num_windows: int) -> None:
+    """Raises ConfigError if a process's batch is larger than its share of the windows."""
+    processes = launcher.num_processes(config)
+    share = -(-num_windows // processes)
     if config.train.samples_per_step > share:
         raise ConfigError(
-            f"train.batch_size = {config.train.samples_per_step}: there are {num_samples} training "
-            f"samples for {processes} process{'es' if processes > 1 else ''}; use --batch-size "
-            f"{share} or less, or make more samples"
+            f"train.batch_size = {config.train.samples_per_step}: there are {num_windows} training "
+            f"windows for {processes} process{'es' if processes > 1 else ''}; use --batch-size "
+            f"{share} or less, or add samples"
         )
 
 
-def _datasets(config: Config) -> tuple[SampleDataset, SampleDataset]:
-    split = splits.read(Path(config.data.split))
-    length = config.data.pre_seq_length + config.data.aft_seq_length
-    train_set = SampleDataset(split.part("train"), num_frames=length)
-    val_set = SampleDataset(split.part("validation"), num_frames=length)
-    val_set.check_same_shape(train_set)
-    return train_set, val_set
-
-
 def _fit(
-    config: Config,
-    folder: RunFolder,
-    group: Group,
-    report: Report,
-    train_set: SampleDataset,
-    val_set: SampleDataset,
-    *,
-    resume: bool,
+    config: Config, folder: RunFolder, group: Group, report: Report, data: _Data, resume: bool
 ) -> Summary:
-    config, precision = setup.choose_precision(config, "train", group.device)
-    config, _ = setup.choose_precision(config, "metrics", group.device)
-    config = setup.choose_compile(config, len(train_set), group)
-    for dataset in (train_set, val_set):
+    for dataset in (data.train_set, data.val_set):
         dataset.keep_in_memory(free_memory())
-    network = build_network(config, train_set.frame_shape, group.device)
+    network = build_network(config, data.split.shape, group.device)
     found = checkpoint.newest_training(folder.checkpoints, report.say) if resume else None
     if config.train.init_from and found is None:
         load_weights(network, Path(config.train.init_from))
     trainer = Trainer(
         config,
         network,
-        train_set=train_set,
-        val_set=val_set,
+        train_set=data.train_set,
+        val_set=data.val_set,
         group=group,
         folder=folder,
         report=report,
     )
     if found is not None:
         trainer.resume(found)
-    card = read_card(Path(config.data.split).parent)
-    data = DataDescription(shape=train_set.frame_shape, card=card)
-    group.wait()  # every process has looked and agreed before one of them changes the folder
-    if group.is_main and found is not None:
-        folder.resume(to_toml(config), data.to_json())
-    elif group.is_main:
-        folder.begin(to_toml(config), data.to_json())
-    _announce(trainer, precision, resume=resume, continues=found is not None)
+    group.wait()  # every process has read the checkpoint before one of them changes the folder
+    if group.is_main:
+        begin = folder.begin if found is None else folder.resume
+        begin(to_toml(config), data.description.to_json())
+    _announce(trainer, resume=resume, continues=found is not None)
     trainer.fit()
     best = min(trainer.progress.history, key=lambda row: row["val_loss"])
     return Summary(
@@ -148,20 +167,24 @@ def _fit(
     )
 
 
-def _announce(trainer: Trainer, precision: str, *, resume: bool, continues: bool) -> None:
-    """What is about to be trained, on what, with what, and from where."""
+def _announce(trainer: Trainer, *, resume: bool, continues: bool) -> None:
+    """Say what is going to be trained, on what, with what, and from where."""
     config, group, report = trainer.config, trainer.group, trainer.report
     processes = f", {group.world_size} processes" if group.world_size > 1 else ""
     origin = f" from {config.train.init_from}" if config.train.init_from else ""
     report.say(
         f"{config.model.model_type}{origin}, "
         f"{count_parameters(trainer.network) / 1e6:.2f} M parameters, on "
-        f"{setup.device_name(group.device)}{processes}"
+        f"{describe_device(group.device)}{processes}"
     )
     report.say(
-        f"{len(trainer.train_set)} training and {len(trainer.val_set)} validation samples, "
-        f"{trainer.steps_per_epoch} steps an epoch of {config.train.batch_size} samples"
+        f"{len(trainer.train_set)} training and {len(trainer.val_set)} validation windows, "
+        f"{trainer.steps_per_epoch} steps per epoch of {config.train.batch_size} windows"
     )
+    for part, dataset in (("training", trainer.train_set), ("validation", trainer.val_set)):
+        if dataset.num_unused:
+            report.say(f"{dataset.num_unused} {part} frames are in no window and stay unused")
+    precision = describe_precision(group.device, config.train.precision)
     if config.metrics.precision != config.train.precision:
         precision += f"; forecasts in {config.metrics.precision}"
     report.say(precision + (", compiled" if config.train.compile else ""))

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simvp.commands.words import name_option
+from simvp.commands.hints import name_option
 from simvp.config import Config
-from simvp.data.card import DatasetCard, read_card
-from simvp.data.frames import frame_files, read_any_frame
+from simvp.data.description import DataDescription, read_description
+from simvp.data.sources.frames import frame_files, read_frame
 from simvp.errors import ConfigError, OutputError, RunError
 from simvp.figures import pictures
 from simvp.progress import Summary
@@ -38,18 +38,25 @@ def run(config: Config, sample: str | None, *, output: str, gif: bool, overwrite
         raise ConfigError(f"--output {path}: needs a name that ends in {suffix}")
     if output and path.exists() and not overwrite:
         raise OutputError(f"{path}: exists; choose another --output, or add --overwrite")
-    inputs, trues, preds = (
-        _frames(folder.saved / kind / sample_id, config.viz.channel) for kind in FRAME_KINDS
-    )
-    if len(trues) != len(preds):
-        raise RunError(
-            f"{folder.saved}: {sample_id} has {len(trues)} truths but {len(preds)} predictions; "
-            f"run `simvp test{name_option(config)}` again"
+    data = read_description(folder.data_file)
+    if config.viz.channel >= len(data.channels):
+        raise ConfigError(
+            f"viz.channel = {config.viz.channel}: the frames have {len(data.channels)} channels, "
+            "numbered from 0"
         )
-    card = read_card(folder.saved)
-    physical = [card.to_physical(frames) for frames in (inputs, trues, preds)]
-    channel = f", channel {config.viz.channel}" if config.viz.channel else ""
-    _draw(path, physical, title=sample_id + channel, card=card, config=config, gif=gif)
+    frames = [
+        _physical(_frames(folder.saved / kind / sample_id), data)[:, config.viz.channel]
+        for kind in FRAME_KINDS
+    ]
+    if len(frames[1]) != len(frames[2]):
+        raise RunError(
+            f"{folder.saved}: {sample_id} has {len(frames[1])} truths but {len(frames[2])} "
+            f"predictions; run `simvp test{name_option(config)}` again"
+        )
+    channel = data.channels[config.viz.channel]
+    title = sample_id + (f", {channel}" if len(data.channels) > 1 else "")
+    caption = data.card.caption(channel)
+    _draw(path, frames, title=title, caption=caption, config=config, gif=gif)
     return Summary([f"wrote {path}"])
 
 
@@ -58,13 +65,13 @@ def _draw(
     frames: Sequence[NDArray[np.float32]],
     *,
     title: str,
-    card: DatasetCard,
+    caption: str,
     config: Config,
     gif: bool,
 ) -> None:
     import imageio.v3 as iio
 
-    caption, cmap = card.caption(), config.viz.cmap
+    cmap = config.viz.cmap
     with publish(path) as temporary:
         if gif:
             images = pictures.animation(*frames, title=title, caption=caption, cmap=cmap)
@@ -75,16 +82,16 @@ def _draw(
             iio.imwrite(temporary, image, extension=".png")
 
 
-def _frames(sample: Path, channel: int) -> NDArray[np.float32]:
-    """One channel of a saved sample, (T, H, W)."""
+def _frames(sample: Path) -> NDArray[np.float32]:
+    """A saved sample, (T, C, H, W). Raises RunError or DataError if it is missing or damaged."""
     if not sample.is_dir():
         raise RunError(f"{sample}: is missing; make the forecasts again with `simvp test`")
-    frames = np.stack([read_any_frame(path) for path in frame_files(sample)])
-    if channel >= frames.shape[1]:
-        raise ConfigError(
-            f"viz.channel = {channel}: the frames have {frames.shape[1]} channels, numbered from 0"
-        )
-    return frames[:, channel]
+    return np.stack([read_frame(path) for path in frame_files(sample)])
+
+
+def _physical(frames: NDArray[np.float32], data: DataDescription) -> NDArray[np.float32]:
+    """Saved frames in physical units: they are stored as the data's own files."""
+    return data.to_scaling().to_physical(frames) if data.stored == "scaled" else frames
 
 
 def _listing(folder: RunFolder) -> list[str]:

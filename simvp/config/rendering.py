@@ -1,6 +1,6 @@
 """A config as TOML: commented for people, or plain for a run's folder."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import tomli_w
 from pydantic.fields import FieldInfo
@@ -22,12 +22,19 @@ def to_toml(config: Config, origins: Mapping[str, str] | None = None) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def section_lines(section: Section, origins: Mapping[str, str | None] | None = None) -> list[str]:
-    """A commented line of TOML for each entry of a section."""
+def section_lines(
+    section: Section,
+    origins: Mapping[str, str | None] | None = None,
+    leave_out: Collection[str] = (),
+) -> list[str]:
+    """A commented line of TOML for each entry of a section that is not None."""
     lines = []
     for key, field in type(section).model_fields.items():
+        value = getattr(section, key)
+        if value is None or key in leave_out:
+            continue
         origin = (origins or {}).get(key)
-        assignment = tomli_w.dumps({key: getattr(section, key)}).strip()
+        assignment = tomli_w.dumps({key: value}).strip()
         lines.append(f"# {describe(field)}")
         lines.append(assignment + (f"  # from {origin}" if origin else ""))
     return lines

@@ -66,6 +66,9 @@ class DataSection(Section):
     split: str = Field("", description="split file; empty: the newest one in data.path")
     pre_seq_length: int = Field(10, ge=1, description="frames that the network is given")
     aft_seq_length: int = Field(10, ge=1, description="frames that it forecasts")
+    stride: int = Field(
+        1, ge=1, description="frames between the starts of two training windows of a sample"
+    )
 
 
 class SimulateSection(Section):

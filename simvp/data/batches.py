@@ -1,12 +1,13 @@
-"""From the samples of a split to batches of frames, in an order that is a pure function.
+"""From the segments of a split to batches of windows, in an order that is a pure function.
 
 B: batch; T: frames; C: channels; H, W: height and width.
 """
 
 import hashlib
 import math
-import os
-from collections import deque
+import threading
+import zlib
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -14,113 +15,150 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from simvp.data.frames import read_frame, read_sample
-from simvp.data.split import Sample
+from simvp.data.scaling import Scaling
+from simvp.data.series import Frames, Segment, as_fingerprint, changed, check_finite
+from simvp.data.windows import num_unused, window_starts
 from simvp.errors import DataError
 from simvp.metrics import SSIM_WINDOW
 
-Batch = tuple[Tensor, Tensor]  # indices (B,) and frames (B, T, C, H, W)
+Batch = tuple[Tensor, Tensor]  # indices of windows (B,) and frames (B, T, C, H, W)
 
-# A data set is kept in memory if it needs no more than this share of what is free.
+# A data set is cached in memory if it takes at most this share of the free memory.
 MEMORY_SHARE = 0.25
 _READERS, _BATCHES_AHEAD = 2, 4
 
 
-class SampleDataset:
-    """The first `num_frames` frames of each sample, as (T, C, H, W) float32.
+class WindowDataset:
+    """All windows of some segments, each (T, C, H, W) float32 in network units.
 
-    A sample is read when it is first asked for; after `keep_in_memory` it is read only once.
+    Frames are read when a window is first asked for. After `keep_in_memory` every segment is read
+    only once.
 
-    Raises: DataError if a sample has too few frames, or one is missing or bad; a bad frame is
-        found when its sample is read.
+    Attributes:
+        segments: those that are long enough for a window.
+        num_unused: number of frames that are in no window.
+
+    Raises: DataError if no segment is long enough, or one has lost frames since the split was made.
+        Damaged, changed and non-finite frames are found when they are read.
     """
 
-    def __init__(self, samples: Sequence[Sample], *, num_frames: int) -> None:
-        self.samples = [sample.first(num_frames) for sample in samples]
-        for sample in self.samples:
-            if len(sample.frames) < num_frames:
-                raise DataError(
-                    f"sample {sample.id} has {len(sample.frames)} frames in the split file, but "
-                    f"{num_frames} are needed to be given and to forecast; lower "
-                    "--pre-seq-length or --aft-seq-length, or make a longer split"
-                )
-            for path in sample.frames:
-                if not os.path.isfile(path):
-                    raise DataError(
-                        f"{path}: is listed in the split file, but there is no such file; "
-                        "restore it, or make another split with `simvp split`"
-                    )
-        self._kept: Tensor | None = None
-        self._is_kept = np.zeros(len(self.samples), dtype=bool)
-        first = self.samples[0].frames[0]
-        self.frame_shape: tuple[int, int, int] = read_frame(first).shape
-        if min(self.frame_shape[1:]) < SSIM_WINDOW:
+    def __init__(
+        self,
+        segments: Sequence[Segment],
+        *,
+        window: int,
+        stride: int,
+        scaling: Scaling | None,
+    ) -> None:
+        """Lay out the windows.
+
+        Args:
+            window: number of frames T of a window.
+            stride: number of frames from the start of a window to the start of the next one.
+            scaling: from stored values to network units; None if they are the same.
+        """
+        self._window, self._scaling = window, scaling
+        self.segments = [segment for segment in segments if len(segment.frames) >= window]
+        self.num_unused = sum(num_unused(len(s.frames), window, stride) for s in segments)
+        if not self.segments:
+            longest = max(segments, key=lambda segment: len(segment.frames))
             raise DataError(
-                f"{first}: is {self.frame_shape[1]}x{self.frame_shape[2]} pixels; frames need "
-                f"{SSIM_WINDOW}x{SSIM_WINDOW} at least, the window of SSIM"
+                f"sample {longest.series.id} has {len(longest.frames)} frames in the split file, "
+                f"and no sample has more, but {window} are needed for input and forecast; lower "
+                "--pre-seq-length or --aft-seq-length, or make a split of longer samples"
+            )
+        for segment in self.segments:
+            segment.check_length()
+        starts = [window_starts(len(s.frames), window, stride) for s in self.segments]
+        self._segment_of = np.repeat(np.arange(len(starts)), [len(s) for s in starts])
+        self._start_of = np.concatenate([np.asarray(s) for s in starts])
+        self._windows_of: Counter[str] = Counter()
+        for segment, segment_starts in zip(self.segments, starts, strict=True):
+            self._windows_of[segment.series.id] += len(segment_starts)
+        self._verified = np.zeros(len(self.segments), dtype=bool)
+        self._cache: list[Tensor | None] | None = None
+        self._lock = threading.Lock()
+        self.shape = self.segments[0].series.shape
+        if min(self.shape[1:]) < SSIM_WINDOW:
+            raise DataError(
+                f"sample {self.segments[0].series.id}: has frames of {self.shape[1]}x"
+                f"{self.shape[2]} cells; at least {SSIM_WINDOW}x{SSIM_WINDOW}, the window of SSIM, "
+                "are needed"
             )
 
     def __len__(self) -> int:
-        return len(self.samples)
+        return len(self._start_of)
 
     def keep_in_memory(self, free: int) -> bool:
-        """Keep what is read from now on, if all of it fits in MEMORY_SHARE of `free` bytes."""
-        shape = (len(self), len(self.samples[0].frames), *self.frame_shape)
-        fits = math.prod(shape) * 4 <= MEMORY_SHARE * free
+        """Cache what is read from now on, if all of it fits in MEMORY_SHARE of `free` bytes."""
+        num_frames = sum(len(segment.frames) for segment in self.segments)
+        fits = num_frames * math.prod(self.shape) * 4 <= MEMORY_SHARE * free
         if fits:
-            self._kept = torch.empty(shape)
+            self._cache = [None] * len(self.segments)
         return fits
 
     def read(self, indices: Sequence[int], *, pinned: bool = False) -> Batch:
-        """The samples with these indices, in memory that a GPU can copy from if `pinned`."""
-        chosen = torch.tensor(indices)
-        if self._kept is None:
-            frames = torch.stack([self[index] for index in indices])
-        else:
-            for index in indices:
-                if not self._is_kept[index]:
-                    self._kept[index] = self[index]
-                    self._is_kept[index] = True
-            frames = self._kept[chosen]
-        return chosen, frames.pin_memory() if pinned else frames
+        """Read the windows with these indices, into pinned memory if a GPU is to copy them."""
+        frames = torch.stack([self[index] for index in indices])
+        return torch.tensor(indices), frames.pin_memory() if pinned else frames
 
     def __getitem__(self, index: int) -> Tensor:
-        sample = self.samples[index]
-        frames, checksums = read_sample(sample.frames)
-        if sample.checksums is not None and checksums != sample.checksums:
-            raise DataError(
-                f"sample {sample.id}: its frames have changed since the split was made; restore "
-                "them, or make another split with `simvp split`"
-            )
-        if frames.shape[1:] != self.frame_shape:
-            raise DataError(
-                f"{sample.frames[0]}: has shape {frames.shape[1:]}, but the first "
-                f"sample has {self.frame_shape}; all samples need one shape"
-            )
-        return torch.from_numpy(frames)
+        number, start = int(self._segment_of[index]), int(self._start_of[index])
+        if self._cache is not None:
+            with self._lock:
+                cached = self._cache[number]
+                if cached is None:
+                    cached = self._cache[number] = self._read(number, 0, None)
+            return cached[start : start + self._window]
+        return self._read(number, start, start + self._window)
+
+    def _read(self, number: int, first: int, last: int | None) -> Tensor:
+        """Read frames of a segment and check them."""
+        segment = self.segments[number]
+        frames = segment.read_stored(first, len(segment.frames) if last is None else last)
+        self._verify(number, frames)
+        check_finite(segment, frames, first)
+        return torch.from_numpy(frames if self._scaling is None else self._scaling.to_unit(frames))
+
+    def _verify(self, number: int, frames: Frames) -> None:
+        """Compare a segment with its fingerprint when it is first read. Raises DataError."""
+        segment = self.segments[number]
+        if self._verified[number] or not segment.fingerprint:
+            return
+        if len(frames) < len(segment.frames):
+            segment.check_unchanged()
+        elif as_fingerprint(zlib.crc32(frames.data)) != segment.fingerprint:
+            raise changed(segment.series.id)
+        self._verified[number] = True
 
     def fingerprint(self) -> str:
-        """A short hash of the samples' ids and frames' names, in order."""
-        names = [[s.id, *(os.path.basename(path) for path in s.frames)] for s in self.samples]
-        return hashlib.sha256(repr(names).encode()).hexdigest()[:12]
+        """A short hash of the windows: which frames of which content, and how they are scaled."""
+        used = [(s.series.id, s.start, s.stop, s.step, s.fingerprint) for s in self.segments]
+        layout = (used, self._window, self._start_of.tolist(), self._scaling)
+        return hashlib.sha256(repr(layout).encode()).hexdigest()[:12]
 
-    def check_same_shape(self, other: "SampleDataset") -> None:
-        """Raises DataError if the other data set's frames have another shape."""
-        if self.frame_shape != other.frame_shape:
-            raise DataError(
-                f"{self.samples[0].frames[0]}: has shape {self.frame_shape}, but "
-                f"{other.samples[0].frames[0]} has {other.frame_shape}; all samples need one shape"
-            )
+    def id(self, index: int) -> str:
+        """Name of a window: the id of its series, and `@` its first frame if it has several."""
+        segment = self.segments[int(self._segment_of[index])]
+        name = segment.series.id
+        if self._windows_of[name] == 1:
+            return name
+        return f"{name}@{segment.frames[int(self._start_of[index])]}"
 
     def ids(self, indices: Sequence[int]) -> list[str]:
-        return [self.samples[index].id for index in indices]
+        """Names of several windows."""
+        return [self.id(index) for index in indices]
+
+    def all_ids(self) -> list[str]:
+        """Names of all windows."""
+        return self.ids(range(len(self)))
 
 
-def batches(dataset: SampleDataset, batch_indices: list[list[int]], device: str) -> Iterator[Batch]:
+def batches(dataset: WindowDataset, batch_indices: list[list[int]], device: str) -> Iterator[Batch]:
     """The batches that `batch_indices` lists, read ahead while the caller computes.
 
     Args:
-        device: where they will go; for "cuda" they come in pinned memory.
+        device: type of the device they are for; for "cuda" they are in pinned memory.
     """
     readers = ThreadPoolExecutor(_READERS, "simvp reader")
     ahead: deque[Future[Batch]] = deque()
@@ -136,22 +174,22 @@ def batches(dataset: SampleDataset, batch_indices: list[list[int]], device: str)
 
 
 def training_batches(
-    num_samples: int, batch_size: int, *, seed: int, epoch: int, rank: int, world_size: int
+    num_windows: int, batch_size: int, *, seed: int, epoch: int, rank: int, world_size: int
 ) -> list[list[int]]:
-    """One process's batches of an epoch: indices of samples, shuffled by (seed, epoch).
+    """One process's batches of an epoch: indices of windows, shuffled by (seed, epoch).
 
-    All processes make the same number of steps: where the samples do not divide evenly, some
-    are drawn a second time.
+    All processes make the same number of steps: where the windows do not divide evenly, some are
+    drawn a second time.
     """
-    order = np.random.default_rng([seed, epoch]).permutation(num_samples)
-    share = math.ceil(num_samples / world_size)
-    own = np.resize(order, share * world_size)[rank::world_size].tolist()
-    return [own[i : i + batch_size] for i in range(0, share, batch_size)]
+    order = np.random.default_rng([seed, epoch]).permutation(num_windows)
+    share = math.ceil(num_windows / world_size)
+    drawn = np.resize(order, share * world_size)[rank::world_size].tolist()
+    return [drawn[i : i + batch_size] for i in range(0, share, batch_size)]
 
 
 def scoring_batches(
-    num_samples: int, batch_size: int, *, rank: int, world_size: int
+    num_windows: int, batch_size: int, *, rank: int, world_size: int
 ) -> list[list[int]]:
-    """One process's batches when every sample is to be visited exactly once, by the group."""
-    own = list(range(rank, num_samples, world_size))
-    return [own[i : i + batch_size] for i in range(0, len(own), batch_size)]
+    """One process's batches when the group visits every window exactly once."""
+    assigned = list(range(rank, num_windows, world_size))
+    return [assigned[i : i + batch_size] for i in range(0, len(assigned), batch_size)]

@@ -1,32 +1,43 @@
-"""The data card: what a data folder's `dataset.toml` says of its physics."""
+"""The data card: what `dataset.toml` in a data folder says about the data."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Literal, Self
 
+import tomli_w
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from simvp.config.loading import explain, read_layer
 from simvp.config.rendering import section_lines
 from simvp.config.sections import Section
+from simvp.data.scaling import Scaling
 from simvp.errors import ConfigError, did_you_mean
 from simvp.physics import BoundaryKind, Symmetry
 
-if TYPE_CHECKING:  # the command line shows its help without numpy
-    import numpy as np
-    from numpy.typing import NDArray
-
 CARD_NAME = "dataset.toml"
 
+Stored = Literal["physical", "scaled"]
 
-class DatasetCard(Section):
-    """The physics of a data set; by default nothing is known of it."""
+
+class ChannelCard(Section):
+    """What one channel holds; None where the card does not say."""
+
+    quantity: str = Field("", description="physical quantity")
+    unit: str = Field("", description="unit of the physical values")
+    low: float | None = Field(None, description="physical value that is scaled to 0")
+    high: float | None = Field(None, description="physical value that is scaled to 1")
+
+
+class DatasetCard(ChannelCard):
+    """The physics of a data set. Entries at the top hold for every channel without its own."""
 
     name: str = Field("", description="name of the data set")
-    quantity: str = Field("", description="what the values are")
-    unit: str = Field("", description="unit of the values that low and high are given in")
-    low: float = Field(0.0, description="the value that 0 in the frames stands for")
-    high: float = Field(1.0, description="the value that 1 in the frames stands for")
+    stored: Stored | None = Field(
+        None,
+        description="what the files hold: physical values, or scaled ones, (value - low) / "
+        "(high - low); by default scaled if low and high stand at the top",
+    )
     time_step: str = Field("", description="time between two frames, with its unit")
     boundary_y: BoundaryKind = Field(
         "zeros", description="beyond the first and last row: zeros, periodic, reflect, replicate"
@@ -35,25 +46,67 @@ class DatasetCard(Section):
         "zeros", description="beyond the first and last column: zeros, periodic, reflect, replicate"
     )
     symmetries: list[Symmetry] = Field(
-        [], description="what may be done to a whole trajectory: roll, flip_x, flip_y, rot90"
+        [], description="symmetries of the dynamics: roll, flip_x, flip_y, rot90"
     )
+    channels: dict[str, ChannelCard] = Field({}, description="a table for each channel, in order")
 
-    def to_physical(self, values: "NDArray[np.float32]") -> "NDArray[np.float32]":
-        """Values in [0, 1] in the unit of the card."""
-        return self.low + values * (self.high - self.low)
+    def stored_as(self) -> Stored:
+        """Whether the files hold physical or scaled values."""
+        implied: Stored = "physical" if self.low is None and self.high is None else "scaled"
+        return self.stored or implied
 
-    def caption(self) -> str:
-        """`boiling: temperature in degF, 1 step between frames`, as far as it is known."""
-        unit = f" in {self.unit}" if self.unit else ""
-        what = f"{self.quantity or 'values'}{unit}" if self.quantity or unit else ""
+    def channel(self, name: str) -> ChannelCard:
+        """The card of a channel: its own table, completed by the entries at the top."""
+        general = {key: getattr(self, key) for key in ChannelCard.model_fields}
+        specific = self.channels.get(name, ChannelCard())
+        return ChannelCard(**{**general, **specific.model_dump(exclude_unset=True)})
+
+    def stored_scaling(self, channels: Sequence[str]) -> Scaling | None:
+        """The scaling of the values in the files; None if they are physical values already."""
+        if self.stored_as() == "physical":
+            return None
+        cards = [self.channel(name) for name in channels]
+        return Scaling(
+            tuple(0.0 if card.low is None else card.low for card in cards),
+            tuple(1.0 if card.high is None else card.high for card in cards),
+        )
+
+    def channel_names(self, count: int, where: str | Path) -> tuple[str, ...]:
+        """Names for `count` channels of files that have no names themselves.
+
+        Raises: ConfigError if the card names another number of channels.
+        """
+        if self.channels and len(self.channels) != count:
+            raise ConfigError(
+                f"{where}: names {len(self.channels)} channels ({', '.join(self.channels)}), but "
+                f"the frames have {count}"
+            )
+        if self.channels:
+            return tuple(self.channels)
+        return ("value",) if count == 1 else tuple(map(str, range(count)))
+
+    def label(self, channel: str) -> str:
+        """`temperature (degC)`: what to call a channel in tables and pictures."""
+        card = self.channel(channel)
+        name = channel if self.channels else card.quantity or channel
+        return f"{name} ({card.unit})" if card.unit else name
+
+    def caption(self, channel: str) -> str:
+        """`boiling: temperature (degF), 1 step between frames`, as far as it is known."""
+        card = self.channel(channel)
+        what = self.label(channel) if card.quantity or card.unit or self.channels else ""
         step = f"{self.time_step} between frames" if self.time_step else ""
         known = ", ".join(filter(None, [what, step]))
         return f"{self.name}: {known}" if self.name and known else self.name or known
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
-        if self.low >= self.high:
-            raise ValueError(f"low = {self.low:g} should be below high = {self.high:g}")
+        for name in self.channels or [""]:
+            card, where = self.channel(name), f"channels.{name}: " if name else ""
+            scaling = self.stored_scaling([name])
+            low, high = (scaling.low[0], scaling.high[0]) if scaling else (card.low, card.high)
+            if low is not None and high is not None and low >= high:
+                raise ValueError(f"{where}low = {low:g} should be below high = {high:g}")
         if "roll" in self.symmetries and {self.boundary_y, self.boundary_x} != {"periodic"}:
             raise ValueError("the symmetry roll needs both boundaries to be periodic")
         if "rot90" in self.symmetries and self.boundary_y != self.boundary_x:
@@ -62,7 +115,10 @@ class DatasetCard(Section):
 
 
 def read_card(folder: Path) -> DatasetCard:
-    """The card of a data folder; an empty one if it has none. Raises ConfigError if it is wrong."""
+    """Read the card of a data folder; an empty card if there is none.
+
+    Raises: ConfigError if it is not valid.
+    """
     path = folder / CARD_NAME
     if not path.exists():
         return DatasetCard()
@@ -74,13 +130,31 @@ def read_card(folder: Path) -> DatasetCard:
 
 
 def _describe(path: Path, problem: ErrorDetails) -> str:
-    key = str(next(iter(problem["loc"]), ""))
+    location = [str(part) for part in problem["loc"]]
     if problem["type"] == "extra_forbidden":
-        hint = did_you_mean(key, DatasetCard.model_fields)
-        return f"{path}: {key}: there is no such entry in a data card.{hint}"
+        fields = ChannelCard.model_fields if len(location) > 1 else DatasetCard.model_fields
+        hint = did_you_mean(location[-1], fields)
+        return f"{path}: {'.'.join(location)}: there is no such entry in a data card.{hint}"
+    key = ".".join(part for part in location if not part.isdecimal())
     return f"{path}: {key}{explain(problem) if key else problem['ctx']['error']}"
+
+
+def check_square(symmetries: Sequence[str], shape: tuple[int, int, int], where: str) -> None:
+    """Raises ConfigError if quarter turns are asked for and the frames are not square."""
+    height, width = shape[1:]
+    if "rot90" in symmetries and height != width:
+        raise ConfigError(
+            f"{where}: the symmetry rot90 needs square frames, but they are {height}x{width}; "
+            "leave it out"
+        )
 
 
 def card_to_toml(card: DatasetCard) -> str:
     """The card as commented TOML."""
-    return "\n".join(section_lines(card)) + "\n"
+    lines = section_lines(card, leave_out={"channels"})
+    tables = {
+        "channels": {
+            name: channel.model_dump(exclude_none=True) for name, channel in card.channels.items()
+        }
+    }
+    return "\n".join(lines) + "\n" + (f"\n{tomli_w.dumps(tables)}" if card.channels else "")

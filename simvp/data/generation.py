@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from simvp import simulators
-from simvp.data.frames import Frame, read_frame, write_frames
+from simvp.data.series import Frames
+from simvp.data.sources.frames import read_frame, write_frames
 from simvp.errors import DataError
 
 BATCH = 8  # samples that are simulated together: few enough for the processor's cache
@@ -44,7 +45,7 @@ def make_missing(job: Job, first: int) -> tuple[int, int]:
     return len(numbers), made
 
 
-def _make(job: Job, numbers: Sequence[int]) -> Iterator[tuple[str, Frame]]:
+def _make(job: Job, numbers: Sequence[int]) -> Iterator[tuple[str, Frames]]:
     """The samples with these numbers: name and frames of each."""
     simulator = simulators.load(job.system)
     generators = [np.random.default_rng([job.seed, number]) for number in numbers]
@@ -56,7 +57,7 @@ def _make(job: Job, numbers: Sequence[int]) -> Iterator[tuple[str, Frame]]:
         yield f"{digest}_{job.system}_{number}", frames
 
 
-def _is_missing(sample: Path, frames: Frame) -> bool:
+def _is_missing(sample: Path, frames: Frames) -> bool:
     """Whether a frame of the sample is not there. Raises DataError if one is there and differs."""
     if not sample.exists():
         return True

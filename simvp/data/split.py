@@ -1,125 +1,108 @@
-"""Split files: which samples train, which choose the best model, which are for the test."""
+"""Split files: which segments of which series train, validate and test."""
 
-import dataclasses
-import hashlib
 import json
-import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
+from simvp.data import split_v1
+from simvp.data.card import CARD_NAME, DatasetCard, Stored, read_card
+from simvp.data.scaling import Scaling, Statistics
+from simvp.data.series import Segment, Series, Source
+from simvp.data.source import open_source
+from simvp.data.sources.frames import FrameSeries, open_frame
+from simvp.data.split_records import PARTS, SUFFIX, SegmentRecord, SplitRecord
 from simvp.errors import DataError
-from simvp.storage.files import publish_text
 
-PARTS = ("train", "validation", "test")
-SUFFIX = "_loaders.json"
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """A sample's id, which is its folder's name, and the paths of its frames in order.
-
-    Attributes:
-        checksums: of the frames' files, as `samples.read_sample` gives them; none if not known.
-    """
-
-    id: str
-    frames: tuple[str, ...]
-    checksums: tuple[str, ...] | None = None
-
-    def first(self, count: int) -> "Sample":
-        """The same with its first frames only."""
-        checksums = self.checksums[:count] if self.checksums else None
-        return Sample(self.id, self.frames[:count], checksums)
+_MAKE_ANOTHER = "make another split with `simvp split`"
 
 
 @dataclass(frozen=True)
 class Split:
-    """What a split file says; a part that it lacks has no samples."""
+    """What a split file says about a data set.
+
+    Attributes:
+        path: the split file.
+        card: data card of the source.
+        channels, shape: names of the channels, and (C, H, W) of a frame.
+        scaling: the physical values that the network's 0 and 1 stand for.
+        stored: whether the files hold physical or scaled values.
+        statistics: of the training part, in physical units; None in files of version 1.
+        parts: the segments of each part.
+    """
 
     path: Path
-    parts: dict[str, list[Sample]]
+    card: DatasetCard
+    channels: tuple[str, ...]
+    shape: tuple[int, int, int]
+    scaling: Scaling
+    stored: Stored
+    statistics: Statistics | None
+    parts: dict[str, list[Segment]]
 
-    def part(self, name: str) -> list[Sample]:
-        """The samples of a part. Raises DataError if there are none."""
-        if not self.parts[name]:
+    def segments(self, part: str) -> list[Segment]:
+        """The segments of "train", "validation" or "test".
+
+        Raises: KeyError for another name; DataError if the part is empty.
+        """
+        if not self.parts[part]:
+            raise DataError(f"{self.path}: has no {part} samples; {_MAKE_ANOTHER}")
+        return self.parts[part]
+
+    def check_scaling(self) -> None:
+        """Raises DataError if the data card now contradicts how the data were read and scaled."""
+        contradicts = self.card != DatasetCard() and self.card.stored_as() != self.stored
+        for name, low, high in zip(self.channels, self.scaling.low, self.scaling.high, strict=True):
+            card = self.card.channel(name)
+            contradicts |= card.low not in (None, low) or card.high not in (None, high)
+        if contradicts:
             raise DataError(
-                f"{self.path}: has no {name} samples; make another split with `simvp split`"
+                f"{self.path}: was made with other values of `stored`, `low` or `high` than the "
+                f"data card has now; {_MAKE_ANOTHER}"
             )
-        return self.parts[name]
 
 
-def write(folder: Path, ratios: Sequence[float], parts: Sequence[Sequence[Sample]]) -> Path:
-    """Write the split file of a data folder, named by the hash of its content.
-
-    Args:
-        ratios, parts: share and samples of train, validation and test.
-    """
-    record: dict[str, Any] = {
-        name: {
-            "ratio": ratio,
-            "samples": [[_relative(path, folder) for path in sample.frames] for sample in samples],
-            # A string for each sample, so that the file stays small.
-            "checksums": [" ".join(sample.checksums or ()) for sample in samples],
-        }
-        for name, ratio, samples in zip(PARTS, ratios, parts, strict=True)
-        if samples
-    }
-    digest = hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
-    path = folder / f"{digest}{SUFFIX}"
-    publish_text(path, json.dumps({"id": digest, **record}, indent=1) + "\n")
-    return path
-
-
-def newest(folder: Path) -> Path:
-    """The split file in a data folder that was written last. Raises DataError if none is there."""
+def newest_split(folder: Path) -> Path:
+    """The split file in a folder that was written last. Raises DataError if there is none."""
     found = sorted(folder.glob(f"*{SUFFIX}"), key=lambda path: (path.stat().st_mtime_ns, path.name))
     if not found:
         raise DataError(
-            f"{folder}: holds no split file (*{SUFFIX}); make one with "
-            f"`simvp split --data-path {folder}`, or name one with --data"
+            f"{folder}: contains no split file (*{SUFFIX}); make one with "
+            f"`simvp split --data-path {folder}`, or give one with --data"
         )
     return found[-1]
 
 
-def read(path: Path) -> Split:
-    """Read a split file, ours or the old scripts'. Raises DataError if it is not one."""
+def find_split(split: str, data_path: str) -> Path:
+    """The split file that `data.split` names; without a name the newest one in `data.path`.
+
+    Raises: DataError if there is none.
+    """
+    return Path(split) if split else newest_split(Path(data_path))
+
+
+def read_split(path: str | Path) -> Split:
+    """Read a split file of this version, of version 1 or of the old scripts.
+
+    Raises: DataError if it is not one, or does not fit the data that it names; ConfigError if the
+        data card is not valid.
+    """
+    path = Path(path)
     record = _read_json(path)
-    parts: dict[str, list[Sample]] = {}
-    for name in PARTS:
-        entry = record.get(name, {"samples": []})
-        lists = entry.get("samples") if isinstance(entry, dict) else None
-        if not isinstance(lists, list) or not all(_is_sample(item) for item in lists):
-            raise DataError(
-                f"{path}: {name}: needs `samples`, lists of paths of the form SAMPLE/0.npy; "
-                "make a split file with `simvp split`"
-            )
-        checksums = entry.get("checksums", [""] * len(lists))
-        if not isinstance(checksums, list) or [*map(type, checksums)] != [str] * len(lists):
-            raise DataError(
-                f"{path}: {name}: `checksums` needs a string for each sample; make a split file "
-                "with `simvp split`"
-            )
-        parts[name] = [
-            _sample(item, text.split()) for item, text in zip(lists, checksums, strict=True)
-        ]
-    if not any(parts.values()):
-        raise DataError(f"{path}: has no samples; make a split file with `simvp split`")
-    _check_disjoint(path, parts)
-    root = _root_of_paths(path, parts)
-    return Split(
-        path,
-        {
-            name: [
-                dataclasses.replace(
-                    sample, frames=tuple(os.path.join(root, frame) for frame in sample.frames)
-                )
-                for sample in samples
-            ]
-            for name, samples in parts.items()
-        },
-    )
+    if "format" not in record:
+        return _from_lists(path, record)
+    if isinstance(record["format"], int) and record["format"] > 2:
+        raise DataError(f"{path}: was written by a newer version of simvp; {_MAKE_ANOTHER}")
+    try:
+        content = SplitRecord.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(map(str, problem["loc"])) or "split"
+        reason = problem["msg"].removeprefix("Value error, ")
+        raise DataError(f"{path}: {where}: {reason}; {_MAKE_ANOTHER}") from None
+    return _from_record(path, content)
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -133,53 +116,116 @@ def _read_json(path: Path) -> dict[str, Any]:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
     except (ValueError, RecursionError) as error:
         raise DataError(
-            f"{path}: is not a split file: not JSON ({error}); make one with `simvp split`"
+            f"{path}: is not a split file: not JSON ({error}); {_MAKE_ANOTHER}"
         ) from None
     if not isinstance(record, dict):
-        raise DataError(f"{path}: is not a split file: needs a JSON object with {PARTS}")
+        raise DataError(f"{path}: is not a split file: expected a JSON object; {_MAKE_ANOTHER}")
     return record
 
 
-def _is_sample(item: object) -> bool:
-    return (
-        isinstance(item, list)
-        and len(item) > 0
-        and all(isinstance(frame, str) and frame.endswith(".npy") for frame in item)
-        and all(frame.isprintable() for frame in item)
-        # The id becomes a folder of the forecasts.
-        and _sample(item).id not in ("", ".", "..")
+def _from_record(path: Path, record: SplitRecord) -> Split:
+    source = open_source(
+        path.parent / record.source.path, variables=record.source.variables, axes=record.source.axes
+    )
+    found = (source.kind, *source.shape)
+    if found != (record.source.kind, *record.shape):
+        raise DataError(
+            f"{source.path}: format and shape of the frames have changed since {path.name} was "
+            f"written (now {', '.join(map(str, found))}); restore them, or {_MAKE_ANOTHER}"
+        )
+    channels, stored = tuple(record.channels), record.source.stored
+    scaling = Scaling(tuple(record.scaling.low), tuple(record.scaling.high))
+    if stored == "scaled":  # the card gives the units, and may have been corrected since
+        scaling = source.card.stored_scaling(channels) or scaling
+    series = {
+        item.id: replace(
+            item, channels=channels, stored_scaling=scaling if stored == "scaled" else None
+        )
+        for item in source.series
+    }
+    parts = {
+        name: [_segment(path, source, series, item) for item in getattr(record, name).segments]
+        for name in PARTS
+    }
+    _check_disjoint(path, parts)
+    return Split(
+        path=path,
+        card=source.card,
+        channels=channels,
+        shape=source.shape,
+        scaling=scaling,
+        stored=stored,
+        statistics=Statistics(**{k: tuple(v) for k, v in record.statistics}),
+        parts=parts,
     )
 
 
-def _sample(frames: list[str], checksums: Sequence[str] = ()) -> Sample:
-    # The old scripts wrote the separator of the system they ran on.
-    name = os.path.basename(os.path.dirname(frames[0].replace("\\", "/")))
-    known = tuple(checksums) if len(checksums) == len(frames) else None
-    return Sample(name, tuple(frames), known)
+def _segment(
+    path: Path, source: Source, series: dict[str, Series], record: SegmentRecord
+) -> Segment:
+    if record.series not in series:
+        raise DataError(
+            f"{source.path / record.series}: is listed in {path.name}, but there is no such "
+            f"sample; restore it, or {_MAKE_ANOTHER}"
+        )
+    return Segment(
+        series[record.series], record.start, record.stop, record.step, record.fingerprint
+    )
 
 
-def _check_disjoint(path: Path, parts: dict[str, list[Sample]]) -> None:
-    seen: dict[str, str] = {}
-    for name, samples in parts.items():
-        for sample in samples:
-            if sample.id in seen:
-                raise DataError(
-                    f"{path}: sample {sample.id} is listed in {seen[sample.id]} and again in "
-                    f"{name}; a score on it would mean nothing, so make another split"
-                )
-            seen[sample.id] = name
+def _check_disjoint(path: Path, parts: dict[str, list[Segment]]) -> None:
+    """Raises DataError if a frame is listed twice."""
+    last: dict[str, tuple[int, str]] = {}
+    listed = [(segment, name) for name, segments in parts.items() for segment in segments]
+    for segment, name in sorted(listed, key=lambda item: min(item[0].frames, default=0)):
+        frames, series_id = segment.frames, segment.series.id
+        if not frames:
+            raise DataError(f"{path}: sample {series_id} has no frames in {name}; {_MAKE_ANOTHER}")
+        end, other = last.get(series_id, (-1, ""))
+        if min(frames) <= end:
+            raise DataError(
+                f"{path}: sample {series_id}: frame {min(frames)} is listed in {other} and again "
+                f"in {name}, so a score on it would mean nothing; {_MAKE_ANOTHER}"
+            )
+        last[series_id] = max(frames), name
 
 
-def _root_of_paths(path: Path, parts: dict[str, list[Sample]]) -> str:
-    """What the paths are relative to: the split file's folder, or the working directory.
-
-    The old scripts wrote paths as the user had typed them; joining an absolute one changes
-    nothing.
-    """
-    first = next(sample for samples in parts.values() for sample in samples).frames[0]
-    beside = os.path.join(path.parent, first)
-    return str(path.parent) if os.path.exists(beside) or not os.path.exists(first) else ""
-
-
-def _relative(path: str, folder: Path) -> str:
-    return os.path.relpath(path, folder).replace(os.sep, "/")
+def _from_lists(path: Path, record: dict[str, Any]) -> Split:
+    """The split of a file of version 1: the values of its frames are within [0, 1]."""
+    listed = split_v1.parse(path, record, PARTS)
+    first = next(sample for samples in listed.values() for sample in samples)
+    array = open_frame(first.frames[0])
+    shape = array.shape if array.ndim == 3 else (1, *array.shape)
+    card = read_card(path.parent)
+    channels = card.channel_names(shape[0], path.parent / CARD_NAME)
+    stored_scaling = card.stored_scaling(channels)
+    parts = {
+        name: [
+            Segment(
+                FrameSeries(
+                    id=sample.id,
+                    channels=channels,
+                    shape=shape,
+                    stored_scaling=stored_scaling,
+                    folder=Path(sample.frames[0]).parent,
+                    listed=sample.frames,
+                    checksums=sample.checksums,
+                ),
+                0,
+                len(sample.frames),
+            )
+            for sample in samples
+        ]
+        for name, samples in listed.items()
+    }
+    unit = Scaling((0.0,) * len(channels), (1.0,) * len(channels))
+    return Split(
+        path=path,
+        card=card,
+        channels=channels,
+        shape=shape,
+        scaling=stored_scaling or unit,
+        stored=card.stored_as(),
+        statistics=None,
+        parts=parts,
+    )

@@ -1,6 +1,6 @@
-"""Scoring forecasts: every sample once, by whichever process, the same numbers for any number.
+"""Scoring forecasts: each window once, by whichever process, with the same result for any number.
 
-N: samples; B: batch; T: forecast steps; C, H, W: a frame; M: metrics.
+N: windows; B: batch; T: forecast steps; C, H, W: a frame; M: scores.
 """
 
 import math
@@ -12,38 +12,46 @@ from torch import Tensor
 
 from simvp import metrics
 from simvp.config import Config
-from simvp.data.batches import SampleDataset, batches, scoring_batches
+from simvp.data.batches import WindowDataset, batches, scoring_batches
 from simvp.progress import Advance
 from simvp.runtime.devices import autocast
 from simvp.runtime.group import Group
 
-Forecaster = Callable[[Tensor, int], Tensor]
-# Called with sample ids, inputs, truths and forecasts, all of them on the device.
+ForecastFunction = Callable[[Tensor, int], Tensor]
+# Called with ids, inputs, truths and forecasts of a batch, all of them on the device.
 Consumer = Callable[[Sequence[str], Tensor, Tensor, Tensor], None]
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The scores of every forecast frame, (N, T, M) float64, M as in `metrics.NAMES`."""
+    """The scores of every forecast frame, float64.
+
+    Attributes:
+        frame_scores: (N, T, M), M as in `metrics.NAMES`.
+        rmse, bias: root mean square error and mean error of each channel, (N, T, C), in [0, 1]
+            units.
+    """
 
     frame_scores: Tensor
+    rmse: Tensor
+    bias: Tensor
 
     def mean(self) -> dict[str, float]:
-        """Each metric, averaged over samples and steps."""
+        """Each score, averaged over windows and steps."""
         return _named(self.frame_scores.mean(dim=(0, 1)))
 
     def per_step(self) -> dict[str, list[float]]:
-        """Each metric for each forecast step, averaged over samples."""
+        """Each score for each forecast step, averaged over windows."""
         means = self.frame_scores.mean(dim=0)
         return {name: means[:, i].tolist() for i, name in enumerate(metrics.NAMES)}
 
-    def per_sample(self, index: int) -> dict[str, float]:
-        """Each metric of one sample, averaged over steps."""
+    def per_window(self, index: int) -> dict[str, float]:
+        """Each score of one window, averaged over steps."""
         return _named(self.frame_scores[index].mean(dim=0))
 
-    def loss(self, frame_shape: tuple[int, int, int]) -> float:
-        """The mean squared error per value, which is the training loss."""
-        return self.mean()["mse"] / math.prod(frame_shape)
+    def loss(self, shape: tuple[int, int, int]) -> float:
+        """The mean squared error per value of frames (C, H, W)."""
+        return self.mean()["mse"] / math.prod(shape)
 
 
 def _named(values: Tensor) -> dict[str, float]:
@@ -52,52 +60,60 @@ def _named(values: Tensor) -> dict[str, float]:
 
 @torch.inference_mode()
 def evaluate(
-    forecasters: dict[str, Forecaster],
-    dataset: SampleDataset,
+    forecasters: dict[str, ForecastFunction],
+    dataset: WindowDataset,
     config: Config,
     group: Group,
     *,
     advance: Advance,
     consume: Consumer | None = None,
 ) -> dict[str, Evaluation]:
-    """Score every forecaster on every sample of the dataset, in `metrics.precision`.
+    """Score every forecaster on every window of the dataset, in `metrics.precision`.
 
     Args:
-        forecasters: given inputs (B, T, C, H, W) and a number of steps, each returns as many
-            frames; all are scored, the first one's forecasts go to `consume`.
-        advance: told the number of samples that this process has done.
+        forecasters: functions of inputs (B, T, C, H, W) and a number of steps that return as many
+            frames. All are scored; the forecasts of the first one go to `consume`.
+        advance: called with the number of windows that are done.
         consume: called for each batch.
     Returns: for each forecaster its scores, the same in every process.
     """
     pre, aft = config.data.pre_seq_length, config.data.aft_seq_length
-    own = scoring_batches(
+    local = scoring_batches(
         len(dataset), config.train.val_batch_size, rank=group.rank, world_size=group.world_size
     )
     scored: dict[str, list[Tensor]] = {name: [] for name in forecasters}
-    saved = next(iter(forecasters))
-    for indices, frames in batches(dataset, own, group.device.type):
+    consumed = next(iter(forecasters))
+    for indices, frames in batches(dataset, local, group.device.type):
         frames = frames.to(group.device, non_blocking=True)
         inputs, true = frames[:, :pre], frames[:, pre:]
         for name, forecast in forecasters.items():
             with autocast(group.device, config.metrics.precision):
                 pred = forecast(inputs, aft)
             pred = pred.float()
-            scores = metrics.frame_scores(
-                pred, true, ssim_data_range=config.metrics.ssim_data_range
-            )
-            scored[name].append(scores)  # on the device, which need not wait for us
-            if consume is not None and name == saved:
+            scored[name].append(_scores(pred, true, config))
+            if consume is not None and name == consumed:
                 consume(dataset.ids(indices.tolist()), inputs, true, pred)
         advance(len(indices) * group.world_size, "")
-    rows = [index for indices in own for index in indices]
-    everyone = torch.zeros(len(dataset), aft, len(metrics.NAMES), dtype=torch.float64)
-    return {name: _gathered(everyone, rows, pieces, group) for name, pieces in scored.items()}
+    rows = [index for indices in local for index in indices]
+    num_columns = len(metrics.NAMES) + 2 * dataset.shape[0]
+    zeros = torch.zeros(len(dataset), aft, num_columns, dtype=torch.float64)
+    return {name: _gathered(zeros, rows, pieces, group) for name, pieces in scored.items()}
 
 
-def _gathered(everyone: Tensor, rows: list[int], pieces: list[Tensor], group: Group) -> Evaluation:
-    """The scores of all processes, given those of this one's samples, `rows`, and zeros."""
-    scores = everyone.clone()
+def _scores(pred: Tensor, true: Tensor, config: Config) -> Tensor:
+    """All scores of a batch side by side, (B, T, M + 2 C), on the device: nothing waits for it."""
+    errors = metrics.channel_errors(pred, true)
+    scores = metrics.frame_scores(pred, true, ssim_data_range=config.metrics.ssim_data_range)
+    return torch.cat([scores, *errors], dim=-1)
+
+
+def _gathered(zeros: Tensor, rows: list[int], pieces: list[Tensor], group: Group) -> Evaluation:
+    """The scores of all processes, given those of this process's windows, `rows`."""
+    scores = zeros.clone()
     if pieces:
         scores[rows] = torch.cat(pieces).cpu().double()
-    # The order of summation cannot matter, for all terms but one are 0.
-    return Evaluation(group.sum(scores))
+    # The order of summation does not matter: all terms but one are 0.
+    scores = group.sum(scores)
+    num_scores = len(metrics.NAMES)
+    rmse, bias = scores[..., num_scores:].chunk(2, dim=-1)
+    return Evaluation(scores[..., :num_scores], rmse, bias)

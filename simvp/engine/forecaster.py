@@ -30,7 +30,7 @@ class Forecaster:
         network: maps scaled frames (B, T, C, H, W) to the next ones; in evaluation mode.
         frames_in: number of frames that the network is given.
         trained_steps: number of frames that it was trained to forecast.
-        data: shape of the frames and data card.
+        data: channels, shape, scaling and data card of what it was trained on.
     """
 
     network: SimVP
@@ -61,12 +61,13 @@ class Forecaster:
         self._check(tuple(frames.shape))
         device = next(self.network.parameters()).device
         last = frames[-self.frames_in :] if frames.ndim < 5 else frames[:, -self.frames_in :]
-        low, span = self.data.card.low, self.data.card.high - self.data.card.low
-        inputs = (last.detach().to(device, torch.float32) - low) / span
+        scaling = self.data.to_scaling()
+        values = last.detach().to(device, torch.float32)
+        batch = values.reshape(-1, self.frames_in, *self.data.shape)
+        inputs = scaling.to_unit(batch)
         if not inputs.isfinite().all():
             raise ValueError("frames: NaN or infinite values in the frames that are used as input")
-        batch = inputs.reshape(-1, self.frames_in, *self.data.shape)
-        forecast: Tensor = low + span * self.network(batch, steps)
+        forecast: Tensor = scaling.to_physical(self.network(inputs, steps))
         if frames.ndim == 5:
             return forecast
         return forecast[0] if frames.ndim == 4 else forecast[0, :, 0]

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from simvp.config import Config
 from simvp.data import augmentation
-from simvp.data.batches import SampleDataset, batches, training_batches
+from simvp.data.batches import WindowDataset, batches, training_batches
 from simvp.engine.compilation import uncompiled
 from simvp.engine.evaluation import Evaluation, evaluate
 from simvp.engine.history import as_csv, describe_epoch
@@ -61,8 +61,8 @@ class Trainer:
         config: Config,
         network: SimVP,
         *,
-        train_set: SampleDataset,
-        val_set: SampleDataset,
+        train_set: WindowDataset,
+        val_set: WindowDataset,
         group: Group,
         folder: RunFolder,
         report: Report,
@@ -181,7 +181,7 @@ class Trainer:
             return frames
         transformations = augmentation.draw(
             self.symmetries,
-            self.train_set.frame_shape[1:],
+            self.train_set.shape[1:],
             seed=self.config.train.seed,
             epoch=self.progress.epoch,
             samples=indices.tolist(),
@@ -192,7 +192,7 @@ class Trainer:
         """Validate, keep the best, write the history and, when it is due, a checkpoint."""
         with uncompiled():
             scores = self._validate()
-        val_loss = scores.loss(self.val_set.frame_shape)
+        val_loss = scores.loss(self.val_set.shape)
         own = self.state.loss
         totals = self.group.sum(torch.tensor([own.total, own.count], dtype=torch.float64))
         last_step = (self.progress.epoch + 1) * self.steps_per_epoch - 1

@@ -31,6 +31,20 @@ def best_precision(device: torch.device) -> tuple[str, str]:
     return "fp32", f"bfloat16 is not used on {device.type}"
 
 
+def describe_precision(device: torch.device, precision: str) -> str:
+    """`computing in bf16: this CPU has AMX`."""
+    best, reason = best_precision(device)
+    return f"computing in {precision}" + (f": {reason}" if precision == best else "")
+
+
+def describe_device(device: torch.device) -> str:
+    """`cpu (2 threads)`, or the name of the GPU."""
+    if device.type == "cuda":
+        return f"{device} ({torch.cuda.get_device_name(device)})"
+    threads = torch.get_num_threads()
+    return f"cpu ({threads} thread{'s' if threads > 1 else ''})" if device.type == "cpu" else "mps"
+
+
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
     """Compute matrix products and convolutions in fp32, bf16 or fp16 while the context lasts.
 

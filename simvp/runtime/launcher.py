@@ -11,7 +11,10 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
+
+import torch
 
 from simvp.config import Config, to_toml
 from simvp.config.sections import LaunchSection
@@ -23,7 +26,7 @@ from simvp.errors import (
     SimvpError,
     UserError,
 )
-from simvp.runtime.group import choose_device, place
+from simvp.runtime.group import Group, choose_device, place, process_group
 from simvp.runtime.processes import cores
 
 # Set for the processes that we launch; it tells them that we print their errors.
@@ -47,6 +50,28 @@ def is_needed(config: Config) -> bool:
             "--max-restarts"
         )
     return wanted
+
+
+def num_processes(config: Config) -> int:
+    """Number of processes that train together: those of this group, or those to be launched."""
+    here = place()
+    return here.world_size if here else config.launch.nproc * config.launch.nnodes
+
+
+def device(config: Config) -> torch.device:
+    """The device of this process, or of the first one to be launched. Raises ConfigError."""
+    here = place()
+    return choose_device(
+        config.run.device,
+        local_rank=here.local_rank if here else 0,
+        world_size=num_processes(config),
+    )
+
+
+def join(config: Config) -> AbstractContextManager[Group]:
+    """Join the group that this process belongs to; a group of one without launcher."""
+    end_with_launcher()
+    return process_group(config.run.device, timeout_minutes=config.launch.timeout_minutes)
 
 
 def is_restart() -> bool:

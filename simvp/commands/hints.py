@@ -1,0 +1,24 @@
+"""Options for the command that a summary recommends next, quoted for a shell."""
+
+import shlex
+
+from simvp.config import Config
+
+
+def data_option(config: Config) -> str:
+    """The option that finds the same data, with a leading space; empty if it is the default."""
+    path, default = config.data.path, type(config.data)().path
+    return f" --data-path {shlex.quote(path)}" if path != default else ""
+
+
+def name_option(config: Config) -> str:
+    """The options that find the same run, each with a leading space; empty for the default."""
+    run, default = config.run, type(config.run)()
+    name = f" --name {shlex.quote(run.name)}" if run.name != default.name else ""
+    work_dir = f" --set {shlex.quote(f'run.work_dir={run.work_dir}')}"
+    return name + (work_dir if run.work_dir != default.work_dir else "")
+
+
+def short_id(sample_id: str) -> str:
+    """The part of a sample's id after the hash, if it has one."""
+    return shlex.quote(sample_id.partition("_")[2] or sample_id)

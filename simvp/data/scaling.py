@@ -1,0 +1,129 @@
+"""Linear maps between physical units and [0, 1], one per channel, and how they are chosen.
+
+T: frames; C: channels; H, W: height and width.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Values = TypeVar("Values", NDArray[np.float32], "Tensor")
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """For each channel the physical values that 0 and 1 stand for, `low` below `high`."""
+
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+    @property
+    def span(self) -> tuple[float, ...]:
+        return tuple(high - low for low, high in zip(self.low, self.high, strict=True))
+
+    def to_unit(self, values: Values) -> Values:
+        """Map physical values (..., C, H, W), an array or a tensor, so that low is 0, high is 1."""
+        return (values - _per_channel(self.low, values)) / _per_channel(self.span, values)
+
+    def to_physical(self, values: Values) -> Values:
+        """The inverse of `to_unit`."""
+        return values * _per_channel(self.span, values) + _per_channel(self.low, values)
+
+
+def _per_channel(numbers: tuple[float, ...], like: Values) -> Values:
+    """The numbers as (C, 1, 1), with the type, precision and device of `like`."""
+    array = np.asarray(numbers, np.float32).reshape(-1, 1, 1)
+    if isinstance(like, np.ndarray):
+        return array
+    import torch
+
+    return torch.from_numpy(array).to(like.device)
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Minimum, maximum, mean and standard deviation (ddof 0) of each channel."""
+
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def to_physical(self, scaling: Scaling) -> "Statistics":
+        """The statistics of scaled values in physical units."""
+        low, high, mean = (
+            tuple(s * v + o for v, s, o in zip(values, scaling.span, scaling.low, strict=True))
+            for values in (self.low, self.high, self.mean)
+        )
+        std = tuple(s * v for v, s in zip(self.std, scaling.span, strict=True))
+        return Statistics(low, high, mean, std)
+
+
+class StatisticsAccumulator:
+    """Accumulates `Statistics` over arrays (T, C, H, W) in float64."""
+
+    def __init__(self, num_channels: int) -> None:
+        self._low = np.full(num_channels, np.inf)
+        self._high = np.full(num_channels, -np.inf)
+        self._count = 0
+        # Deviations from the first value of each channel: squares of large means lose no digits.
+        self._origin: NDArray[np.float64] | None = None
+        self._sums = np.zeros((2, num_channels))
+
+    def add(self, values: NDArray[np.float32]) -> None:
+        """Include values (T, C, H, W)."""
+        by_channel = values.swapaxes(0, 1).reshape(values.shape[1], -1)
+        if self._origin is None:
+            self._origin = by_channel[:, 0].astype(np.float64)
+        self._low = np.minimum(self._low, by_channel.min(axis=1))
+        self._high = np.maximum(self._high, by_channel.max(axis=1))
+        deviations = by_channel - self._origin[:, np.newaxis]
+        self._sums[0] += deviations.sum(axis=1)
+        self._sums[1] += np.einsum("cn,cn->c", deviations, deviations)
+        self._count += by_channel.shape[1]
+
+    def result(self) -> Statistics:
+        """The statistics of everything added so far, at least one array."""
+        assert self._origin is not None
+        mean, mean_square = self._sums / self._count
+        std = np.sqrt(np.maximum(mean_square - mean**2, 0.0))
+        columns = (self._low, self._high, self._origin + mean, std)
+        return Statistics(*(tuple(column.tolist()) for column in columns))
+
+
+def choose_scaling(
+    low: Sequence[float | None],
+    high: Sequence[float | None],
+    statistics: Statistics,
+    *,
+    is_8_bit: bool,
+) -> Scaling:
+    """Choose the scaling of each channel from what is known of it.
+
+    Args:
+        low, high: from the data card, None where it gives no value.
+        statistics: of the training part alone, in physical units.
+        is_8_bit: whether the values are 8-bit integers.
+    Returns: `low` and `high` where given; otherwise 0 and 1 if all training values are within
+        [0, 1], 0 and 255 for 8-bit integers, and else the range of the training values.
+    """
+    pairs = []
+    for given_low, given_high, least, greatest in zip(
+        low, high, statistics.low, statistics.high, strict=True
+    ):
+        if least >= 0 and greatest <= 1:
+            found = 0.0, 1.0
+        else:
+            found = (0.0, 255.0) if is_8_bit else (least, greatest)
+        bottom = found[0] if given_low is None else given_low
+        top = found[1] if given_high is None else given_high
+        # A constant channel has no range; any positive one will do.
+        pairs.append((bottom, top if top > bottom else bottom + 1.0))
+    lows, highs = zip(*pairs, strict=True)
+    return Scaling(lows, highs)

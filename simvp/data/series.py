@@ -1,0 +1,172 @@
+"""The data model: a source holds series, a split assigns segments of them to its parts.
+
+T: frames; C: channels; H, W: height and width.
+"""
+
+import zlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simvp.data.scaling import Scaling
+from simvp.errors import DataError
+
+if TYPE_CHECKING:  # processes that simulate start without pydantic
+    from simvp.data.card import DatasetCard
+
+Frames = NDArray[np.float32]
+
+_FRAMES_AT_A_TIME = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class Series(ABC):
+    """One trajectory. A file format implements `length` and `read_stored`.
+
+    Attributes:
+        id: unique within its source, and usable as a folder name.
+        channels: names of the channels.
+        shape: of a frame, (C, H, W).
+        stored_scaling: the scaling of the values in the files; None if they are physical values.
+    """
+
+    id: str
+    channels: tuple[str, ...]
+    shape: tuple[int, int, int]
+    stored_scaling: Scaling | None = None
+
+    @property
+    @abstractmethod
+    def length(self) -> int:
+        """Number of frames. Raises DataError if the files do not form a series."""
+
+    @abstractmethod
+    def read_stored(self, start: int, stop: int, step: int = 1) -> Frames:
+        """Read the frames `range(start, stop, step)`, `step` > 0, as they are stored.
+
+        Returns: (T, C, H, W), float32, NaN where a value is missing.
+        Raises: DataError if a frame is missing, damaged or of another shape.
+        """
+
+    def locate(self, frame: int) -> str:
+        """Name a frame in an error message."""
+        return f"{self.id}, frame {frame}"
+
+    def read(self, start: int, stop: int, step: int = 1) -> Frames:
+        """Read the frames `range(start, stop, step)`, `step` > 0, in physical units.
+
+        Returns: (T, C, H, W), float32, NaN where a value is missing.
+        Raises: DataError if a frame is missing, damaged or of another shape.
+        """
+        frames = self.read_stored(start, stop, step)
+        return frames if self.stored_scaling is None else self.stored_scaling.to_physical(frames)
+
+
+@dataclass(frozen=True)
+class Source:
+    """An opened data set.
+
+    Attributes:
+        path: the file or folder.
+        kind: the format, a module of `simvp.data.sources`.
+        series: the series, sorted by id.
+        channels: names of the channels, the same in all series.
+        shape: of a frame, (C, H, W), the same in all series.
+        card: its data card; an empty one if it has none.
+        is_8_bit: whether the values are 8-bit integers.
+    """
+
+    path: Path
+    kind: str
+    series: Sequence[Series]
+    channels: tuple[str, ...]
+    shape: tuple[int, int, int]
+    card: "DatasetCard"
+    is_8_bit: bool
+
+
+@dataclass(frozen=True)
+class Segment:
+    """The frames `range(start, stop, step)` of a series; a negative step reverses time.
+
+    Attributes:
+        fingerprint: checksum of the stored values when the split was made; empty if not known.
+    """
+
+    series: Series
+    start: int
+    stop: int
+    step: int = 1
+    fingerprint: str = ""
+
+    @property
+    def frames(self) -> range:
+        """Indices of the frames within the series."""
+        return range(self.start, self.stop, self.step)
+
+    def read_stored(self, first: int, last: int) -> Frames:
+        """Read the frames first..last-1 of this segment as they are stored, (T, C, H, W)."""
+        chosen = self.frames[first:last]
+        if chosen.step > 0:
+            return self.series.read_stored(chosen.start, chosen.stop, chosen.step)
+        forward = chosen[::-1]
+        frames = self.series.read_stored(forward.start, forward.stop, forward.step)
+        return np.ascontiguousarray(frames[::-1])
+
+    def pieces(self) -> Iterator[Frames]:
+        """Read the whole segment in pieces that fit in memory, in order."""
+        for first in range(0, len(self.frames), _FRAMES_AT_A_TIME):
+            yield self.read_stored(first, first + _FRAMES_AT_A_TIME)
+
+    def check_length(self) -> None:
+        """Raises DataError if the series has lost frames of the segment."""
+        if self.frames and max(self.frames) >= self.series.length:
+            raise DataError(
+                f"sample {self.series.id}: has {self.series.length} frames, but the split file "
+                f"lists {max(self.frames) + 1}; restore the missing frames, or make another split "
+                "with `simvp split`"
+            )
+
+    def check_unchanged(self) -> None:
+        """Read the segment again. Raises DataError if it has changed since the split was made."""
+        if self.fingerprint:
+            checksum = 0
+            for piece in self.pieces():
+                checksum = zlib.crc32(piece.data, checksum)
+            if as_fingerprint(checksum) != self.fingerprint:
+                raise changed(self.series.id)
+
+
+def as_fingerprint(checksum: int) -> str:
+    """A CRC-32 over float32 values as the text that a split file holds."""
+    return f"{checksum:08x}"
+
+
+def changed(series_id: str) -> DataError:
+    """The error for a series that differs from what the split was made from."""
+    return DataError(
+        f"sample {series_id}: its frames have changed since the split was made; restore them, or "
+        "make another split with `simvp split`"
+    )
+
+
+def check_finite(segment: Segment, frames: Frames, first: int) -> None:
+    """Raises DataError if values are NaN or infinite in frames (T, C, H, W) of a segment.
+
+    Args:
+        first: position of the first one within the segment.
+    """
+    finite = np.isfinite(frames)
+    if not finite.all():
+        position, *where = (int(i) for i in np.argwhere(~finite)[0])
+        name = segment.series.locate(segment.frames[first + position])
+        bad = finite[position].size - int(finite[position].sum())
+        raise DataError(
+            f"{name}: {bad} of {finite[position].size} values are not finite, the first "
+            f"({frames[position][tuple(where)]}) at index {tuple(where)}; fix or remove the sample"
+        )

@@ -1,0 +1,226 @@
+"""Folders of numbered .npy frames: SAMPLE/0.npy, 1.npy, ..., each (H, W) or (C, H, W).
+
+T: frames; C: channels; H, W: height and width.
+"""
+
+import os
+import re
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simvp.data.series import Frames, Series, Source, as_fingerprint, changed
+from simvp.errors import ConfigError, DataError, did_you_mean
+from simvp.storage.files import publish_folder
+
+if TYPE_CHECKING:  # processes that simulate start without pydantic
+    from simvp.data.card import DatasetCard
+
+_FRAME_NAME = re.compile(r"(0|[1-9]\d*)\.npy")
+_RESAVE = "save the frame again with numpy.save"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameSeries(Series):
+    """A folder of numbered frames.
+
+    Attributes:
+        folder: the sample's folder.
+        axes: order of the axes in files of three: cyx or yxc.
+        selected: indices of the channels to use; None for all.
+        listed: the files to use, in order; empty for all frames of the folder.
+        checksums: CRC-32 of each listed file, in hexadecimal; empty if not known.
+    """
+
+    folder: Path
+    axes: str = "cyx"
+    selected: tuple[int, ...] | None = None
+    listed: tuple[str, ...] = ()
+    checksums: tuple[str, ...] = ()
+
+    @cached_property
+    def files(self) -> list[str]:
+        """Paths of the frames in order. Raises DataError if one is missing in between."""
+        for path in self.listed:
+            if not os.path.isfile(path):
+                raise DataError(
+                    f"{path}: is listed in the split file, but there is no such file; restore it, "
+                    "or make another split with `simvp split`"
+                )
+        return list(self.listed) or frame_files(self.folder)
+
+    @property
+    def length(self) -> int:
+        return len(self.files)
+
+    def locate(self, frame: int) -> str:
+        return self.files[frame]
+
+    def read_stored(self, start: int, stop: int, step: int = 1) -> Frames:
+        paths = self.files[start:stop:step]
+        frames = np.empty((len(paths), *self.shape), np.float32)
+        for target, path in zip(frames, paths, strict=True):
+            frame = read_frame(path, axes=self.axes)
+            chosen = frame if self.selected is None else frame[list(self.selected)]
+            if chosen.shape != self.shape:
+                raise DataError(
+                    f"{path}: has shape {chosen.shape} (channels, height, width), but the first "
+                    f"sample has {self.shape}; all frames of all samples need one shape"
+                )
+            target[:] = chosen
+            if self.checksums:
+                self._check_unchanged(path)
+        return frames
+
+    def _check_unchanged(self, path: str) -> None:
+        """Compare a listed file with its checksum. Raises DataError if it has changed."""
+        checksum = zlib.crc32(Path(path).read_bytes())
+        if as_fingerprint(checksum) != self.checksums[self.listed.index(path)]:
+            raise changed(self.id)
+
+
+def open_frames(
+    folder: Path,
+    card: "DatasetCard",
+    *,
+    variables: Sequence[str] | None = None,
+    axes: str | None = None,
+) -> Source:
+    """Open a folder of samples, as `simvp.data.open_source` describes it."""
+    if axes not in (None, "cyx", "yxc"):
+        raise ConfigError(f"axes = {axes!r}: the axes of .npy frames are cyx or yxc")
+    samples = list_samples(folder)
+    # The first frame gives the shape. All others are compared with it when they are read.
+    first = open_frame(frame_files(samples[0])[0])
+    order = (axes or "cyx") if first.ndim == 3 else "yx"
+    sizes = dict(zip(order, first.shape, strict=True))
+    names = card.channel_names(sizes.get("c", 1), folder / "dataset.toml")
+    channels = tuple(variables or names)
+    unknown = [name for name in channels if name not in names]
+    if unknown:
+        raise ConfigError(
+            f"variables: {folder} has no channel {unknown[0]!r}, only {', '.join(names)}."
+            f"{did_you_mean(unknown[0], names)}"
+        )
+    common: dict[str, Any] = {
+        "channels": channels,
+        "shape": (len(channels), sizes["y"], sizes["x"]),
+        "stored_scaling": card.stored_scaling(channels),
+        "axes": axes or "cyx",
+        "selected": None if channels == names else tuple(map(names.index, channels)),
+    }
+    return Source(
+        path=folder,
+        kind="frames",
+        series=[FrameSeries(id=path.name, folder=path, **common) for path in samples],
+        channels=channels,
+        shape=common["shape"],
+        card=card,
+        is_8_bit=first.dtype.itemsize == 1,
+    )
+
+
+def list_samples(folder: Path) -> list[Path]:
+    """List the sample folders of a data folder by name. Raises DataError if there are none."""
+    if not folder.is_dir():
+        found = "a file" if folder.exists() else "nothing"
+        raise DataError(
+            f"{folder}: expected a folder of samples, found {found}; make data with "
+            "`simvp simulate`, or give the path of yours with --data-path"
+        )
+    samples = sorted(
+        path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")
+    )
+    if not samples:
+        raise DataError(
+            f"{folder}: is empty; expected one folder of frames (0.npy, 1.npy, ...) per sample. "
+            "Make data with `simvp simulate`, or give the path of yours with --data-path"
+        )
+    return samples
+
+
+def frame_files(sample: Path) -> list[str]:
+    """List the paths of a sample's frames in order: 0.npy, 1.npy, ...
+
+    Hidden files and files that are not .npy are ignored. Raises DataError if there are no frames,
+    a number is missing or a name is not a number.
+    """
+    try:
+        names = [name for name in os.listdir(sample) if name.endswith(".npy") and name[0] != "."]
+    except OSError as error:
+        raise DataError(f"{sample}: cannot be read ({error.strerror})") from None
+    odd = sorted(name for name in names if not _FRAME_NAME.fullmatch(name))
+    if odd:
+        raise DataError(
+            f"{sample / odd[0]}: is not a frame number; frames are 0.npy, 1.npy, ... without "
+            "leading zeros, so rename the file or move it elsewhere"
+        )
+    if not names:
+        raise DataError(f"{sample}: contains no frames; add 0.npy, 1.npy, ... or remove the folder")
+    numbers = sorted(int(name.removesuffix(".npy")) for name in names)
+    if numbers[-1] != len(numbers) - 1:
+        missing = next(i for i, number in enumerate(numbers) if number != i)
+        raise DataError(
+            f"{sample}: {missing}.npy is missing although there is {numbers[-1]}.npy; "
+            "frames are numbered from 0 without gaps"
+        )
+    return [os.path.join(sample, f"{number}.npy") for number in numbers]
+
+
+def read_frame(path: str | Path, *, axes: str = "cyx") -> Frames:
+    """Read one frame, (C, H, W), float32. Raises DataError if the file is not a whole frame.
+
+    The file can neither run code nor make the program allocate more memory than its size.
+
+    Args:
+        axes: order of the axes in a file of three; a file of two is (H, W).
+    """
+    array = open_frame(path)
+    frame = (
+        array[np.newaxis] if array.ndim == 2 else array.transpose([axes.index(a) for a in "cyx"])
+    )
+    with np.errstate(over="ignore"):  # the caller decides about infinite values
+        return np.array(frame, np.float32, order="C")
+
+
+def open_frame(path: str | Path) -> NDArray[np.number]:
+    """Map a frame's file into memory with its stored type and axes. Raises DataError."""
+    if not os.path.isfile(path):  # opening a FIFO would block
+        found = "something else" if os.path.lexists(path) else "nothing"
+        raise DataError(f"{path}: expected the file of a frame, found {found}; {_RESAVE}")
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        size = os.path.getsize(path)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except (ValueError, EOFError):  # NumPy's reason may recommend to allow pickles
+        raise DataError(
+            f"{path}: is truncated, or not an .npy file of numbers; {_RESAVE}"
+        ) from None
+    if not isinstance(array, np.memmap):
+        array.close()
+        raise DataError(f"{path}: is an .npz archive, not one .npy array; {_RESAVE}")
+    if size != array.offset + array.nbytes:
+        expected = array.offset + array.nbytes
+        raise DataError(f"{path}: has {size} bytes, but its header says {expected}; {_RESAVE}")
+    if array.dtype.kind not in "fiu" or array.dtype.itemsize > 8:
+        raise DataError(f"{path}: holds {array.dtype}; frames are integers or floats up to 64 bits")
+    if array.ndim not in (2, 3) or 0 in array.shape:
+        raise DataError(
+            f"{path}: has shape {array.shape}; a frame is (height, width) or "
+            "(channels, height, width)"
+        )
+    return array
+
+
+def write_frames(folder: Path, frames: NDArray[np.float32]) -> None:
+    """Save (T, C, H, W) as folder/0.npy, 1.npy, ...; `folder` appears only once it is complete."""
+    with publish_folder(folder) as temporary:
+        for number, frame in enumerate(frames):
+            np.save(temporary / f"{number}.npy", frame, allow_pickle=False)

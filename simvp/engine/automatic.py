@@ -1,0 +1,64 @@
+"""Settings that are left to the program, "auto", decided from the data and the device."""
+
+import importlib.util
+
+import torch
+
+from simvp.config import Config
+from simvp.data.split import Split
+from simvp.errors import ConfigError
+from simvp.runtime.devices import best_precision
+
+# Fewer steps than this do not repay the minutes that compiling takes.
+_STEPS_WORTH_COMPILING = 2000
+
+# An automatic batch size. BatchNorm needs at least two samples; a GPU is busy with sixteen.
+_MIN_STEPS, _SMALLEST_BATCH, _LARGEST_BATCH = 700, 2, 16
+
+
+def resolve_auto(
+    config: Config, split: Split, *, num_windows: int, device: torch.device, world_size: int
+) -> Config:
+    """Decide every setting that is "auto"; others stay as they are.
+
+    Args:
+        num_windows: number of training windows.
+        world_size: number of processes that train together.
+    Raises: ConfigError if the device does not support the precision.
+    """
+    card, model, train, metrics = split.card, config.model, config.train, config.metrics
+    if model.boundary == "auto":
+        model = model.model_copy(update={"boundary": f"{card.boundary_y},{card.boundary_x}"})
+    if train.augment == "auto":
+        train = train.model_copy(update={"augment": ",".join(card.symmetries) or "none"})
+    if train.batch_size == "auto":
+        batch_size = choose_batch_size(train.epochs, -(-num_windows // world_size))
+        train = train.model_copy(update={"batch_size": batch_size})
+    if train.compile == "auto":
+        steps = train.epochs * num_windows // (train.samples_per_step * world_size)
+        compiles = device.type == "cuda" and steps >= _STEPS_WORTH_COMPILING
+        compiles = compiles and importlib.util.find_spec("triton") is not None
+        train = train.model_copy(update={"compile": compiles})
+    precision = _precision(train.precision, device, "train")
+    train = train.model_copy(update={"precision": precision})
+    precision = _precision(metrics.precision, device, "metrics")
+    metrics = metrics.model_copy(update={"precision": precision})
+    data = config.data.model_copy(update={"split": str(split.path)})
+    return config.model_copy(
+        update={"data": data, "model": model, "train": train, "metrics": metrics}
+    )
+
+
+def choose_batch_size(epochs: int, windows_per_process: int) -> int:
+    """The largest batch from 2 to 16 that leaves 700 steps, and no more than there are windows."""
+    fitting = epochs * windows_per_process // _MIN_STEPS
+    return min(max(fitting, _SMALLEST_BATCH), _LARGEST_BATCH, windows_per_process)
+
+
+def _precision(requested: str, device: torch.device, section: str) -> str:
+    chosen = best_precision(device)[0] if requested == "auto" else requested
+    if chosen == "fp16" and device.type == "mps":
+        raise ConfigError(
+            f"{section}.precision = 'fp16': is not supported on this device; use fp32 or auto"
+        )
+    return chosen

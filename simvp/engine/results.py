@@ -1,0 +1,92 @@
+"""The scores of a test as metrics.json, as metrics.npy and as a table to read."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from simvp.config import Config
+from simvp.data.batches import WindowDataset
+from simvp.data.description import DataDescription
+from simvp.engine.evaluation import Evaluation
+from simvp.storage.files import publish, publish_text
+
+_UNITS = {"psnr": "dB, higher is better", "ssim": "higher is better"}
+
+
+def write_scores(
+    folder: Path,
+    forecast: Evaluation,
+    persistence: Evaluation,
+    *,
+    dataset: WindowDataset,
+    data: DataDescription,
+    weights: Path,
+    config: Config,
+) -> None:
+    """Write metrics.json, and metrics.npy, a record with a field for each score."""
+    means = forecast.mean()
+    windows = {name: forecast.per_window(i) for i, name in enumerate(dataset.all_ids())}
+    record = {
+        **means,
+        "per_step": forecast.per_step(),
+        "channels": channel_scores(forecast, data),
+        "persistence": {
+            **persistence.mean(),
+            "per_step": persistence.per_step(),
+            "channels": channel_scores(persistence, data),
+        },
+        "samples": windows,
+        "num_samples": len(dataset),
+        "weights": str(weights),
+        "split": config.data.split,
+        "ssim_data_range": config.metrics.ssim_data_range,
+    }
+    text = json.dumps(_finite(record), indent=1, allow_nan=False)
+    publish_text(folder / "metrics.json", text + "\n")
+    values = np.array(tuple(means.values()), dtype=[(name, "f8") for name in means])
+    with publish(folder / "metrics.npy") as path, path.open("wb") as file:
+        np.save(file, values, allow_pickle=False)
+
+
+def channel_scores(evaluation: Evaluation, data: DataDescription) -> dict[str, dict[str, Any]]:
+    """RMSE and bias of each channel in its unit, averaged over windows, per step and over all."""
+    scores: dict[str, dict[str, Any]] = {}
+    for i, (name, span) in enumerate(zip(data.channels, data.to_scaling().span, strict=True)):
+        rmse = span * evaluation.rmse[..., i].mean(dim=0)
+        bias = span * evaluation.bias[..., i].mean(dim=0)
+        scores[name] = {
+            "unit": data.card.channel(name).unit,
+            "rmse": float(rmse.mean()),
+            "bias": float(bias.mean()),
+            "per_step": {"rmse": rmse.tolist(), "bias": bias.tolist()},
+        }
+    return scores
+
+
+def _finite(value: Any) -> Any:
+    """The same with null where JSON has no number: the PSNR of an exact frame."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def table(forecast: Evaluation, persistence: Evaluation, data: DataDescription) -> list[str]:
+    """Each score beside that of persistence, then RMSE and bias of each channel in its unit."""
+    reference = persistence.mean()
+    lines = [f"{'':6}{'forecast':>12}{'persistence':>14}"]
+    for name, value in forecast.mean().items():
+        unit = _UNITS.get(name, "per frame, lower is better")
+        lines.append(f"{name:6}{value:12.4f}{reference[name]:14.4f}   {unit}")
+    channels, baseline = channel_scores(forecast, data), channel_scores(persistence, data)
+    lines.append("")
+    for name, scores in channels.items():
+        lines.append(
+            f"{data.card.label(name)}: RMSE {scores['rmse']:.4g} (persistence "
+            f"{baseline[name]['rmse']:.4g}), bias {scores['bias']:+.3g}"
+        )
+    return lines

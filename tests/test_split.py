@@ -1,0 +1,334 @@
+import json
+import shutil
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import Simvp, write_sample
+
+from simvp.commands.split import choose_segment, part_sizes
+from simvp.config import assignment_layer, resolve
+from simvp.config.sections import SplitSection
+from simvp.data import Series, open_source, read_split
+from simvp.errors import DataError
+
+
+def only_split(data: Path) -> Path:
+    (path,) = data.glob("*_loaders.json")
+    return path
+
+
+def test_split_is_disjoint_and_complete(split_data: Path) -> None:
+    parts = read_split(only_split(split_data)).parts
+    ids = [segment.series.id for part in parts.values() for segment in part]
+    assert [len(part) for part in parts.values()] == [7, 2, 2]
+    assert sorted(ids) == sorted(path.name for path in split_data.iterdir() if path.is_dir())
+
+
+def test_split_is_repeatable_and_its_name_is_the_hash_of_its_content(
+    split_data: Path, simvp: Simvp
+) -> None:
+    path = only_split(split_data)
+    content = path.read_bytes()
+    path.unlink()
+    simvp("split", "--data-path", "data", "--train-ratio", "0.65", "--val-ratio", "0.2")
+    assert only_split(split_data).read_bytes() == content
+    assert path.name == f"{json.loads(content)['id']}_loaders.json"
+    simvp("split", "--data-path", "data", "--seed", "1")
+    assert len(list(split_data.glob("*_loaders.json"))) == 2
+
+
+def test_ratios_are_recorded(split_data: Path) -> None:
+    record = json.loads(only_split(split_data).read_bytes())
+    ratios = {name: record[name]["ratio"] for name in ("train", "validation", "test")}
+    assert ratios == {"train": 0.65, "validation": 0.2, "test": 0.15}
+
+
+def test_a_data_folder_can_be_moved(split_data: Path) -> None:
+    moved = split_data.parent / "else where"
+    shutil.move(split_data, moved)
+    segment = read_split(only_split(moved)).segments("train")[0]
+    expected = np.load(moved / segment.series.id / "3.npy")
+    np.testing.assert_array_equal(segment.series.read(3, 4)[0], expected)
+
+
+def as_version_1(path: Path, prefix: str = "") -> dict[str, Any]:
+    """The content of a split file as version 1 wrote it, or with `prefix` as the old scripts."""
+    record = json.loads(path.read_bytes())
+    return {
+        part: {
+            "ratio": record[part]["ratio"],
+            "samples": [
+                [f"{prefix}{s['series']}/{i}.npy" for i in range(s["start"], s["stop"])]
+                for s in record[part]["segments"]
+            ],
+        }
+        for part in ("train", "validation", "test")
+    }
+
+
+@pytest.mark.parametrize("prefix", ["", "data/", "ABSOLUTE/"])
+def test_files_of_version_1_and_of_the_old_scripts_load(split_data: Path, prefix: str) -> None:
+    path = only_split(split_data)
+    old = split_data / "old_loaders.json"
+    prefix = prefix.replace("ABSOLUTE", str(split_data))
+    old.write_text(json.dumps(as_version_1(path, prefix), indent=4))
+    new_split, old_split = read_split(path), read_split(old)
+    assert (old_split.channels, old_split.shape) == (new_split.channels, new_split.shape)
+    assert old_split.scaling == new_split.scaling and old_split.statistics is None
+    for part in ("train", "validation", "test"):
+        for new, listed in zip(new_split.segments(part), old_split.segments(part), strict=True):
+            assert listed.series.id == new.series.id
+            np.testing.assert_array_equal(
+                listed.series.read(listed.start, listed.stop), new.series.read(new.start, new.stop)
+            )
+
+
+def test_the_checksums_of_version_1_are_compared(split_data: Path) -> None:
+    record = as_version_1(only_split(split_data))
+    for part in record.values():
+        part["checksums"] = [
+            " ".join(f"{zlib.crc32((split_data / f).read_bytes()):08x}" for f in files)
+            for files in part["samples"]
+        ]
+    old = split_data / "old_loaders.json"
+    old.write_text(json.dumps(record))
+    segment = read_split(old).segments("test")[0]
+    assert segment.series.read(0, 8).shape == (8, 1, 9, 11)
+    np.save(split_data / segment.series.id / "2.npy", np.full((1, 9, 11), 0.5, np.float32))
+    with pytest.raises(DataError, match="its frames have changed since the split was made"):
+        segment.series.read(0, 8)
+
+
+def test_the_file_says_what_the_data_are(split_data: Path) -> None:
+    """Scaling and statistics are of the training part alone."""
+    path = only_split(split_data)
+    record, split = json.loads(path.read_bytes()), read_split(path)
+    training = np.stack([s.series.read(s.start, s.stop) for s in split.segments("train")])
+    assert record["format"] == 2
+    assert record["source"] == {"kind": "frames", "path": ".", "stored": "physical"}
+    assert (record["channels"], record["shape"]) == (["value"], [1, 9, 11])
+    assert record["scaling"] == {"low": [0.0], "high": [1.0]}
+    statistics = record["statistics"]
+    assert statistics["low"] == [training.min()] and statistics["high"] == [training.max()]
+    np.testing.assert_allclose(statistics["mean"], training.mean(dtype=np.float64), rtol=1e-7)
+    np.testing.assert_allclose(statistics["std"], training.std(dtype=np.float64), rtol=1e-7)
+
+
+def shifted(data: Path, offset: float, factor: float) -> None:
+    for file in data.glob("*/*.npy"):
+        np.save(file, (offset + factor * np.load(file)).astype(np.float32))
+
+
+def test_data_outside_0_to_1_are_scaled_by_the_range_of_the_training_part(
+    data: Path, simvp: Simvp
+) -> None:
+    shifted(data, 250.0, 50.0)
+    result = simvp("split", "--data-path", "data", "--train-ratio", "0.65", "--val-ratio", "0.2")
+    split = read_split(only_split(data))
+    training = np.stack([s.series.read(s.start, s.stop) for s in split.segments("train")])
+    assert split.scaling.low == (training.min(),) and split.scaling.high == (training.max(),)
+    assert f"value: {training.min():.4g} to {training.max():.4g}" in result.stdout
+
+
+def test_the_card_decides_the_scaling_of_physical_values(data: Path, simvp: Simvp) -> None:
+    shifted(data, 250.0, 50.0)
+    card = data / "dataset.toml"
+    card.write_text("[channels.sst]\nunit = 'K'\nlow = 240.0\nhigh = 310.0\n")
+    assert "sst (K): 250" in simvp("split", "--data-path", "data").stdout
+    split = read_split(only_split(data))
+    assert split.scaling.low == (240.0,) and split.scaling.high == (310.0,)
+    assert split.channels == ("sst",)
+    split.check_scaling()
+    card.write_text("[channels.sst]\nunit = 'K'\nlow = 230.0\nhigh = 310.0\n")
+    with pytest.raises(DataError, match="was made with other values of `stored`, `low` or `high`"):
+        read_split(only_split(data)).check_scaling()
+
+
+def test_low_and_high_at_the_top_mean_scaled_files_unless_the_card_says_physical(
+    data: Path, simvp: Simvp
+) -> None:
+    shifted(data, 250.0, 50.0)
+    card = data / "dataset.toml"
+    card.write_text("low = 250.0\nhigh = 300.0\n")
+    result = simvp("split", "--data-path", "data", code=2)
+    assert "mean that all values are scaled to [0, 1]" in result.stderr
+    assert list(data.glob("*.json")) == []
+    card.write_text("stored = 'physical'\nlow = 250.0\nhigh = 300.0\n")
+    simvp("split", "--data-path", "data")
+    split = read_split(only_split(data))
+    assert split.stored == "physical" and split.scaling.high == (300.0,)
+
+
+def test_8_bit_frames_are_scaled_from_0_to_255(data: Path, simvp: Simvp) -> None:
+    for file in data.glob("*/*.npy"):
+        np.save(file, (20 + 100 * np.load(file)).astype(np.uint8))
+    simvp("split", "--data-path", "data")
+    split = read_split(only_split(data))
+    assert split.scaling.low == (0.0,) and split.scaling.high == (255.0,)
+
+
+def test_a_split_of_data_that_was_replaced_is_refused(split_data: Path) -> None:
+    for file in split_data.glob("*/*.npy"):
+        np.save(file, np.zeros((1, 8, 8), np.float32))
+    with pytest.raises(DataError, match=r"have changed since .* was written \(now .*1, 8, 8\)"):
+        read_split(only_split(split_data))
+
+
+def test_a_sample_that_was_deleted_is_named(split_data: Path) -> None:
+    series = read_split(only_split(split_data)).segments("test")[0].series
+    shutil.rmtree(split_data / series.id)
+    with pytest.raises(DataError, match=f"{series.id}: is listed in .*, but there is no such"):
+        read_split(only_split(split_data))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda r: r.update(format=3), "was written by a newer version"),
+        (lambda r: r["train"]["segments"][0].pop("stop"), "train.segments.0.stop: Field required"),
+        (lambda r: r["test"]["segments"][0].update(series=3), "test.segments.0.series: Input"),
+        (
+            lambda r: r["test"]["segments"].append(r["train"]["segments"][0]),
+            "is listed in train an",
+        ),
+        (lambda r: r["test"]["segments"][0].update(stop=0), "has no frames in test"),
+        (lambda r: r["scaling"].update(low=[1.0]), "low = 1 is not below high = 1"),
+        (lambda r: r["scaling"].update(low=[]), "scaling: 0 values for low, but 1 for high"),
+        (lambda r: r["channels"].append("b"), "split: 1 scalings for 2 channels"),
+        (lambda r: r["source"].update(path="../else"), "else: expected a folder of samples"),
+    ],
+)
+def test_a_damaged_file_of_format_2_is_one_message(
+    split_data: Path, change: Callable[[dict[str, Any]], Any], message: str
+) -> None:
+    path = only_split(split_data)
+    record = json.loads(path.read_bytes())
+    change(record)
+    path.write_text(json.dumps(record))
+    with pytest.raises(DataError, match=message):
+        read_split(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "not JSON"),
+        ("", "not JSON"),
+        ("[" * 100_000, "not JSON"),
+        ("[]", "expected a JSON object"),
+        ("{}", "has no samples"),
+        ('{"train": 3}', "train: expected `samples`"),
+        ('{"train": {"samples": [[1, 2]]}}', "train: expected `samples`"),
+        ('{"train": {"samples": [["a/0.pkl"]]}}', "train: expected `samples`"),
+        ('{"train": {"samples": [[]]}}', "train: expected `samples`"),
+        (
+            '{"train": {"samples": [["a/0.npy"]]}, "test": {"samples": [["a/0.npy"]]}}',
+            "sample a is listed in train and again in test",
+        ),
+    ],
+)
+def test_a_bad_split_file_is_one_message(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "x_loaders.json"
+    path.write_text(content)
+    with pytest.raises(DataError, match=f"x_loaders.json: .*{message}"):
+        read_split(path)
+
+
+def test_a_missing_part_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "x_loaders.json"
+    (tmp_path / "a").mkdir()
+    np.save(tmp_path / "a" / "0.npy", np.zeros((9, 11)))
+    path.write_text('{"train": {"samples": [["a/0.npy"]]}}')
+    with pytest.raises(DataError, match="has no test samples"):
+        read_split(path).segments("test")
+
+
+def settings(*assignments: str) -> SplitSection:
+    return resolve([assignment_layer(f"split.{text}") for text in assignments]).split
+
+
+@pytest.mark.parametrize(
+    ("assignments", "expected"),
+    [
+        ([], "0123456789"),
+        (["total_length=4"], "0123"),
+        (["start_index=7"], "789"),
+        (["start_index=2", "total_length=3"], "234"),
+        (["init_final_only=true"], "09"),
+        (["start_index=2", "total_length=3", "init_final_only=true"], "24"),
+        (["total_length=4", "reverse=true"], "3210"),
+        (["init_final_only=true", "reverse=true"], "90"),
+    ],
+)
+def test_which_frames_are_used(data: Path, assignments: list[str], expected: str) -> None:
+    assert "".join(map(str, chosen(ten_frames(data), assignments))) == expected
+
+
+def ten_frames(data: Path) -> Series:
+    write_sample(data / "wave_3", 0, frames=10)
+    return next(series for series in open_source(data).series if series.id == "wave_3")
+
+
+def chosen(series: Series, assignments: list[str], seed: int = 0) -> list[int]:
+    rng = np.random.default_rng(seed)
+    return list(choose_segment(series, settings(*assignments), rng).frames)
+
+
+def test_a_segment_is_read_in_its_own_order(data: Path) -> None:
+    series = ten_frames(data)
+    rng = np.random.default_rng(0)
+    frames = series.read(0, 10)
+    backwards = choose_segment(series, settings("reverse=true", "total_length=4"), rng)
+    np.testing.assert_array_equal(backwards.read_stored(0, 4), frames[[3, 2, 1, 0]])
+    np.testing.assert_array_equal(backwards.read_stored(1, 3), frames[[2, 1]])
+    ends = choose_segment(series, settings("init_final_only=true"), rng)
+    np.testing.assert_array_equal(ends.read_stored(0, 2), frames[[0, 9]])
+
+
+def test_a_random_start_covers_every_window(data: Path) -> None:
+    series = ten_frames(data)
+    drawn = {chosen(series, ["start_index=-1", "total_length=8"], seed)[0] for seed in range(60)}
+    assert drawn == {0, 1, 2}
+
+
+@pytest.mark.parametrize("assignment", ["total_length=11", "start_index=10"])
+def test_frames_beyond_the_end_are_refused(data: Path, assignment: str) -> None:
+    with pytest.raises(DataError, match="wave_3: has 10 frames"):
+        chosen(ten_frames(data), [assignment])
+
+
+@pytest.mark.parametrize(("count", "sizes"), [(100, [70, 15, 15]), (11, [8, 2, 1]), (6, [4, 1, 1])])
+def test_part_sizes(count: int, sizes: list[int]) -> None:
+    assert part_sizes(count, settings()) == sizes
+
+
+def test_a_part_without_samples_is_refused() -> None:
+    with pytest.raises(DataError, match="3 samples split into 2 train, 0 validation and 1 test"):
+        part_sizes(3, settings())
+
+
+def test_samples_of_different_lengths_are_used_whole(data: Path, simvp: Simvp) -> None:
+    write_sample(data / "99abc_wave_99", 99, frames=5)
+    result = simvp("split", "--data-path", "data")
+    assert "12 samples of 5 to 8 frames" in result.stdout
+    result = simvp("split", "--data-path", "data", "--total-length", "5")
+    assert "33 frames of these samples are not used" in result.stdout
+
+
+def test_samples_of_different_shapes_are_refused(data: Path, simvp: Simvp) -> None:
+    write_sample(data / "99abc_wave_99", 99, size=(11, 9))
+    result = simvp("split", "--data-path", "data", code=2)
+    assert "all frames of all samples need one shape" in result.stderr
+    assert list(data.glob("*.json")) == []
+
+
+def test_a_subset_is_drawn_at_random(data: Path, simvp: Simvp) -> None:
+    simvp("split", "--data-path", "data", "--samples", "7")
+    parts = read_split(only_split(data)).parts
+    assert [len(part) for part in parts.values()] == [5, 1, 1]
+    result = simvp("split", "--data-path", "data", "--samples", "12", code=2)
+    assert "data holds 11" in result.stderr
