@@ -1,6 +1,6 @@
-"""Training: epochs of steps, validation after each, checkpoints, and going on from one.
+"""The training loop: epochs of steps, validation after each, checkpoints, and resuming from one.
 
-A reader's way through: `Trainer.fit` -> `Trainer._train_epoch` -> `Learner.step`.
+Read `Trainer.fit` first, then `Trainer._train_epoch` and `Learner.step`.
 B: batch; T: frames; C, H, W: a frame.
 """
 
@@ -33,17 +33,17 @@ from simvp.runtime.group import Group
 from simvp.storage import checkpoint
 from simvp.storage.files import publish_text
 
-# What the processes tell each other; in between are the numbers of signals.
+# Status of a process; values in between are signal numbers. The group acts on the largest one.
 _SAVE_DUE, _NOT_FINITE = 1, 1000
 
-# Steps from one look at the losses to the next. To look is to wait for the device; a CPU is never
-# ahead of itself.
-_LOOK_EVERY = {"cpu": 1, "cuda": 16, "mps": 16}
+# Steps from one log step to the next. Reading the losses waits for a GPU; CPU execution is
+# synchronous.
+_LOG_INTERVAL = {"cpu": 1, "cuda": 16, "mps": 16}
 
-_STATISTICS_SAMPLES = 64  # to average over; more would change the digits that do not count
+_NUM_STATISTICS_WINDOWS = 64  # more would change only insignificant digits of the averages
 
-# Settings that may change between the parts of a run; of these the results depend on the number of
-# epochs alone, which stretches the schedule.
+# Settings that may change when a run is resumed. Results depend on none of them except the number
+# of epochs, which stretches the schedule.
 _FREE_TO_CHANGE = {
     "train.epochs",
     "train.checkpoint_interval",
@@ -54,7 +54,7 @@ _FREE_TO_CHANGE = {
 
 
 class Trainer:
-    """Fits a network to the training samples and keeps the best by validation loss."""
+    """Fits a network to the training windows and saves the best one by validation loss."""
 
     def __init__(
         self,
@@ -76,7 +76,8 @@ class Trainer:
         self.report = report
         self.learner = Learner(config, network, group)
         self.state = State(network, self.learner.optimizer, self.learner.scaler)
-        self.unseen: list[tuple[Tensor, Tensor]] = []  # samples and losses since the last look
+        # Windows and losses of the steps since the last log step.
+        self.pending: list[tuple[Tensor, Tensor]] = []
         self.saved_at = time.monotonic()
         self.symmetries = parse_symmetries(config.train.augment)
         torch.manual_seed(config.train.seed + group.rank)  # dropout differs between processes
@@ -88,9 +89,10 @@ class Trainer:
         return self.state.progress
 
     def fit(self) -> None:
-        """Train until the last epoch, from wherever the progress is.
+        """Train from the current progress until the last epoch.
 
-        Raises: Interrupted after saving if a signal came; RunFailed if the loss is not finite.
+        Raises: Interrupted, after saving, on SIGINT or SIGTERM; RunFailed if the loss or a gradient
+            is not finite.
         """
         epochs = self.config.train.epochs
         with (
@@ -105,18 +107,18 @@ class Trainer:
                     self._interrupt(signum)
 
     def resume(self, content: Mapping[str, Any]) -> None:
-        """Go on from a checkpoint. Raises RunError if it was made with other data or processes."""
+        """Restore a checkpoint. Raises RunError if settings, data or processes have changed."""
         self.state.restore(content, self.group, self._made_with())
 
     def _save(self, name: str) -> None:
-        """Write the checkpoint `name` and make it the latest. All processes call this."""
+        """Write the checkpoint `name` and make it the latest one. All processes call this."""
         content = self.state.capture(self.group, self._made_with())
         if self.group.is_main:
             checkpoint.save_training(self.folder.checkpoints, name, content)
         self.saved_at = time.monotonic()
 
     def _made_with(self) -> dict[str, Any]:
-        """What must not change within a run, because results depend on it."""
+        """What a checkpoint depends on: it must be the same when the run is resumed."""
         data = self.config.data
         settings = {
             f"{section}.{key}": value
@@ -140,32 +142,29 @@ class Trainer:
             frames = self._transform(frames.to(self.group.device, non_blocking=True), indices)
             lr_factor, beta1 = self._schedule(self._steps_done())
             loss = self.learner.step(frames, lr_factor=lr_factor, beta1=beta1)
-            self.unseen.append((indices, loss))
+            self.pending.append((indices, loss))
             self.progress.batch += 1
-            if (
-                self.progress.batch % _LOOK_EVERY[self.group.device.type] == 0
-                or self.progress.batch == self.steps_per_epoch
-            ):
-                self._look(stop, advance)
+            is_last = self.progress.batch == self.steps_per_epoch
+            if is_last or self.progress.batch % _LOG_INTERVAL[self.group.device.type] == 0:
+                self._log_step(stop, advance)
 
-    def _look(self, stop: StopRequest, advance: Advance) -> None:
-        """Read the losses since the last look, and do what the news asks for."""
-        losses = torch.stack([loss for _, loss in self.unseen]).tolist()
-        # All processes learn the worst news that one of them has, and do the same.
-        news = self.group.max(self._news(stop))
-        if news == _NOT_FINITE:
+    def _log_step(self, stop: StopRequest, advance: Advance) -> None:
+        """Read the pending losses, then stop or save if any process has to."""
+        losses = torch.stack([loss for _, loss in self.pending]).tolist()
+        status = self.group.max(self._status(stop))
+        if status == _NOT_FINITE:
             raise self._not_finite(losses)
-        for (indices, _), loss in zip(self.unseen, losses, strict=True):
+        for (indices, _), loss in zip(self.pending, losses, strict=True):
             self.state.loss.total += loss * len(indices)
             self.state.loss.count += len(indices)
-        self.unseen.clear()
+        self.pending.clear()
         advance(len(losses), f"epoch {self.progress.epoch + 1}, loss {losses[-1]:.4f}")
-        if news > _SAVE_DUE:
-            self._interrupt(news)
-        elif news == _SAVE_DUE:
+        if status > _SAVE_DUE:
+            self._interrupt(status)
+        elif status == _SAVE_DUE:
             self._save(checkpoint.LATEST)
 
-    def _news(self, stop: StopRequest) -> int:
+    def _status(self, stop: StopRequest) -> int:
         if self.learner.failed:
             return _NOT_FINITE
         minutes = self.config.train.checkpoint_every_minutes
@@ -176,7 +175,7 @@ class Trainer:
         return self.progress.epoch * self.steps_per_epoch + self.progress.batch
 
     def _transform(self, frames: Tensor, indices: Tensor) -> Tensor:
-        """Frames (B, T, C, H, W) under one of the physics' symmetries for each sample."""
+        """Frames (B, T, C, H, W), each window transformed by a random symmetry of the data."""
         if not self.symmetries:
             return frames
         transformations = augmentation.draw(
@@ -189,12 +188,11 @@ class Trainer:
         return augmentation.apply(frames, transformations)
 
     def _finish_epoch(self) -> None:
-        """Validate, keep the best, write the history and, when it is due, a checkpoint."""
+        """Validate, save the best network, the history and, when it is due, a checkpoint."""
         with uncompiled():
             scores = self._validate()
-        val_loss = scores.loss(self.val_set.shape)
-        own = self.state.loss
-        totals = self.group.sum(torch.tensor([own.total, own.count], dtype=torch.float64))
+        val_loss, local = scores.loss(self.val_set.shape), self.state.loss
+        totals = self.group.sum(torch.tensor([local.total, local.count], dtype=torch.float64))
         last_step = (self.progress.epoch + 1) * self.steps_per_epoch - 1
         row = {
             "epoch": self.progress.epoch + 1,
@@ -233,20 +231,20 @@ class Trainer:
         return scores["forecast"]
 
     def _recompute_statistics(self) -> None:
-        """On some of the training samples, transformed as they were in this epoch.
+        """Recompute BatchNorm statistics on training windows, transformed as in this epoch.
 
-        In the precision of the forecasts: the rounding of the weights shifts every channel, which
-        the statistics of another precision do not know.
+        They are computed in the precision of the forecasts, because rounding the weights shifts
+        the mean of every channel.
         """
-        count = math.ceil(_STATISTICS_SAMPLES / self.config.train.samples_per_step)
-        some = self._epoch_batches(self.progress.epoch)[:count]
+        count = math.ceil(_NUM_STATISTICS_WINDOWS / self.config.train.samples_per_step)
+        first_batches = self._epoch_batches(self.progress.epoch)[:count]
         device, pre = self.group.device, self.config.data.pre_seq_length
         with autocast(device, self.config.metrics.precision):
             recompute_statistics(
                 self.network,
                 (
                     self._transform(frames.to(device, non_blocking=True), indices)[:, :pre]
-                    for indices, frames in batches(self.train_set, some, device.type)
+                    for indices, frames in batches(self.train_set, first_batches, device.type)
                 ),
             )
 
@@ -260,19 +258,19 @@ class Trainer:
         )
 
     def _not_finite(self, losses: list[float]) -> RunFailed:
-        """The error that names the samples at fault, in whichever process they are."""
+        """The error that names the samples at fault, whichever process they are in."""
         first = next((i for i, loss in enumerate(losses) if not math.isfinite(loss)), None)
         at_fault = self.group.gather(
-            [] if first is None else self.train_set.ids(self.unseen[first][0].tolist())
+            [] if first is None else self.train_set.ids(self.pending[first][0].tolist())
         )
-        # Where every loss is finite it is a gradient, to which all samples contribute.
-        everyone = [i for indices, _ in self.unseen for i in indices.tolist()]
-        named = [name for names in at_fault for name in names] or self.train_set.ids(everyone)
+        # If every loss is finite, it is a gradient, to which all windows contribute.
+        all_pending = [i for indices, _ in self.pending for i in indices.tolist()]
+        named = [name for names in at_fault for name in names] or self.train_set.ids(all_pending)
         step = self.progress.batch - len(losses) + 1 + (first or 0)
         return RunFailed(
             f"epoch {self.progress.epoch + 1}, step {step} of {self.steps_per_epoch}: the loss or "
-            f"its gradient is not finite (samples: {', '.join(named)}); training stopped, and the "
-            "last checkpoint is intact. Lower --lr, or check these samples"
+            f"its gradient is not finite (samples: {', '.join(named)}); training stopped "
+            "and the last checkpoint is intact. Lower --lr, or check these samples"
         )
 
     def _schedule(self, step: int) -> tuple[float, float]:
