@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+import torch
 from conftest import Simvp
 from test_house import PACKAGE, RANKS
 from typer.main import get_command
@@ -186,6 +187,9 @@ def test_python_code_runs(code: str, trained: Path) -> None:
     exec(compile(code, "README.md", "exec"), names)
     if "future" in names:
         assert names["future"].shape == (30, 1, 9, 11)
+    if "Block" in names:
+        features = torch.rand(2, 4, 5, 6)
+        assert names["Block"](4, None)(features).shape == features.shape
 
 
 @pytest.mark.parametrize("text", [b.text for page in TEXTS for b in blocks(page, "toml")])
