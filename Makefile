@@ -37,11 +37,11 @@ demo: $(VENV)/ready
 test: $(VENV)/ready
 	$(BIN)/python -m pytest -q -n 2 -m "not slow and not gpu" $(ARGS)
 
-# The faults of README's table, many times over; about a quarter of an hour.
+# The faults in simvp/docs/reliability.md, many times over; about a quarter of an hour.
 soak: $(VENV)/ready
 	$(BIN)/python -m pytest -q -m slow $(ARGS)
 
-# What README says of speed, as ratios measured in one run.
+# The tables in simvp/docs/speed.md, as ratios measured in one run.
 bench: $(VENV)/ready
 	$(BIN)/python tests/bench/speed.py
 

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import simvp
-from simvp.cli import app
-from simvp.config import Config, all_keys, to_toml
+from simvp.config import all_keys
 
 PACKAGE = Path(simvp.__file__).parent
 
@@ -109,23 +108,3 @@ def test_installed_requirements_are_the_locked_ones() -> None:
     assert ("torch", "2.13.0") in [(name, pin) for name, pin in pins]
     wrong = {name: version(name) for name, pin in pins if version(name).partition("+")[0] != pin}
     assert wrong == {}
-
-
-README = (PACKAGE.parent / "README.md").read_text(encoding="utf-8")
-
-
-def test_readme_shows_the_config_as_it_is() -> None:
-    assert to_toml(Config()).strip() in README
-
-
-def test_readme_names_every_option() -> None:
-    from typer.main import get_command
-
-    options = {
-        name
-        for command in get_command(app).commands.values()
-        for parameter in command.params
-        for name in parameter.opts
-        if name.startswith("--") and name != "--checkpoint"
-    }
-    assert [name for name in sorted(options) if f"`{name}" not in README] == []

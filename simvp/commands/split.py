@@ -166,7 +166,7 @@ def _describe_channels(source: Source, statistics: Statistics, scaling: Scaling)
         lines.append(
             f"{source.card.label(name)}: {statistics.low[i]:.4g} to "
             f"{statistics.high[i]:.4g}, mean {statistics.mean[i]:.4g}, std "
-            f"{statistics.std[i]:.4g} in training; {scaling.low[i]:.4g} to {scaling.high[i]:.4g} "
-            "is scaled to 0 to 1"
+            f"{statistics.std[i]:.4g} in training; [{scaling.low[i]:.4g}, "
+            f"{scaling.high[i]:.4g}] is scaled to [0, 1]"
         )
     return lines

@@ -156,21 +156,21 @@ def network_rows() -> None:
     peaks = measure("peak")
     products = ", ".join(f"{peak / 1e9:.0f} GFLOP/s in {name}" for name, peak in peaks.items())
     print(f"large matrix product: {products}\n")
-    print("| | before | simvp | times better | |\n|---|---:|---:|---:|---|")
+    print("| | plain loop | simvp | ratio | |\n|---|---:|---:|---:|---|")
     plain = measure("network", "plain", "fp32", "zeros")
     operations = 8 * OPERATIONS
     for name, peak in peaks.items():
         ours = measure("network", "simvp", name, "zeros")
         used = f"{3 * operations / ours['step'] / peak:.0%} of peak"
         row(f"training step, {name}", plain["step"], ours["step"], "s", used)
-        row(f"its pass forward, {name}", plain["pass"], ours["pass"], "s")
+        row(f"its forward pass, {name}", plain["pass"], ours["pass"], "s")
         used = f"{operations / ours['forecast'] / peak:.0%} of peak"
         row(f"forecast, {name}", plain["forecast"], ours["forecast"], "s", used)
         row(f"peak memory, {name}", plain["memory"] / 1e9, ours["memory"] / 1e9, "GB")
     around = measure("network", "simvp", name, "periodic")
-    row(f"periodic against zeros, {name} step", ours["step"], around["step"], "s")
+    row(f"training step, {name}: zeros, periodic boundaries", ours["step"], around["step"], "s")
     share = measure("metrics")["metrics"] / ours["forecast"]
-    print(f"| metrics, of a {name} forecast | | {share:.1%} | | |")
+    print(f"| metrics, share of a {name} forecast | | {share:.1%} | | |")
 
 
 def cuda_rows() -> None:
@@ -222,7 +222,7 @@ def data_rows(folder: Path) -> None:
     simulate_row("on disk", folder / "made", keep=True)
     simulate_ours(folder / "boiling_data", 2000)
     seconds = run_time(*SIMVP, "split", repeats=1)
-    print(f"| split of 2000 samples | | {seconds:.1f} s | | 20 frames each |")
+    print(f"| `simvp split` of 2000 samples of 20 frames | | {seconds:.1f} s | | |")
 
 
 def group_rows() -> None:
@@ -251,8 +251,9 @@ def group_rows() -> None:
                     moments.append(time.perf_counter() - start)
         epochs = [after - before for before, after in pairwise(moments[1:])]
         times[nproc] = (moments[0], statistics.median(epochs))
-    row("an epoch by two processes, not one", times[1][1], times[2][1], "s")
-    print(f"| until the group begins | | {times[2][0]:.1f} s | | alone {times[1][0]:.1f} s |")
+    row("an epoch: one process, two processes", times[1][1], times[2][1], "s")
+    starts = f"{times[2][0]:.1f} s | | one process {times[1][0]:.1f} s"
+    print(f"| start of a group of two processes | | {starts} |")
 
 
 def help_rows() -> None:

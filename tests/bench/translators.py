@@ -1,4 +1,4 @@
-"""README's table of the translators: what each costs, and how long it trains.
+"""The table of translators in simvp/docs/recipe.md: the cost and training time of each.
 
     python tests/bench/translators.py
 
