@@ -93,7 +93,7 @@ Z = np.zeros((1, 9, 11))
 CONFIG = [*TRAIN, "--config", "c.toml"]
 
 BEFORE_TRAINING: list[tuple[str, Prepare, list[str], str]] = [
-    ("1-no-config", nothing, CONFIG, "c.toml: there is no such config file"),
+    ("1-no-config", nothing, CONFIG, "c.toml: config file not found"),
     ("2-toml", toml("[train]\nlr = = 3"), CONFIG, "c.toml: is not valid TOML: .*line 2"),
     ("3-unknown-key", toml("[train]\nlrr = 1"), CONFIG, "c.toml: train.lrr.*Did you mean 'lr'"),
     ("4-type", toml("[train]\nlr = '1'"), CONFIG, "train.lr = '1': should be a valid number"),
@@ -181,7 +181,7 @@ BEFORE_TRAINING: list[tuple[str, Prepare, list[str], str]] = [
     ),
     ("37-negative", nothing, [*SPLIT, "--val-ratio", "-0.1"], "split.val_ratio = -0.1"),
     ("37-nan", nothing, [*SPLIT, "--val-ratio", "nan"], "split.val_ratio = nan"),
-    ("37-over-1", nothing, [*SPLIT, "--train-ratio", "0.9"], "together they may be 1 at most"),
+    ("37-over-1", nothing, [*SPLIT, "--train-ratio", "0.9"], "the sum should be at most 1"),
     ("38-few", nothing, [*SPLIT, "--samples", "3"], "3 samples split into 2 train, 0 validation"),
     ("39-length", nothing, [*SPLIT, "--start-index", "3", "--total-length", "6"], "6 from frame 3"),
     ("40-json", lambda: split_file().write_text("{"), TRAIN, "is not a split file: not JSON"),
@@ -316,41 +316,51 @@ OF_A_RUN: list[tuple[str, Prepare, list[str], str]] = [
     ("49-missing", BEST.unlink, TEST, "simvp_model.pth: there is no such checkpoint"),
     ("49-folder", nothing, ["test", "--weights", "data"], "data: there is no such checkpoint"),
     ("50-corrupt", lambda: os.truncate(BEST, 2000), TEST, "simvp_model.pth: is damaged"),
-    ("51-no-dictionary", lambda: torch.save([1, 2], BEST), TEST, "needs a dictionary of tensors"),
-    ("52-missing-key", edit_weights(dict.popitem), TEST, "(missing|left over)"),
+    (
+        "51-no-dictionary",
+        lambda: torch.save([1, 2], BEST),
+        TEST,
+        "expected a dictionary of tensors",
+    ),
+    ("52-missing-key", edit_weights(dict.popitem), TEST, "(missing|unexpected)"),
     (
         "52-left-over",
         edit_weights(lambda w: w.update(extra=torch.zeros(1))),
         TEST,
-        "extra: left over",
+        "extra: unexpected",
     ),
     (
         "52-shape",
         edit_weights(lambda w: w.update({"decoder.readout.bias": torch.zeros(3)})),
         TEST,
-        r"decoder.readout.bias: has shape \[3\], needed \[1\]",
+        r"decoder.readout.bias: has shape \[3\], expected \[1\]",
     ),
-    ("53-architecture", nothing, [*TEST, "--set", "model.hid_T=12"], "does not fit the network"),
+    ("53-architecture", nothing, [*TEST, "--set", "model.hid_T=12"], "do not match the network"),
     (
         "54-pickle",
         lambda: torch.save({"w": Bomb()}, BEST),
         TEST,
-        "more than tensors and plain data",
+        "objects other than tensors and plain data",
     ),
-    ("55-newer", newer_format, RESUME, "is of format 99, this simvp reads 1"),
+    (
+        "55-newer",
+        newer_format,
+        RESUME,
+        "has checkpoint format 99, but this version of simvp reads format 1",
+    ),
     (
         "57-plain-weights",
         drop_checkpoints(lambda: LATEST.write_bytes(BEST.read_bytes())),
         RESUME,
-        "holds weights only",
+        "contains weights but no training state",
     ),
-    ("58-not-finite", edit_weights(spoil), TEST, "tensors hold numbers that are not finite"),
-    ("59-unknown", nothing, ["viz", "wave_99"], "no saved sample has 'wave_99' in its id"),
+    ("58-not-finite", edit_weights(spoil), TEST, "tensors contain NaN or infinite values"),
+    ("59-unknown", nothing, ["viz", "wave_99"], "no saved sample id contains 'wave_99'"),
     ("59-nearest", nothing, ["viz", "wav_1"], "Did you mean 'wave_"),
-    ("60-parent", nothing, ["viz", "../x"], "no saved sample has '../x'"),
-    ("60-absolute", nothing, ["viz", "/etc"], "no saved sample has '/etc'"),
-    ("60-dot", nothing, ["viz", "."], "no saved sample has '.'"),
-    ("60-empty", nothing, ["viz", ""], "no saved sample has ''"),
+    ("60-parent", nothing, ["viz", "../x"], "no saved sample id contains '../x'"),
+    ("60-absolute", nothing, ["viz", "/etc"], "no saved sample id contains '/etc'"),
+    ("60-dot", nothing, ["viz", "."], "no saved sample id contains '.'"),
+    ("60-empty", nothing, ["viz", ""], "no saved sample id contains ''"),
     (
         "61-counts",
         lambda: (first_saved() / "3.npy").unlink(),
@@ -391,7 +401,7 @@ def test_15_a_port_that_is_taken(split_data: Path, simvp: Simvp) -> None:
         taken.listen()
         endpoint = f"127.0.0.1:{taken.getsockname()[1]}"
         options = ["--nnodes", "2", "--rdzv-endpoint", endpoint]
-        check_message(simvp(*TRAIN, *options, code=2), f"'{endpoint}': the machines cannot meet")
+        check_message(simvp(*TRAIN, *options, code=2), f"'{endpoint}': rendezvous failed")
 
 
 @pytest.mark.parametrize("kind", ["20-.DS_Store", "33-symlink"])

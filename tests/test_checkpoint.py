@@ -29,8 +29,8 @@ def test_a_link_is_another_name_of_the_same_checkpoint(tmp_path: Path) -> None:
     [
         (None, "there is no such checkpoint"),
         (b"", "is damaged"),
-        (b"not a checkpoint", "more than tensors and plain data, or is damaged"),
-        (pickle.dumps(Bomb()), "more than tensors and plain data, or is damaged"),
+        (b"not a checkpoint", "is damaged, or contains objects other than tensors"),
+        (pickle.dumps(Bomb()), "is damaged, or contains objects other than tensors"),
     ],
 )
 def test_a_file_that_is_no_checkpoint_is_refused_and_runs_nothing(
@@ -45,7 +45,7 @@ def test_a_file_that_is_no_checkpoint_is_refused_and_runs_nothing(
 
 def test_code_inside_torchs_own_format_is_refused(tmp_path: Path) -> None:
     torch.save({"weight": Bomb()}, tmp_path / "x.pth")
-    with pytest.raises(RunError, match="more than tensors and plain data"):
+    with pytest.raises(RunError, match="objects other than tensors and plain data"):
         checkpoint.load(tmp_path / "x.pth")
 
 
@@ -60,11 +60,11 @@ def test_a_truncated_checkpoint_is_refused(tmp_path: Path) -> None:
 def test_weights_that_do_not_fit_are_listed(tmp_path: Path) -> None:
     checkpoint.save(tmp_path / "x.pth", {"weight": torch.zeros(2, 2), "other": torch.zeros(1)})
     with pytest.raises(RunError) as caught:
-        checkpoint.fill(nn.Linear(3, 2), checkpoint.load(tmp_path / "x.pth"))
+        checkpoint.load_into(nn.Linear(3, 2), checkpoint.load(tmp_path / "x.pth"))
     assert str(caught.value).splitlines()[1:] == [
-        "  weight: has shape [2, 2], needed [2, 3]",
+        "  weight: has shape [2, 2], expected [2, 3]",
         "  bias: missing",
-        "  other: left over",
+        "  other: unexpected",
     ]
 
 

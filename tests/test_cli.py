@@ -148,7 +148,7 @@ def test_test_reads_the_runs_own_config(trained: Path, simvp: Simvp) -> None:
     [
         ("split --data-path nowhere", "nowhere: needs a folder of samples, found nothing"),
         ("split --data-path empty", "empty: is empty"),
-        ("split --data-path data --train-ratio 0.9 --val-ratio 0.2", "together they may be 1 at"),
+        ("split --data-path data --train-ratio 0.9 --val-ratio 0.2", "the sum should be at most 1"),
         ("split --data-path data --samples 3", "3 samples split into 2 train, 0 validation"),
         ("split --data-path data --total-length 9", "has 8 frames, but 9"),
         ("train --data-path nowhere", "nowhere: holds no split file"),
@@ -158,14 +158,14 @@ def test_test_reads_the_runs_own_config(trained: Path, simvp: Simvp) -> None:
         ("train --data-path data --device cuda", "run.device = 'cuda'"),
         ("train --data-path data --device tpu", "should be auto, cpu, cuda"),
         ("train --data-path data --model-type gsat", "Did you mean 'gsta'?"),
-        ("train --config no.toml", "no.toml: there is no such config file"),
-        ("train --set train.lrr=1", "there is no such setting. Did you mean 'lr'?"),
+        ("train --config no.toml", "no.toml: config file not found"),
+        ("train --set train.lrr=1", "unknown setting. Did you mean 'lr'?"),
         ("train --epoch 3", "No such option: --epoch"),
         ("train --epochs three", "Invalid value for '--epochs'"),
-        ("train --resume --overwrite", "exclude each other"),
+        ("train --resume --overwrite", "cannot be combined"),
         ("trian", "No such command 'trian'"),
-        ("test --name other", "there is no run of this name"),
-        ("viz x --name other", "there is no run of this name"),
+        ("test --name other", "run not found"),
+        ("viz x --name other", "run not found"),
     ],
 )
 def test_a_users_mistake_is_one_message(
@@ -184,9 +184,9 @@ def test_a_users_mistake_is_one_message(
 def test_test_before_train_and_viz_before_test_say_what_to_do(
     split_data: Path, simvp: Simvp
 ) -> None:
-    assert "Train one with `simvp train`" in simvp("test", code=2).stderr
+    assert "Start it with `simvp train`" in simvp("test", code=2).stderr
     simvp("train", "--data-path", "data", "--epochs", "1", *TINY)
-    assert "make them with `simvp test --name default`" in simvp("viz", code=2).stderr
+    assert "create them with `simvp test --name default`" in simvp("viz", code=2).stderr
     assert "boiling" not in simvp("test").stderr
     assert "Did you mean 'wave_" in simvp("viz", "wav_5", code=2).stderr
     (first, *_) = Path("work_dirs/default/saved/preds").iterdir()
@@ -199,7 +199,7 @@ def test_test_before_train_and_viz_before_test_say_what_to_do(
 
 def test_a_checkpoint_that_does_not_fit_is_refused(trained: Path, simvp: Simvp) -> None:
     result = simvp("test", "--set", "model.hid_T=12", code=2)
-    assert "does not fit the network that the config describes" in result.stderr
+    assert "do not match the network" in result.stderr
     assert not (trained / "saved").exists()
     result = simvp("test", "--checkpoint", "no.pth", code=2)
     assert "no.pth: there is no such checkpoint" in result.stderr

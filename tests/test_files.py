@@ -28,7 +28,7 @@ def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_written_is_one_message(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match="cannot be written .*; free some space, or choose"):
+    with pytest.raises(OutputError, match="cannot be written .*; free some disk space, or choose"):
         publish_text(tmp_path / "file" / "below", "text")
 
 
@@ -57,10 +57,10 @@ def test_a_sample_is_found_by_any_part_that_only_it_has(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("part", "message"),
     [
-        ("07", "2 samples have '07' in their id: 07cf_boiling_2, 07dd_boiling_1"),
-        ("boling_21", "no saved sample has 'boling_21' in its id. Did you mean 'boiling_21'"),
-        ("../x", "no saved sample has"),
-        ("", "no saved sample has"),
+        ("07", "2 saved sample ids contain '07': 07cf_boiling_2, 07dd_boiling_1"),
+        ("boling_21", "no saved sample id contains 'boling_21'. Did you mean 'boiling_21'"),
+        ("../x", "no saved sample id contains"),
+        ("", "no saved sample id contains"),
     ],
 )
 def test_a_sample_that_is_not_one_is_refused(tmp_path: Path, part: str, message: str) -> None:

@@ -47,9 +47,9 @@ def test_what_does_not_fit_is_listed(published: Any) -> None:
     with pytest.raises(RunError) as caught:
         load_openstl(network, weights)
     assert str(caught.value).splitlines()[1:] == [
-        "  encoder.layers.0.conv.bias: has shape [5], needed [4]",
+        "  encoder.layers.0.conv.bias: has shape [5], expected [4]",
         "  decoder.readout.bias: missing",
-        "  hid.enc.7.block.norm1.weight: left over",
+        "  hid.enc.7.block.norm1.weight: unexpected",
     ]
 
 
@@ -113,5 +113,5 @@ def test_training_starts_from_published_weights(
     refused = simvp(*command, "--init-from", "no.pth", "--name", "x", code=2)
     assert "no.pth: there is no such checkpoint" in refused.stderr
     refused = simvp(*command, "--init-from", "published.pth", *TINY, "--name", "x", code=2)
-    assert "published.pth: the weights do not fit the network" in refused.stderr
+    assert "published.pth: the weights do not match the network" in refused.stderr
     assert not Path("work_dirs/x").exists()

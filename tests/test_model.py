@@ -94,6 +94,6 @@ def test_stochastic_depth_runs_from_a_hundredth_to_the_given_probability() -> No
 
 
 def test_an_unknown_translator_is_refused_with_the_names_there_are() -> None:
-    with pytest.raises(ValueError, match="no translator 'gstaa'.*Did you mean 'gsta'"):
+    with pytest.raises(ValueError, match="unknown translator 'gstaa'.*Did you mean 'gsta'"):
         SimVP((3, 1, 8, 8), model_type="gstaa")
     assert "gsta" in translators.names()

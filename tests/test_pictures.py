@@ -28,13 +28,13 @@ def test_equal_values_have_equal_colours_in_input_truth_and_prediction() -> None
     )
     assert difference.low == -difference.high == -float(np.abs(preds - trues).max())
     half = np.full((2, 2), 0.5, dtype=np.float32)
-    assert (values.paint(half) == values.paint(half)[0, 0]).all()
+    assert (values.colours(half) == values.colours(half)[0, 0]).all()
 
 
 def test_agreement_is_white_in_the_difference() -> None:
     same = frames(2)
     _, difference = pictures.scales(same, same, same, "viridis")
-    assert difference.paint(np.zeros((1, 1), dtype=np.float32)).min() > 240
+    assert difference.colours(np.zeros((1, 1), dtype=np.float32)).min() > 240
 
 
 def test_constant_frames_are_drawn() -> None:
@@ -56,7 +56,7 @@ def test_usual_colour_maps_are_known(name: str, capfd: pytest.CaptureFixture[str
 
 def test_purples_is_matplotlibs() -> None:
     scale = pictures.Scale(pictures.colour_map("Purples"), 0.0, 1.0)
-    ends = scale.paint(np.array([[0.0, 1.0]], dtype=np.float32))
+    ends = scale.colours(np.array([[0.0, 1.0]], dtype=np.float32))
     # matplotlib.colormaps["Purples"] at 0 and 1
     np.testing.assert_allclose(ends, [[[252, 251, 253], [63, 0, 125]]], atol=1)
 

@@ -136,7 +136,7 @@ def test_what_is_computed_again_is_the_same(drop: float, monkeypatch: pytest.Mon
 
     kept = gradients()
     assert len(passes) == 1
-    monkeypatch.setattr("simvp.models.simvp.layers._LARGE", 0)
+    monkeypatch.setattr("simvp.models.simvp.layers._RECOMPUTE_FROM", 0)
     again = gradients()
     assert len(passes) == 3
     for found, expected in zip(again, kept, strict=True):

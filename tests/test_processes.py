@@ -34,7 +34,7 @@ EXPECTED = {
     signal.SIGINT: (130, "interrupted\n"),
     signal.SIGTERM: (
         143,
-        "terminated; files written so far are complete, and the same command resumes\n",
+        "terminated; files written so far are complete. Run the same command again to resume\n",
     ),
     signal.SIGKILL: (-9, ""),
 }

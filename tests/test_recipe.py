@@ -16,7 +16,7 @@ from simvp.engine.statistics import recompute_statistics
 from simvp.errors import OutputError
 from simvp.models.simvp import SimVP
 from simvp.runtime.group import Group
-from simvp.storage.files import in_background, writing
+from simvp.storage.files import convert_os_errors, in_background
 
 CPU = torch.device("cpu")
 
@@ -82,7 +82,7 @@ def test_what_is_done_in_the_background_is_done_in_order_and_its_errors_come_out
     assert done == [*range(20)]
 
     def fail() -> None:
-        with writing(Path("there")):
+        with convert_os_errors(Path("there")):
             raise OSError(28, "No space left on device")
 
     with pytest.raises(OutputError, match="No space left"), in_background() as call:

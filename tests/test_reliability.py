@@ -65,7 +65,7 @@ def test_a_damaged_checkpoint_is_noticed_and_the_one_before_it_taken(
     # latest.pth and epoch_3.pth are one file; the one before it is epoch 2.
     DAMAGE[kind](CHECKPOINTS / "latest.pth")
     result = simvp("train", "--resume", "--epochs", "4")
-    assert "going back to the checkpoint before it" in result.stdout
+    assert "falling back to the previous checkpoint" in result.stdout
     assert "resuming: 2 of 4 epochs" in result.stdout
     assert len((CHECKPOINTS.parent / "metrics.csv").read_text().splitlines()) == 5
 
@@ -84,7 +84,7 @@ def test_6_never_a_silent_fresh_start(trained: Path, simvp: Simvp) -> None:
     for path in CHECKPOINTS.iterdir():
         path.write_bytes(b"")
     result = simvp("train", "--resume", "--epochs", "4", code=2)
-    assert "checkpoints are damaged; restore one from a copy, or begin again" in result.stderr
+    assert "checkpoints are damaged; restore one from a backup, or start over" in result.stderr
 
 
 def test_19_the_choice_does_not_go_by_clocks(split_data: Path, simvp: Simvp) -> None:
@@ -100,7 +100,7 @@ def test_a_checkpoint_of_a_newer_format_is_refused(trained: Path, simvp: Simvp) 
         content = torch.load(path, weights_only=True)
         torch.save({**content, "format": 2}, path)
     result = simvp("train", "--resume", "--epochs", "4", code=2)
-    assert "is of format 2, this simvp reads 1" in result.stderr
+    assert "has checkpoint format 2, but this version of simvp reads format 1" in result.stderr
 
 
 def kill_when(command: list[str], ready: Any, *, signum: int = signal.SIGKILL) -> int:
@@ -198,7 +198,7 @@ def test_7_a_rank_that_is_killed_ends_the_group_with_its_name(
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 1
     assert time.monotonic() - started < 10
-    assert errors.count("of the group died (signal 9)") == 1
+    assert errors.count("died (signal 9)") == 1
     assert "Traceback" not in errors
     assert not any(Path(f"/proc/{pid}").exists() for pid in ranks)
 
@@ -236,7 +236,7 @@ def test_9_a_rank_that_hangs_is_given_up(split_data: Path, simvp: Simvp) -> None
     os.kill(max(children(process.pid)), signal.SIGSTOP)
     _, errors = process.communicate(timeout=90)
     assert process.returncode == 1
-    assert "lost another one" in errors
+    assert "lost the connection to another process" in errors
 
 
 def test_18_a_second_run_in_one_folder_is_refused_and_names_the_first(
@@ -246,7 +246,10 @@ def test_18_a_second_run_in_one_folder_is_refused_and_names_the_first(
     try:
         wait_for_epoch(first)
         result = simvp(*TRAIN, "--overwrite", code=2)
-        assert f"another simvp is writing here (process {first.pid} on " in result.stderr
+        assert (
+            f"another simvp process is writing to this folder (process {first.pid} on "
+            in result.stderr
+        )
         assert "another simvp" in simvp("test", code=2).stderr
     finally:
         first.kill()
@@ -319,7 +322,7 @@ def test_only_weights_are_no_state_to_resume(trained: Path, simvp: Simvp) -> Non
         path.unlink()
     (CHECKPOINTS / "latest.pth").write_bytes((trained / "simvp_model.pth").read_bytes())
     result = simvp("train", "--resume", "--epochs", "4", code=2)
-    assert "holds weights only" in result.stderr
+    assert "contains weights but no training state" in result.stderr
 
 
 def test_a_checkpoint_states_the_hash_of_its_content(tmp_path: Path) -> None:
@@ -327,7 +330,7 @@ def test_a_checkpoint_states_the_hash_of_its_content(tmp_path: Path) -> None:
     content = torch.load(tmp_path / "latest.pth", weights_only=True)
     content["epoch"] = 2
     torch.save(content, tmp_path / "latest.pth")
-    with pytest.raises(RunError, match="does not have the hash that it states"):
+    with pytest.raises(RunError, match="SHA-256 mismatch"):
         checkpoint.load(tmp_path / "latest.pth")
 
 

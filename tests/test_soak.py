@@ -136,5 +136,5 @@ def test_the_sweep_would_notice_a_torn_file(trained: Path) -> None:
     """The control of the tests above."""
     latest = trained / "checkpoints" / "latest.pth"
     os.truncate(latest, latest.stat().st_size - 1)
-    with pytest.raises(checkpoint.Damaged):
+    with pytest.raises(checkpoint.DamagedFile):
         checkpoint.load(latest)

@@ -49,7 +49,7 @@ def test_a_width_that_a_translator_cannot_have_is_refused_with_the_fix(name: str
     widths = ("model.hid_T=496", "model.hid_S=6") if name == "incepu" else ("model.hid_T=500",)
     needed = "56 or 64" if name == "incepu" else "496 or 504"
     with pytest.raises(
-        ConfigError, match=f"model.model_type = '{name}': .*use {needed}; the widths"
+        ConfigError, match=f"model.model_type = '{name}': .*use {needed}; the numbers"
     ):
         cost(f"model.model_type={name}", *widths)
 

@@ -49,7 +49,7 @@ def test_two_ranks_train_resume_and_test(split_data: Path, simvp: Simvp) -> None
     history = np.genfromtxt("work_dirs/default/metrics.csv", delimiter=",", names=True)
     assert history["epoch"].tolist() == [1, 2, 3]
     refused = simvp("train", "--resume", "--epochs", "4", code=2)
-    assert "number of processes: 2 then, 1 now" in refused.stderr
+    assert "number of processes was 2, now 1" in refused.stderr
 
 
 def test_an_error_in_a_group_is_told_once(split_data: Path, simvp: Simvp) -> None:

@@ -15,7 +15,7 @@ from simvp.progress import Report
 from simvp.runs import RunFolder
 from simvp.runtime import launcher
 from simvp.runtime.devices import best_precision
-from simvp.runtime.group import Group, place, process_group
+from simvp.runtime.group import Group, process_group, rank_info
 from simvp.storage import locks
 
 _STEPS_WORTH_COMPILING = 2000
@@ -71,8 +71,8 @@ def choose_batch_size(config: Config, num_samples: int) -> Config:
 
 def num_processes(config: Config) -> int:
     """How many train together: those of the group, or those that are to be launched."""
-    here = place()
-    return here.world_size if here else config.launch.nproc * config.launch.nnodes
+    info = rank_info()
+    return info.world_size if info else config.launch.nproc * config.launch.nnodes
 
 
 def choose_compile(config: Config, num_samples: int, group: Group) -> Config:
@@ -87,14 +87,14 @@ def choose_compile(config: Config, num_samples: int, group: Group) -> Config:
 
 def joined_group(config: Config) -> AbstractContextManager[Group]:
     """This process's group, as the config wants it."""
-    launcher.end_with_launcher()
+    launcher.exit_with_launcher()
     return process_group(config.run.device, timeout_minutes=config.launch.timeout_minutes)
 
 
 @contextmanager
 def sole_writer(folder: RunFolder, group: Group) -> Iterator[None]:
     """Hold the run's folder, for the whole group, while the block runs. Raises RunError."""
-    with locks.sole_writer(folder.path) if group.is_main else nullcontext():
+    with locks.lock_folder(folder.path) if group.is_main else nullcontext():
         yield
 
 

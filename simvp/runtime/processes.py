@@ -1,4 +1,4 @@
-"""Independent tasks, mapped over several processes."""
+"""Map independent tasks over several processes."""
 
 import multiprocessing
 import os
@@ -47,8 +47,8 @@ def map_tasks(
             yield from results
     except BrokenProcessPool:
         raise RunFailed(
-            "a worker process died, perhaps because memory ran out; files written so far are "
-            "complete, and the same command resumes from there"
+            "a worker process died, possibly because memory ran out; files written so far are "
+            "complete. Run the same command again to resume"
         ) from None
     finally:
         executor.shutdown(cancel_futures=True)
@@ -76,11 +76,12 @@ def _sigterm_raises() -> Iterator[None]:
 
     def stop(signum: int, frame: FrameType | None) -> None:
         raise Interrupted(
-            signum, "terminated; files written so far are complete, and the same command resumes"
+            signum,
+            "terminated; files written so far are complete. Run the same command again to resume",
         )
 
     if threading.current_thread() is not threading.main_thread():
-        yield  # Python delivers signals to the main thread only.
+        yield  # Signal handlers can be set in the main thread only.
         return
     previous = signal.signal(signal.SIGTERM, stop)
     try:

@@ -84,7 +84,7 @@ def network_times(
             torch.nn.functional.mse_loss(network(frames[:, :10]), frames[:, 10:]).backward()
             optimizer.step()
     else:
-        devices.prepare(device)
+        devices.configure_backend(device)
         network = build_network(config, FRAME_SHAPE, device)
         learner = Learner(config, network, Group(0, 1, device))
 
