@@ -1,7 +1,7 @@
-"""The catalogue of bad inputs: one clear message each, exit code 2, nothing half-written.
+"""Catalogue of invalid inputs: each causes one message, exit code 2 and no partial output.
 
-Each case is a number of the catalogue and a name, what is done to good data or a good run, the
-command, and words that the message must hold: where, what was found, what to do.
+A case consists of its number and name, a function that damages valid data or a valid run, the
+command, and a pattern that the message has to match.
 """
 
 import io
@@ -92,7 +92,7 @@ def nothing() -> None:
 Z = np.zeros((1, 9, 11))
 CONFIG = [*TRAIN, "--config", "c.toml"]
 
-BEFORE_TRAINING: list[tuple[str, Prepare, list[str], str]] = [
+DATA_AND_CONFIG: list[tuple[str, Prepare, list[str], str]] = [
     ("1-no-config", nothing, CONFIG, "c.toml: config file not found"),
     ("2-toml", toml("[train]\nlr = = 3"), CONFIG, "c.toml: is not valid TOML: .*line 2"),
     ("3-unknown-key", toml("[train]\nlrr = 1"), CONFIG, "c.toml: train.lrr.*Did you mean 'lr'"),
@@ -244,10 +244,10 @@ BEFORE_TRAINING: list[tuple[str, Prepare, list[str], str]] = [
 
 @pytest.mark.parametrize(
     ("prepare", "command", "message"),
-    [case[1:] for case in BEFORE_TRAINING],
-    ids=[case[0] for case in BEFORE_TRAINING],
+    [case[1:] for case in DATA_AND_CONFIG],
+    ids=[case[0] for case in DATA_AND_CONFIG],
 )
-def test_before_any_training(
+def test_invalid_data_or_config(
     prepare: Prepare,
     command: list[str],
     message: str,
@@ -260,7 +260,7 @@ def test_before_any_training(
     before = sorted(Path().rglob("[!.]*"))
     result = simvp(*command, code=2)
     check_message(result, message)
-    if "48-changed" not in os.environ["PYTEST_CURRENT_TEST"]:  # seen when the sample is read
+    if "48-changed" not in os.environ["PYTEST_CURRENT_TEST"]:  # detected when the sample is read
         assert sorted(Path().rglob("[!.]*")) == before
     assert not Path("exploded").exists()
 
@@ -312,9 +312,9 @@ def first_saved() -> Path:
     return sorted(Path("work_dirs/default/saved/preds").iterdir())[0]
 
 
-OF_A_RUN: list[tuple[str, Prepare, list[str], str]] = [
+RUNS_AND_WEIGHTS: list[tuple[str, Prepare, list[str], str]] = [
     ("49-missing", BEST.unlink, TEST, "simvp_model.pth: there is no such checkpoint"),
-    ("49-folder", nothing, ["test", "--weights", "data"], "data: there is no such checkpoint"),
+    ("49-folder", nothing, ["test", "--weights", "data"], "data: checkpoint not found"),
     ("50-corrupt", lambda: os.truncate(BEST, 2000), TEST, "simvp_model.pth: is damaged"),
     (
         "51-no-dictionary",
@@ -379,10 +379,10 @@ OF_A_RUN: list[tuple[str, Prepare, list[str], str]] = [
 
 @pytest.mark.parametrize(
     ("prepare", "command", "message"),
-    [case[1:] for case in OF_A_RUN],
-    ids=[case[0] for case in OF_A_RUN],
+    [case[1:] for case in RUNS_AND_WEIGHTS],
+    ids=[case[0] for case in RUNS_AND_WEIGHTS],
 )
-def test_of_a_run(
+def test_invalid_run_or_weights(
     prepare: Prepare, command: list[str], message: str, trained: Path, simvp: Simvp
 ) -> None:
     simvp("test")
@@ -395,7 +395,7 @@ def test_of_a_run(
     assert not Path("exploded").exists()
 
 
-def test_15_a_port_that_is_taken(split_data: Path, simvp: Simvp) -> None:
+def test_15_port_in_use(split_data: Path, simvp: Simvp) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -405,7 +405,7 @@ def test_15_a_port_that_is_taken(split_data: Path, simvp: Simvp) -> None:
 
 
 @pytest.mark.parametrize("kind", ["20-.DS_Store", "33-symlink"])
-def test_what_is_harmless_is_accepted(kind: str, data: Path, simvp: Simvp) -> None:
+def test_harmless_deviations_are_accepted(kind: str, data: Path, simvp: Simvp) -> None:
     if kind == "20-.DS_Store":
         (sample() / ".DS_Store").touch()
     else:
@@ -416,10 +416,10 @@ def test_what_is_harmless_is_accepted(kind: str, data: Path, simvp: Simvp) -> No
     simvp(*SPLIT)
 
 
-def test_34_a_frame_that_may_not_be_read(
+def test_34_frame_without_read_permission(
     data: Path, simvp: Simvp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Root may read everything, so that the system's refusal is played here."""
+    """The error is simulated, because root can read every file."""
     real = open
 
     def refuse(path: Any, *arguments: Any, **options: Any) -> Any:
@@ -431,11 +431,10 @@ def test_34_a_frame_that_may_not_be_read(
     check_message(simvp(*SPLIT, code=2), "3.npy: cannot be read .Permission denied")
 
 
-def test_56_weights_saved_on_a_gpu_load_without_one(tmp_path: Path) -> None:
-    """All files are read to the CPU, whatever device they name."""
+def test_56_weights_saved_on_a_gpu_load_on_the_cpu(tmp_path: Path) -> None:
     path = tmp_path / "x.pth"
     torch.save({"w": torch.ones(2)}, path)
-    # Rename the device inside the file; the names have the same length in its archive.
+    # Replace the device name inside the file.
     import zipfile
 
     with zipfile.ZipFile(path) as archive:

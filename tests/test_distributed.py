@@ -20,12 +20,12 @@ def test_first_host_of_a_slurm_node_list(nodes: str, host: str) -> None:
     assert first_host(nodes) == host
 
 
-def test_torchruns_variables_make_a_group() -> None:
+def test_rank_from_torchrun_variables() -> None:
     environment = {"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1"}
     assert rank_info(environment) == RankInfo(rank=3, local_rank=1, world_size=4)
 
 
-def test_a_slurm_step_makes_a_group_but_a_batch_script_does_not() -> None:
+def test_rank_from_slurm_step_but_not_from_batch_script() -> None:
     batch = {"SLURM_PROCID": "0", "SLURM_LOCALID": "0", "SLURM_NTASKS": "8"}
     assert rank_info(batch) is None
     step = {**batch, "SLURM_STEP_NUM_TASKS": "8", "SLURM_PROCID": "5", "SLURM_LOCALID": "1"}
@@ -33,7 +33,7 @@ def test_a_slurm_step_makes_a_group_but_a_batch_script_does_not() -> None:
 
 
 @pytest.mark.parametrize("name", ["cuda", "cuda:1", "mps"])
-def test_a_device_that_is_absent_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unavailable_device_is_rejected(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
     with pytest.raises(ConfigError, match=f"run.device = '{name}'.*--device cpu"):
@@ -41,7 +41,7 @@ def test_a_device_that_is_absent_is_refused(name: str, monkeypatch: pytest.Monke
     assert choose_device("auto", local_rank=0, world_size=1).type == "cpu"
 
 
-def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_processes_than_gpus_are_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
     assert choose_device("cuda", local_rank=1, world_size=2).index == 1
@@ -53,7 +53,7 @@ def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -
         choose_device("cuda:0", local_rank=0, world_size=2)
 
 
-def test_a_group_inside_a_group_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_launching_a_group_inside_a_group_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RANK", "0")
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert not launcher.is_needed(resolve([]))

@@ -1,4 +1,4 @@
-"""What the defaults of training decide by themselves."""
+"""Automatic settings of training, BatchNorm statistics and compilation."""
 
 import time
 from pathlib import Path
@@ -23,10 +23,10 @@ CPU = torch.device("cpu")
 
 @pytest.mark.parametrize(
     ("samples", "nproc", "epochs", "expected"),
-    # 70 samples for 20 epochs are 1400: 700 steps of two. Few or many meet the bounds.
+    # 70 samples in 20 epochs: 700 steps with 2 samples. The last two cases reach the limits.
     [(70, 1, 20, 2), (70, 2, 20, 2), (350, 1, 20, 10), (14000, 1, 20, 16), (3, 4, 20, 1)],
 )
-def test_the_batch_size_leaves_700_steps(
+def test_automatic_batch_size_gives_about_700_steps(
     samples: int, nproc: int, epochs: int, expected: int
 ) -> None:
     config = Config.model_validate({"train": {"epochs": epochs}, "launch": {"nproc": nproc}})
@@ -35,7 +35,7 @@ def test_the_batch_size_leaves_700_steps(
     assert setup.choose_batch_size(given, samples).train.samples_per_step == 5
 
 
-def test_compilation_is_for_long_runs_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_automatic_compilation_of_long_runs_on_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
     config = Config.model_validate({"train": {"batch_size": 2, "epochs": 20}})
     for device, samples, expected in [
@@ -45,12 +45,12 @@ def test_compilation_is_for_long_runs_on_a_gpu(monkeypatch: pytest.MonkeyPatch) 
     ]:
         group = Group(0, 1, torch.device(device))
         assert setup.choose_compile(config, samples, group).train.compile is expected
-    asked = Config.model_validate({"train": {"compile": True}})
-    assert setup.choose_compile(asked, 1, Group(0, 1, CPU)).train.compile is True
+    explicit = Config.model_validate({"train": {"compile": True}})
+    assert setup.choose_compile(explicit, 1, Group(0, 1, CPU)).train.compile is True
 
 
-def test_statistics_are_those_of_the_weights() -> None:
-    """With them a whole batch is forecast in evaluation as it is in training."""
+def test_recomputed_statistics_match_those_of_the_batch() -> None:
+    """Evaluation mode then gives the same forecast as training mode."""
     torch.manual_seed(0)
     network = SimVP((3, 1, 16, 16), hid_S=8, hid_T=16, N_S=2, N_T=2)
     frames = torch.rand(6, 3, 1, 16, 16)
@@ -61,24 +61,24 @@ def test_statistics_are_those_of_the_weights() -> None:
     assert not any(module.training for module in network.modules())
     assert [m.momentum for m in network.modules() if isinstance(m, nn.BatchNorm2d)] == momenta
     with torch.no_grad():
-        settled = network(frames)
+        with_running_stats = network(frames)
         for layer in network.modules():
             layer.train(isinstance(layer, nn.BatchNorm2d))
-        of_the_batch = network(frames)
-    # The variance of a sample is unbiased, that within a batch is not.
-    torch.testing.assert_close(settled, of_the_batch, rtol=0, atol=2e-3)
+        with_batch_stats = network(frames)
+    # Running variances are unbiased, those of a batch are biased.
+    torch.testing.assert_close(with_running_stats, with_batch_stats, rtol=0, atol=2e-3)
 
 
-def test_what_is_done_in_the_background_is_done_in_order_and_its_errors_come_out() -> None:
+def test_background_calls_run_in_order_and_raise_their_errors() -> None:
     done: list[int] = []
 
-    def note(number: int) -> None:
+    def record(number: int) -> None:
         time.sleep(0.001)
         done.append(number)
 
     with in_background() as call:
         for number in range(20):
-            call(note, number)
+            call(record, number)
     assert done == [*range(20)]
 
     def fail() -> None:
@@ -89,11 +89,11 @@ def test_what_is_done_in_the_background_is_done_in_order_and_its_errors_come_out
         call(fail)
 
 
-# PyTorch 2.13 warns of what it does itself.
+# Warnings caused by the compiler of PyTorch 2.13.
 @pytest.mark.filterwarnings("ignore:.*Function.* should not be instantiated:DeprecationWarning")
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
-def test_compiled_blocks_learn_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As far as this machine can compile; other batches and forecasts are not compiled."""
+def test_compiled_blocks_give_the_same_losses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Smaller batches and forecasts are not compiled."""
     graphs: list[object] = []
     counts: list[int] = []
 
@@ -108,7 +108,7 @@ def test_compiled_blocks_learn_the_same(monkeypatch: pytest.MonkeyPatch) -> None
         lambda self, **options: compile_module(self, backend=backend, **options),
     )
     losses: dict[bool, list[float]] = {True: [], False: []}
-    for is_compiled, found in losses.items():
+    for is_compiled, of_run in losses.items():
         model = {"hid_S": 4, "hid_T": 8, "N_S": 2, "N_T": 2, "boundary": "periodic,reflect"}
         train = {"compile": is_compiled, "batch_size": 2, "precision": "fp32"}
         data = {"pre_seq_length": 3}
@@ -119,11 +119,11 @@ def test_compiled_blocks_learn_the_same(monkeypatch: pytest.MonkeyPatch) -> None
         for size in (2, 2, 1):
             frames = torch.rand(size, 7, 1, 8, 8, generator=torch.Generator().manual_seed(size))
             torch.manual_seed(0)
-            found.append(float(learner.step(frames, lr_factor=1.0, beta1=0.9)))
+            of_run.append(float(learner.step(frames, lr_factor=1.0, beta1=0.9)))
             counts.append(len(graphs))
         network.eval()
         with torch.inference_mode(), uncompiled():
-            found.append(float(network(frames[:, :3], 4).mean()))
+            of_run.append(float(network(frames[:, :3], 4).mean()))
         assert list(network.state_dict()) == names
     assert losses[True] == pytest.approx(losses[False], rel=1e-4)
     assert counts[0] >= 6  # two layers of the encoder, two blocks, two layers of the decoder

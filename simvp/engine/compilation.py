@@ -13,8 +13,8 @@ from torch import nn
 def compile_blocks(module: nn.Module) -> None:
     """Compile each block of the network separately.
 
-    DDP can then exchange the gradients of a block while the backward pass continues. If the whole
-    network was compiled, all gradients would be ready only at the end of the backward pass.
+    DDP can then exchange the gradients of a block while the backward pass continues. In a network
+    compiled as a whole, all gradients would be ready only at the end of the backward pass.
     """
     for part in module.children():
         if isinstance(part, nn.ModuleList):

@@ -37,7 +37,7 @@ def map_tasks(
     if processes == 1:
         yield from map(function, tasks)
         return
-    # Spawn, because a forked process would inherit locks that threads hold at that moment.
+    # Spawn, because a forked process would inherit locks held by other threads.
     context = multiprocessing.get_context("spawn")
     executor = ProcessPoolExecutor(processes, context, initializer=_follow_parent)
     try:
@@ -55,7 +55,7 @@ def map_tasks(
 
 
 def _follow_parent() -> None:
-    """In a worker: leave SIGINT to the parent, and exit when the parent is gone.
+    """In a worker: ignore SIGINT, which the parent handles, and exit when the parent dies.
 
     An idle worker of ProcessPoolExecutor would otherwise wait forever for a parent that was killed.
     """

@@ -22,6 +22,10 @@ LATEST, PREVIOUS = "latest.pth", "previous.pth"
 class DamagedFile(RunError):
     """A checkpoint file is damaged; an earlier checkpoint may be intact."""
 
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"{problem}; use another file")
+        self.problem = problem
+
 
 def save(path: Path, content: Mapping[str, Any]) -> None:
     """Write tensors, numbers, strings and containers of them to `path`. Raises OutputError."""
@@ -60,7 +64,7 @@ def load(path: Path) -> dict[str, Any]:
     Raises: RunError if the file cannot be read, or if it is a damaged training checkpoint.
     """
     if not path.is_file():
-        raise RunError(f"{path}: there is no such checkpoint; train a model with `simvp train`")
+        raise RunError(f"{path}: checkpoint not found; train a model with `simvp train`")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # PyTorch warns about the type of invalid files
@@ -68,13 +72,11 @@ def load(path: Path) -> dict[str, Any]:
     except pickle.UnpicklingError as error:
         raise DamagedFile(
             f"{path}: is damaged, or contains objects other than tensors and plain data, which are "
-            f"not loaded for security ({str(error).splitlines()[0]}); use another file"
+            f"not loaded for security ({str(error).splitlines()[0]})"
         ) from None
     except Exception as error:  # on damaged bytes the unpickler can raise anything
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise DamagedFile(
-            f"{path}: is damaged and cannot be loaded ({reason}); use another file"
-        ) from None
+        raise DamagedFile(f"{path}: is damaged and cannot be loaded ({reason})") from None
     if not isinstance(content, dict):
         found = type(content).__name__
         raise DamagedFile(f"{path}: expected a dictionary of tensors, found {found}")
@@ -86,7 +88,7 @@ def load(path: Path) -> dict[str, Any]:
 def save_training(folder: Path, name: str, content: Mapping[str, Any]) -> None:
     """Write a training checkpoint with its format and hash, and link it as `latest.pth`.
 
-    The preceding checkpoint remains available as `previous.pth`.
+    The previous checkpoint stays available as `previous.pth`, even if the process is killed.
     """
     stamped = {"format": FORMAT, **content}
     path, latest = folder / name, folder / LATEST
@@ -113,7 +115,7 @@ def newest_training(folder: Path, say: Callable[[str], None]) -> dict[str, Any] 
             content = load(path)
         except DamagedFile as error:
             damaged.add(path.stat().st_ino)
-            say(f"{error}; falling back to the previous checkpoint")
+            say(f"{error.problem}; falling back to the previous checkpoint")
             continue
         if not is_training_state(content):
             raise RunError(
@@ -187,7 +189,7 @@ def load_into(model: nn.Module, weights: Mapping[str, Any]) -> None:
     bad = [name for name, tensor in weights.items() if not tensor.isfinite().all()]
     if bad:
         raise RunError(
-            f"{len(bad)} of {len(weights)} tensors contain NaN or infinite values, starting with "
+            f"{len(bad)} of {len(weights)} tensors contain NaN or infinite values, the first is "
             f"{bad[0]}; use another file"
         )
     model.load_state_dict(weights)
