@@ -1,4 +1,4 @@
-# Everything happens in a virtual environment of its own, with the locked versions.
+# All targets use the virtual environment $(VENV), with pinned versions.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
@@ -10,9 +10,9 @@ DEMO ?= demo
 help:
 	@echo "make demo    run the whole pipeline on a small problem, about two minutes"
 	@echo "make test    run the tests"
-	@echo "make soak    kill, cut and damage runs, many times"
-	@echo "make bench   measure its speed, about seven minutes"
-	@echo "make check   lint, check types, and run the tests"
+	@echo "make soak    test recovery from repeated faults, about 15 minutes"
+	@echo "make bench   run the benchmarks, about seven minutes"
+	@echo "make check   run the linter, the type checker and the tests"
 	@echo "make clean   delete the virtual environment and the demo"
 
 $(VENV)/ready: tests/requirements.txt pyproject.toml
@@ -22,7 +22,7 @@ $(VENV)/ready: tests/requirements.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt -e .
 	@touch $@
 
-# A quarter of the grid and half the frames: the same path as with the defaults.
+# A small problem: a quarter of the grid cells and half of the frames of the defaults.
 demo: $(VENV)/ready
 	@mkdir -p "$(DEMO)"
 	cd "$(DEMO)" && "$(abspath $(BIN))/simvp" simulate --samples 80 --frames 10 --image-size 32
@@ -32,7 +32,7 @@ demo: $(VENV)/ready
 		--set model.hid_S=32 --set model.hid_T=96 --set model.N_S=2 --set model.N_T=4
 	cd "$(DEMO)" && "$(abspath $(BIN))/simvp" test --name demo
 	cd "$(DEMO)" && "$(abspath $(BIN))/simvp" viz boiling_26 --name demo --cmap Purples
-	@echo "The picture:" && ls "$(DEMO)"/work_dirs/demo/pictures/*.png
+	@echo "Figure:" && ls "$(DEMO)"/work_dirs/demo/pictures/*.png
 
 test: $(VENV)/ready
 	$(BIN)/python -m pytest -q -n 2 -m "not slow and not gpu" $(ARGS)

@@ -1,22 +1,21 @@
-"""The program, as it is started: `simvp`, or `python -m simvp`.
+"""Entry point of `simvp` and `python -m simvp`.
 
-Processes that share its work import this module once more, hence so late an import of the rest.
+Spawned worker processes import this module again, so it imports the rest only on use.
 """
 
 import sys
 
 
 def main() -> None:
-    """The console entry point."""
     from simvp.cli import app
 
     try:
         app(prog_name="simvp")
-    except SystemExit as leaving:
+    except SystemExit as error:
         if "torch" in sys.modules:
-            from simvp.runtime.launcher import leave
+            from simvp.runtime.launcher import exit_group_process
 
-            leave(leaving.code)
+            exit_group_process(error.code)
         raise
 
 

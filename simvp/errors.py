@@ -1,16 +1,16 @@
-"""What a user can cause, as one small tree; anything else that is raised is our own fault.
+"""Errors that users can cause or resolve. Any other exception is a bug in simvp.
 
 SimvpError
-├── UserError      usage, config or data is wrong; nothing was spoiled      exit code 2
+├── UserError      invalid usage, config or data                            exit code 2
 │   ├── ConfigError    an option, a key or a value
-│   ├── DataError      a data folder, a frame, a split file
-│   ├── RunError       a run's folder, its checkpoints, its saved forecasts
-│   └── OutputError    a place that cannot be written
-├── RunFailed      training broke down while running                        exit code 1
-│   └── PeerLost       another process of the group is gone
-└── Interrupted    a signal asked us to stop, and the work is saved         exit code 128 + signal
+│   ├── DataError      a data folder, a frame or a split file
+│   ├── RunError       a run folder, its checkpoints or saved forecasts
+│   └── OutputError    a file or folder that cannot be written
+├── RunFailed      a command failed while running                           exit code 1
+│   └── PeerLost       the connection to another process of the group was lost
+└── Interrupted    stopped by a signal, after saving                        exit code 128 + signal
 
-Every message says where, what was found, what was needed and what to do.
+Every message states where the problem is, what was found, what was expected and what to do.
 """
 
 import difflib
@@ -18,7 +18,7 @@ from collections.abc import Iterable
 
 
 class SimvpError(Exception):
-    """Base of everything that the command line reports as a message instead of a traceback."""
+    """Base class of the errors that the command line reports without a traceback."""
 
     exit_code = 1
 
@@ -58,11 +58,10 @@ class Interrupted(SimvpError):
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
-    """` Did you mean 'x' or 'y'?` for the choices nearest to `word`, or an empty string."""
-    known = list(choices)
-    by_lower = {choice.lower(): choice for choice in known}
-    near = difflib.get_close_matches(word.lower(), by_lower, n=3, cutoff=0.6)
-    near = near or [low for low in by_lower if word and word.lower() in low][:3]
-    if not near:
+    """` Did you mean 'x' or 'y'?` for the choices closest to `word`, or an empty string."""
+    by_lower = {choice.lower(): choice for choice in choices}
+    matches = difflib.get_close_matches(word.lower(), by_lower, n=3, cutoff=0.6)
+    matches = matches or [lower for lower in by_lower if word and word.lower() in lower][:3]
+    if not matches:
         return ""
-    return " Did you mean " + " or ".join(repr(by_lower[low]) for low in near) + "?"
+    return " Did you mean " + " or ".join(repr(by_lower[lower]) for lower in matches) + "?"

@@ -1,4 +1,4 @@
-"""How the lower ranks tell what happens, without knowing who listens or how it is shown."""
+"""Interface through which commands report messages and progress."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,23 +7,23 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Summary:
-    """The end of a command: what it did and wrote, and the command to run next."""
+    """Result of a command: the lines to print and the command to run next."""
 
     lines: list[str] = field(default_factory=list)
     next_command: str = ""
 
 
-# Called with the number of items done since the last call, and a few words on where we are.
+# Called with the number of items completed since the last call and a short status text.
 Advance = Callable[[int, str], None]
 
 
 class Report:
-    """Says nothing: what every process but the first one uses, and tests."""
+    """Discards all messages. Used in tests and in all processes except rank 0."""
 
     def say(self, line: str) -> None:
-        """One line of news."""
+        """Print a message."""
 
     @contextmanager
-    def progress(self, what: str, total: int, done: int = 0) -> Iterator[Advance]:
-        """A job of `total` items, `done` of them before it begins."""
+    def progress(self, description: str, total: int, done: int = 0) -> Iterator[Advance]:
+        """Show the progress of `total` items, of which `done` are already complete."""
         yield lambda count, note: None

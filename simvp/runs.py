@@ -1,4 +1,4 @@
-"""A run's folder: where everything is, and whether a new run may begin there."""
+"""The folder of a run: paths of its files, creation and lookup of saved samples."""
 
 import re
 import shutil
@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from simvp.errors import RunError, did_you_mean
-from simvp.storage import locks
-from simvp.storage.files import publish_text, remove_stale, writing
+from simvp.storage.files import convert_os_errors, publish_text, remove_stale
+from simvp.storage.locks import lock_folder
 
 FRAME_KINDS = ("inputs", "trues", "preds")
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """work_dirs/<name>, as design and README describe it."""
+    """Paths in `work_dirs/<name>`; README describes the files."""
 
     path: Path
 
@@ -53,38 +53,38 @@ class RunFolder:
         return self.path / "pictures"
 
     @contextmanager
-    def sole_writer(self, is_main: bool) -> Iterator[None]:
-        """Hold the folder's lock, in the main process, while the block runs. Raises RunError."""
-        with locks.sole_writer(self.path) if is_main else nullcontext():
+    def lock(self, *, is_main: bool) -> Iterator[None]:
+        """Lock the folder in the main process while the block runs. Raises RunError."""
+        with lock_folder(self.path) if is_main else nullcontext():
             yield
 
     def exists(self) -> bool:
-        """Whether a run has begun here."""
+        """Whether the folder contains a run."""
         return self.config_file.exists() or self.latest.exists() or self.best_model.exists()
 
     def check_free(self) -> None:
-        """Raises RunError if a run is here already."""
+        """Raises RunError if the folder contains a run."""
         if self.exists():
             raise RunError(
-                f"{self.path}: holds a run already; continue it with --resume, start another "
-                "with --name NAME, or delete its results and begin again with --overwrite"
+                f"{self.path}: already contains a run; resume it with --resume, choose another "
+                "name with --name NAME, or replace it with --overwrite"
             )
 
     def check_exists(self) -> None:
-        """Raises RunError, naming the runs that there are, if no run has begun here."""
+        """Raises RunError, which suggests similar names, if the folder contains no run."""
         if not self.exists():
             names = [path.name for path in self.path.parent.glob("*") if path.is_dir()]
             raise RunError(
-                f"{self.path}: there is no run of this name.{did_you_mean(self.path.name, names)} "
-                "Train one with `simvp train`, or choose another with --name"
+                f"{self.path}: run not found.{did_you_mean(self.path.name, names)} "
+                "Start it with `simvp train`, or choose another run with --name"
             )
 
     def begin(self, config_toml: str, data_json: str) -> None:
-        """Empty the folder of an earlier run's files, and save what describes the new one.
+        """Delete the files of an earlier run and save the config and data description.
 
         Raises: OutputError if the folder cannot be written.
         """
-        with writing(self.path):
+        with convert_os_errors(self.path):
             for folder in (self.checkpoints, self.saved, self.pictures):
                 if folder.exists():
                     shutil.rmtree(folder)
@@ -93,11 +93,11 @@ class RunFolder:
         self.resume(config_toml, data_json)
 
     def resume(self, config_toml: str, data_json: str) -> None:
-        """Remove what a killed process left, and save the config. Raises OutputError.
+        """Remove temporary files of a killed process and save the config. Raises OutputError.
 
-        A description of the data that is there already is kept: the run began with it.
+        An existing data description is not replaced, because the run was started with it.
         """
-        with writing(self.path):
+        with convert_os_errors(self.path):
             for folder in (self.path, self.checkpoints):
                 folder.mkdir(parents=True, exist_ok=True)
                 remove_stale(folder)
@@ -106,45 +106,45 @@ class RunFolder:
             publish_text(self.data_file, data_json)
 
     def saved_samples(self) -> list[str]:
-        """The ids of the samples that `test` saved. Raises RunError if there are none."""
+        """Ids of the samples saved by `simvp test`. Raises RunError if there are none."""
         folder = self.saved / FRAME_KINDS[0]
         names = sorted(path.name for path in folder.glob("[!.]*")) if folder.is_dir() else []
         if not names:
             raise RunError(
-                f"{self.path}: holds no forecasts; make them with "
+                f"{self.path}: contains no forecasts; create them with "
                 f"`simvp test --name {self.path.name}`"
             )
         return names
 
     def find_sample(self, part: str) -> str:
-        """The one saved sample whose id is or contains `part`. Raises RunError otherwise."""
+        """The only saved sample whose id equals or contains `part`. Raises RunError otherwise."""
         names = self.saved_samples()
         found = [name for name in names if name == part] or matching(part, names)
         if len(found) == 1:
             return found[0]
         if not found:
             raise RunError(
-                f"{self.saved}: no saved sample has {part!r} in its id."
-                f"{_near_samples(part, names)} `simvp viz` without an id lists all {len(names)}"
+                f"{self.saved}: no saved sample id contains {part!r}.{_suggest(part, names)} "
+                f"Run `simvp viz` without an id to list all {len(names)} samples"
             )
         shown = ", ".join(found[:5]) + (", ..." if len(found) > 5 else "")
         raise RunError(
-            f"{self.saved}: {len(found)} samples have {part!r} in their id: {shown}; "
-            "give more of it"
+            f"{self.saved}: {len(found)} saved sample ids contain {part!r}: {shown}; "
+            "give a longer part of the id"
         )
 
 
 def matching(part: str, names: Iterable[str]) -> list[str]:
-    """The names that begin with `part`, or contain it without cutting a number in two.
+    """Names that start with `part`, or contain it without splitting a number.
 
-    So `boiling_2` finds `07cf_boiling_2` and not `07cf_boiling_21`, and `07` finds both.
+    `boiling_2` matches `07cf_boiling_2` but not `07cf_boiling_21`; `07` matches both.
     """
-    number_begins = r"(?<!\d)" if part[:1].isdigit() else ""
-    number_ends = r"(?!\d)" if part[-1:].isdigit() else ""
-    pattern = re.compile(number_begins + re.escape(part) + number_ends)
+    no_digit_before = r"(?<!\d)" if part[:1].isdigit() else ""
+    no_digit_after = r"(?!\d)" if part[-1:].isdigit() else ""
+    pattern = re.compile(no_digit_before + re.escape(part) + no_digit_after)
     return [name for name in names if part and (name.startswith(part) or pattern.search(name))]
 
 
-def _near_samples(part: str, names: list[str]) -> str:
-    tails = {name.partition("_")[2] or name: name for name in names}
-    return did_you_mean(part, [*tails, *names])
+def _suggest(part: str, names: list[str]) -> str:
+    without_hash = {name.partition("_")[2] or name: None for name in names}
+    return did_you_mean(part, [*without_hash, *names])

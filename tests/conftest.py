@@ -1,4 +1,4 @@
-"""Tiny data and a tiny network, for tests that need a whole run in a second."""
+"""Fixtures: small data sets and networks for complete runs in about a second."""
 
 import os
 from collections.abc import Callable
@@ -15,14 +15,14 @@ from simvp.simulators import boiling
 
 GOLDEN = Path(__file__).parent / "golden"
 
-# Threads cost more than they bring at these sizes; here and in the processes that tests start.
+# At these sizes one thread is fastest, here and in subprocesses.
 os.environ["OMP_NUM_THREADS"] = "1"
 torch.set_num_threads(1)
 
-# Help and messages are wrapped to the terminal's width.
+# Typer wraps help and error messages at the width of the terminal.
 os.environ["COLUMNS"] = "100"
 
-# A network that trains in milliseconds; dropout and a partial last batch make a resume hard.
+# A fast network. Dropout and an incomplete last batch make exact resuming non-trivial.
 TINY = [
     *("--pre-seq-length", "3", "--aft-seq-length", "4", "--batch-size", "3"),
     *("--set", "model.hid_S=4", "--set", "model.hid_T=8", "--set", "model.N_S=2"),
@@ -43,7 +43,7 @@ Simvp = Callable[..., Any]  # returns click's Result: exit_code, stdout, stderr
 
 @pytest.fixture
 def simvp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Simvp:
-    """Run the command line in an empty working directory; `code` is the exit code to expect."""
+    """Run the command line in an empty working directory and check its exit code."""
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments: str, code: int = 0) -> Any:
@@ -59,7 +59,7 @@ def simvp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Simvp:
 def write_sample(
     folder: Path, seed: int, *, frames: int = 8, size: tuple[int, int] = (9, 11)
 ) -> None:
-    """A sample of random frames; unequal axes, so that a swapped one cannot pass."""
+    """Write a sample of random frames; unequal axis lengths reveal swapped axes."""
     folder.mkdir(parents=True)
     rng = np.random.default_rng(seed)
     for number in range(frames):
@@ -76,21 +76,21 @@ def data(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def split_data(data: Path, simvp: Simvp) -> Path:
-    """The same with a split file: 7 training, 2 validation and 2 test samples."""
+    """The folder `data` with a split file: 7 training, 2 validation and 2 test samples."""
     simvp("split", "--data-path", "data", "--train-ratio", "0.65", "--val-ratio", "0.2")
     return data
 
 
 @pytest.fixture
 def trained(split_data: Path, simvp: Simvp) -> Path:
-    """The folder of a run of two epochs on that data."""
+    """The folder of a run of two epochs on `split_data`."""
     simvp("train", "--data-path", "data", "--epochs", "2", *TINY)
     return split_data.parent / "work_dirs" / "default"
 
 
 @pytest.fixture
 def trajectory() -> np.ndarray:
-    """Boiling on an 8x8 grid, (6, 1, 8, 8)."""
+    """Boiling simulation on an 8x8 grid, (6, 1, 8, 8)."""
     initial = boiling.initial_state(8, np.random.default_rng(0))
     return boiling.simulate(initial, frames=6, increment=10.0)
 
@@ -100,17 +100,17 @@ _tallies: dict[str, list[bool]] = {}
 
 @pytest.fixture
 def tally() -> Callable[[str, bool], None]:
-    """Note that a fault was tried, and whether it was survived; fails if it was not."""
+    """Count a fault and whether the run survived it; fails if it did not."""
 
-    def note(fault: str, survived: bool) -> None:
+    def count(fault: str, survived: bool) -> None:
         _tallies.setdefault(fault, []).append(survived)
         assert survived, fault
 
-    return note
+    return count
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """The table of `make soak`."""
+    """Print the table of `make soak`."""
     if _tallies:
         terminalreporter.write_line("| fault | tried | survived |")
         terminalreporter.write_line("|---|---:|---:|")

@@ -1,7 +1,7 @@
-"""The catalogue of bad inputs: one clear message each, exit code 2, nothing half-written.
+"""Catalogue of invalid inputs: each causes one message, exit code 2 and no partial output.
 
-Each case is a number of the catalogue and a name, what is done to good data or a good run, the
-command, and words that the message must hold: where, what was found, what to do.
+A case consists of its number and name, a function that damages valid data or a valid run, the
+command, and a pattern that the message has to match.
 """
 
 import io
@@ -93,8 +93,8 @@ Z = np.zeros((1, 9, 11))
 NOT_NPY = "3.npy: is truncated, or not an .npy file of numbers"
 CONFIG = [*TRAIN, "--config", "c.toml"]
 
-BEFORE_TRAINING: list[tuple[str, Prepare, list[str], str]] = [
-    ("1-no-config", nothing, CONFIG, "c.toml: there is no such config file"),
+DATA_AND_CONFIG: list[tuple[str, Prepare, list[str], str]] = [
+    ("1-no-config", nothing, CONFIG, "c.toml: config file not found"),
     ("2-toml", toml("[train]\nlr = = 3"), CONFIG, "c.toml: is not valid TOML: .*line 2"),
     ("3-unknown-key", toml("[train]\nlrr = 1"), CONFIG, "c.toml: train.lrr.*Did you mean 'lr'"),
     ("4-type", toml("[train]\nlr = '1'"), CONFIG, "train.lr = '1': should be a valid number"),
@@ -192,7 +192,7 @@ BEFORE_TRAINING: list[tuple[str, Prepare, list[str], str]] = [
     ),
     ("37-negative", nothing, [*SPLIT, "--val-ratio", "-0.1"], "split.val_ratio = -0.1"),
     ("37-nan", nothing, [*SPLIT, "--val-ratio", "nan"], "split.val_ratio = nan"),
-    ("37-over-1", nothing, [*SPLIT, "--train-ratio", "0.9"], "together they may be 1 at most"),
+    ("37-over-1", nothing, [*SPLIT, "--train-ratio", "0.9"], "the sum should be at most 1"),
     ("38-few", nothing, [*SPLIT, "--samples", "3"], "3 samples split into 2 train, 0 validation"),
     ("39-length", nothing, [*SPLIT, "--start-index", "3", "--total-length", "6"], "6 from frame 3"),
     ("40-json", lambda: split_file().write_text("{"), TRAIN, "is not a split file: not JSON"),
@@ -260,10 +260,10 @@ BEFORE_TRAINING: list[tuple[str, Prepare, list[str], str]] = [
 
 @pytest.mark.parametrize(
     ("prepare", "command", "message"),
-    [case[1:] for case in BEFORE_TRAINING],
-    ids=[case[0] for case in BEFORE_TRAINING],
+    [case[1:] for case in DATA_AND_CONFIG],
+    ids=[case[0] for case in DATA_AND_CONFIG],
 )
-def test_before_any_training(
+def test_invalid_data_or_config(
     prepare: Prepare,
     command: list[str],
     message: str,
@@ -276,7 +276,7 @@ def test_before_any_training(
     before = sorted(Path().rglob("[!.]*"))
     result = simvp(*command, code=2)
     check_message(result, message)
-    if "48-changed" not in os.environ["PYTEST_CURRENT_TEST"]:  # seen when the sample is read
+    if "48-changed" not in os.environ["PYTEST_CURRENT_TEST"]:  # detected when the sample is read
         assert sorted(Path().rglob("[!.]*")) == before
     assert not Path("exploded").exists()
 
@@ -328,45 +328,55 @@ def first_saved() -> Path:
     return sorted(Path("work_dirs/default/saved/preds").iterdir())[0]
 
 
-OF_A_RUN: list[tuple[str, Prepare, list[str], str]] = [
+RUNS_AND_WEIGHTS: list[tuple[str, Prepare, list[str], str]] = [
     ("49-missing", BEST.unlink, TEST, "simvp_model.pth: there is no such checkpoint"),
-    ("49-folder", nothing, ["test", "--weights", "data"], "data: there is no such checkpoint"),
+    ("49-folder", nothing, ["test", "--weights", "data"], "data: checkpoint not found"),
     ("50-corrupt", lambda: os.truncate(BEST, 2000), TEST, "simvp_model.pth: is damaged"),
-    ("51-no-dictionary", lambda: torch.save([1, 2], BEST), TEST, "needs a dictionary of tensors"),
-    ("52-missing-key", edit_weights(dict.popitem), TEST, "(missing|left over)"),
+    (
+        "51-no-dictionary",
+        lambda: torch.save([1, 2], BEST),
+        TEST,
+        "expected a dictionary of tensors",
+    ),
+    ("52-missing-key", edit_weights(dict.popitem), TEST, "(missing|unexpected)"),
     (
         "52-left-over",
         edit_weights(lambda w: w.update(extra=torch.zeros(1))),
         TEST,
-        "extra: left over",
+        "extra: unexpected",
     ),
     (
         "52-shape",
         edit_weights(lambda w: w.update({"decoder.readout.bias": torch.zeros(3)})),
         TEST,
-        r"decoder.readout.bias: has shape \[3\], needed \[1\]",
+        r"decoder.readout.bias: has shape \[3\], expected \[1\]",
     ),
-    ("53-architecture", nothing, [*TEST, "--set", "model.hid_T=12"], "does not fit the network"),
+    ("53-architecture", nothing, [*TEST, "--set", "model.hid_T=12"], "do not match the network"),
     (
         "54-pickle",
         lambda: torch.save({"w": Bomb()}, BEST),
         TEST,
-        "more than tensors and plain data",
+        "objects other than tensors and plain data",
     ),
-    ("55-newer", newer_format, RESUME, "is of format 99, this simvp reads 1"),
+    (
+        "55-newer",
+        newer_format,
+        RESUME,
+        "has checkpoint format 99, but this version of simvp reads format 1",
+    ),
     (
         "57-plain-weights",
         drop_checkpoints(lambda: LATEST.write_bytes(BEST.read_bytes())),
         RESUME,
-        "holds weights only",
+        "contains weights but no training state",
     ),
-    ("58-not-finite", edit_weights(spoil), TEST, "tensors hold numbers that are not finite"),
-    ("59-unknown", nothing, ["viz", "wave_99"], "no saved sample has 'wave_99' in its id"),
+    ("58-not-finite", edit_weights(spoil), TEST, "tensors contain NaN or infinite values"),
+    ("59-unknown", nothing, ["viz", "wave_99"], "no saved sample id contains 'wave_99'"),
     ("59-nearest", nothing, ["viz", "wav_1"], "Did you mean 'wave_"),
-    ("60-parent", nothing, ["viz", "../x"], "no saved sample has '../x'"),
-    ("60-absolute", nothing, ["viz", "/etc"], "no saved sample has '/etc'"),
-    ("60-dot", nothing, ["viz", "."], "no saved sample has '.'"),
-    ("60-empty", nothing, ["viz", ""], "no saved sample has ''"),
+    ("60-parent", nothing, ["viz", "../x"], "no saved sample id contains '../x'"),
+    ("60-absolute", nothing, ["viz", "/etc"], "no saved sample id contains '/etc'"),
+    ("60-dot", nothing, ["viz", "."], "no saved sample id contains '.'"),
+    ("60-empty", nothing, ["viz", ""], "no saved sample id contains ''"),
     (
         "61-counts",
         lambda: (first_saved() / "3.npy").unlink(),
@@ -385,10 +395,10 @@ OF_A_RUN: list[tuple[str, Prepare, list[str], str]] = [
 
 @pytest.mark.parametrize(
     ("prepare", "command", "message"),
-    [case[1:] for case in OF_A_RUN],
-    ids=[case[0] for case in OF_A_RUN],
+    [case[1:] for case in RUNS_AND_WEIGHTS],
+    ids=[case[0] for case in RUNS_AND_WEIGHTS],
 )
-def test_of_a_run(
+def test_invalid_run_or_weights(
     prepare: Prepare, command: list[str], message: str, trained: Path, simvp: Simvp
 ) -> None:
     simvp("test")
@@ -401,17 +411,17 @@ def test_of_a_run(
     assert not Path("exploded").exists()
 
 
-def test_15_a_port_that_is_taken(split_data: Path, simvp: Simvp) -> None:
+def test_15_port_in_use(split_data: Path, simvp: Simvp) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         endpoint = f"127.0.0.1:{taken.getsockname()[1]}"
         options = ["--nnodes", "2", "--rdzv-endpoint", endpoint]
-        check_message(simvp(*TRAIN, *options, code=2), f"'{endpoint}': the machines cannot meet")
+        check_message(simvp(*TRAIN, *options, code=2), f"'{endpoint}': rendezvous failed")
 
 
 @pytest.mark.parametrize("kind", ["20-.DS_Store", "33-symlink"])
-def test_what_is_harmless_is_accepted(kind: str, data: Path, simvp: Simvp) -> None:
+def test_harmless_deviations_are_accepted(kind: str, data: Path, simvp: Simvp) -> None:
     if kind == "20-.DS_Store":
         (sample() / ".DS_Store").touch()
     else:
@@ -422,10 +432,10 @@ def test_what_is_harmless_is_accepted(kind: str, data: Path, simvp: Simvp) -> No
     simvp(*SPLIT)
 
 
-def test_34_a_frame_that_may_not_be_read(
+def test_34_frame_without_read_permission(
     data: Path, simvp: Simvp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Root may read everything, so that the system's refusal is played here."""
+    """The error is simulated, because root can read every file."""
     real = open
 
     def refuse(path: Any, *arguments: Any, **options: Any) -> Any:
@@ -437,11 +447,10 @@ def test_34_a_frame_that_may_not_be_read(
     check_message(simvp(*SPLIT, code=2), "3.npy: cannot be read .Permission denied")
 
 
-def test_56_weights_saved_on_a_gpu_load_without_one(tmp_path: Path) -> None:
-    """All files are read to the CPU, whatever device they name."""
+def test_56_weights_saved_on_a_gpu_load_on_the_cpu(tmp_path: Path) -> None:
     path = tmp_path / "x.pth"
     torch.save({"w": torch.ones(2)}, path)
-    # Rename the device inside the file; the names have the same length in its archive.
+    # Replace the device name inside the file.
     import zipfile
 
     with zipfile.ZipFile(path) as archive:

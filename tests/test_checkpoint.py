@@ -15,7 +15,7 @@ class Bomb:
         return (exec, ("raise SystemExit('code in a file was run')",))
 
 
-def test_a_link_is_another_name_of_the_same_checkpoint(tmp_path: Path) -> None:
+def test_latest_links_to_the_newest_checkpoint(tmp_path: Path) -> None:
     checkpoint.save(tmp_path / "epoch_1.pth", {"x": torch.arange(3)})
     checkpoint.link(tmp_path / "epoch_1.pth", tmp_path / "latest.pth")
     checkpoint.save(tmp_path / "epoch_2.pth", {"x": torch.arange(4)})
@@ -27,13 +27,13 @@ def test_a_link_is_another_name_of_the_same_checkpoint(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "there is no such checkpoint"),
+        (None, "checkpoint not found"),
         (b"", "is damaged"),
-        (b"not a checkpoint", "more than tensors and plain data, or is damaged"),
-        (pickle.dumps(Bomb()), "more than tensors and plain data, or is damaged"),
+        (b"not a checkpoint", "is damaged, or contains objects other than tensors"),
+        (pickle.dumps(Bomb()), "is damaged, or contains objects other than tensors"),
     ],
 )
-def test_a_file_that_is_no_checkpoint_is_refused_and_runs_nothing(
+def test_invalid_files_are_rejected_without_executing_code(
     tmp_path: Path, content: bytes | None, message: str
 ) -> None:
     path = tmp_path / "x.pth"
@@ -43,13 +43,13 @@ def test_a_file_that_is_no_checkpoint_is_refused_and_runs_nothing(
         checkpoint.load(path)
 
 
-def test_code_inside_torchs_own_format_is_refused(tmp_path: Path) -> None:
+def test_code_inside_a_pytorch_file_is_rejected(tmp_path: Path) -> None:
     torch.save({"weight": Bomb()}, tmp_path / "x.pth")
-    with pytest.raises(RunError, match="more than tensors and plain data"):
+    with pytest.raises(RunError, match="objects other than tensors and plain data"):
         checkpoint.load(tmp_path / "x.pth")
 
 
-def test_a_truncated_checkpoint_is_refused(tmp_path: Path) -> None:
+def test_truncated_checkpoint_is_rejected(tmp_path: Path) -> None:
     checkpoint.save(tmp_path / "x.pth", {"x": torch.zeros(1000)})
     content = (tmp_path / "x.pth").read_bytes()
     (tmp_path / "x.pth").write_bytes(content[: len(content) // 2])
@@ -57,19 +57,19 @@ def test_a_truncated_checkpoint_is_refused(tmp_path: Path) -> None:
         checkpoint.load(tmp_path / "x.pth")
 
 
-def test_weights_that_do_not_fit_are_listed(tmp_path: Path) -> None:
+def test_mismatching_weights_are_listed(tmp_path: Path) -> None:
     checkpoint.save(tmp_path / "x.pth", {"weight": torch.zeros(2, 2), "other": torch.zeros(1)})
     with pytest.raises(RunError) as caught:
-        checkpoint.fill(nn.Linear(3, 2), checkpoint.load(tmp_path / "x.pth"))
+        checkpoint.load_into(nn.Linear(3, 2), checkpoint.load(tmp_path / "x.pth"))
     assert str(caught.value).splitlines()[1:] == [
-        "  weight: has shape [2, 2], needed [2, 3]",
+        "  weight: has shape [2, 2], expected [2, 3]",
         "  bias: missing",
-        "  other: left over",
+        "  other: unexpected",
     ]
 
 
 @pytest.mark.parametrize("seed", range(60))
-def test_random_bytes_are_never_more_than_a_message(tmp_path: Path, seed: int) -> None:
+def test_random_bytes_cause_only_a_run_error(tmp_path: Path, seed: int) -> None:
     path = tmp_path / "x.pth"
     path.write_bytes(random.Random(seed).randbytes(seed * 10))
     with pytest.raises(RunError, match="damaged"):

@@ -1,4 +1,4 @@
-"""The five commands as a user runs them, and what the user may do wrong."""
+"""The five commands as a user runs them, and their error messages."""
 
 import json
 import tomllib
@@ -12,7 +12,7 @@ from conftest import TINY, Simvp, write_sample
 from simvp.data import read_split
 
 
-def test_the_five_commands(simvp: Simvp, tmp_path: Path) -> None:
+def test_all_commands_in_sequence(simvp: Simvp, tmp_path: Path) -> None:
     simulated = simvp("simulate", "--samples", "9", "--frames", "8", "--image-size", "10")
     assert "9 made, 0 were there already" in simulated.stdout
     assert "next: simvp split" in simulated.stdout
@@ -43,7 +43,7 @@ def test_the_five_commands(simvp: Simvp, tmp_path: Path) -> None:
     assert not [name for name in found if ".simvp-" in name]
 
 
-def test_saved_frames_are_those_of_their_sample(trained: Path, simvp: Simvp) -> None:
+def test_saved_frames_match_the_samples(trained: Path, simvp: Simvp) -> None:
     simvp("test")
     data = trained.parent.parent / "data"
     for sample in (trained / "saved" / "trues").iterdir():
@@ -58,19 +58,21 @@ def test_saved_frames_are_those_of_their_sample(trained: Path, simvp: Simvp) -> 
             )
 
 
-def test_metrics_are_those_of_the_saved_frames(trained: Path, simvp: Simvp) -> None:
+def test_metrics_match_the_saved_frames(trained: Path, simvp: Simvp) -> None:
     simvp("test")
     saved = trained / "saved"
     record = json.loads((saved / "metrics.json").read_text())
-    errors, still = {}, {}
+    errors, persistence = {}, {}
     for sample in (saved / "trues").iterdir():
         true = np.stack([np.load(sample / f"{i}.npy") for i in range(4)]).astype(float)
         pred = np.stack([np.load(saved / "preds" / sample.name / f"{i}.npy") for i in range(4)])
         last = np.load(saved / "inputs" / sample.name / "2.npy")
         errors[sample.name] = ((pred - true) ** 2).sum(axis=(1, 2, 3))
-        still[sample.name] = ((last - true) ** 2).sum(axis=(1, 2, 3))
+        persistence[sample.name] = ((last - true) ** 2).sum(axis=(1, 2, 3))
     assert record["mse"] == pytest.approx(np.mean(list(errors.values())), rel=1e-6)
-    assert record["persistence"]["mse"] == pytest.approx(np.mean(list(still.values())), rel=1e-6)
+    assert record["persistence"]["mse"] == pytest.approx(
+        np.mean(list(persistence.values())), rel=1e-6
+    )
     assert record["per_step"]["mse"] == pytest.approx(np.mean(list(errors.values()), 0), rel=1e-6)
     for name, error in errors.items():
         assert record["samples"][name]["mse"] == pytest.approx(error.mean(), rel=1e-6)
@@ -87,7 +89,7 @@ def test_metrics_do_not_depend_on_the_batch_size(trained: Path, simvp: Simvp) ->
         assert other[name] == pytest.approx(one[name], rel=1e-6, abs=1e-6)
 
 
-def test_train_can_test_at_its_end(split_data: Path, simvp: Simvp) -> None:
+def test_train_with_option_test(split_data: Path, simvp: Simvp) -> None:
     result = simvp("train", "--data-path", "data", "--epochs", "1", "--test", *TINY)
     assert "2 test windows" in result.stdout
     at_end = json.loads(Path("work_dirs/default/saved/metrics.json").read_text())
@@ -95,7 +97,7 @@ def test_train_can_test_at_its_end(split_data: Path, simvp: Simvp) -> None:
     assert json.loads(Path("work_dirs/default/saved/metrics.json").read_text()) == at_end
 
 
-def test_several_channels_go_all_the_way(simvp: Simvp) -> None:
+def test_all_commands_support_several_channels(simvp: Simvp) -> None:
     rng = np.random.default_rng(0)
     for index in range(6):
         folder = Path(f"data/sample_{index}")
@@ -110,7 +112,7 @@ def test_several_channels_go_all_the_way(simvp: Simvp) -> None:
     assert "numbered from 0" in simvp("viz", "sample", "--channel", "3", code=2).stderr
 
 
-def test_simulate_completes_and_never_damages(simvp: Simvp, tmp_path: Path) -> None:
+def test_simulate_adds_missing_frames_and_changes_no_others(simvp: Simvp, tmp_path: Path) -> None:
     command = ("simulate", "--frames", "4", "--image-size", "8", "--data-path", "my data")
     simvp(*command, "--samples", "2")
     before = {path: path.read_bytes() for path in Path("my data").rglob("*.npy")}
@@ -126,7 +128,7 @@ def test_simulate_completes_and_never_damages(simvp: Simvp, tmp_path: Path) -> N
     assert {path: path.read_bytes() for path in Path("my data").rglob("*.npy")} == after
 
 
-def test_settings_come_from_options_over_files_over_defaults(simvp: Simvp) -> None:
+def test_options_override_files_which_override_defaults(simvp: Simvp) -> None:
     Path("simvp.toml").write_text("[train]\nlr = 0.5\nepochs = 7\nbatch_size = 3\n")
     Path("mine.toml").write_text("[train]\nepochs = 8\nbatch_size = 4\n")
     result = simvp("train", "--config", "mine.toml", "--batch-size", "5", "--print-config")
@@ -136,8 +138,8 @@ def test_settings_come_from_options_over_files_over_defaults(simvp: Simvp) -> No
     assert "batch_size = 5  # from --batch-size" in result.stdout
 
 
-def test_test_reads_the_runs_own_config(trained: Path, simvp: Simvp) -> None:
-    # What concerns the network is the run's, where to run is decided anew.
+def test_test_reads_the_config_of_the_run(trained: Path, simvp: Simvp) -> None:
+    # The network is that of the run, the device that of the current settings.
     Path("simvp.toml").write_text("[model]\nhid_S = 32\n\n[run]\ndevice = 'cuda:7'\n")
     assert "run.device = 'cuda:7'" in simvp("test", code=2).stderr
     simvp("test", "--device", "cpu")
@@ -148,7 +150,7 @@ def test_test_reads_the_runs_own_config(trained: Path, simvp: Simvp) -> None:
     [
         ("split --data-path nowhere", "nowhere: expected a folder of samples, found nothing"),
         ("split --data-path empty", "empty: is empty"),
-        ("split --data-path data --train-ratio 0.9 --val-ratio 0.2", "together they may be 1 at"),
+        ("split --data-path data --train-ratio 0.9 --val-ratio 0.2", "the sum should be at most 1"),
         ("split --data-path data --samples 3", "3 samples split into 2 train, 0 validation"),
         ("split --data-path data --total-length 9", "has 8 frames, but 9"),
         ("train --data-path nowhere", "nowhere: contains no split file"),
@@ -161,17 +163,17 @@ def test_test_reads_the_runs_own_config(trained: Path, simvp: Simvp) -> None:
         ("train --data-path data --device cuda", "run.device = 'cuda'"),
         ("train --data-path data --device tpu", "should be auto, cpu, cuda"),
         ("train --data-path data --model-type gsat", "Did you mean 'gsta'?"),
-        ("train --config no.toml", "no.toml: there is no such config file"),
-        ("train --set train.lrr=1", "there is no such setting. Did you mean 'lr'?"),
+        ("train --config no.toml", "no.toml: config file not found"),
+        ("train --set train.lrr=1", "unknown setting. Did you mean 'lr'?"),
         ("train --epoch 3", "No such option: --epoch"),
         ("train --epochs three", "Invalid value for '--epochs'"),
-        ("train --resume --overwrite", "exclude each other"),
+        ("train --resume --overwrite", "cannot be combined"),
         ("trian", "No such command 'trian'"),
-        ("test --name other", "there is no run of this name"),
-        ("viz x --name other", "there is no run of this name"),
+        ("test --name other", "run not found"),
+        ("viz x --name other", "run not found"),
     ],
 )
-def test_a_users_mistake_is_one_message(
+def test_user_error_is_one_message(
     command: str, message: str, split_data: Path, simvp: Simvp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
@@ -184,12 +186,10 @@ def test_a_users_mistake_is_one_message(
     assert sorted(Path().rglob("*")) == before
 
 
-def test_test_before_train_and_viz_before_test_say_what_to_do(
-    split_data: Path, simvp: Simvp
-) -> None:
-    assert "Train one with `simvp train`" in simvp("test", code=2).stderr
+def test_commands_in_the_wrong_order_name_the_missing_step(split_data: Path, simvp: Simvp) -> None:
+    assert "Start it with `simvp train`" in simvp("test", code=2).stderr
     simvp("train", "--data-path", "data", "--epochs", "1", *TINY)
-    assert "make them with `simvp test --name default`" in simvp("viz", code=2).stderr
+    assert "create them with `simvp test --name default`" in simvp("viz", code=2).stderr
     assert "boiling" not in simvp("test").stderr
     assert "Did you mean 'wave_" in simvp("viz", "wav_5", code=2).stderr
     (first, *_) = Path("work_dirs/default/saved/preds").iterdir()
@@ -200,9 +200,9 @@ def test_test_before_train_and_viz_before_test_say_what_to_do(
     assert "ends in .gif" in simvp("viz", first.name, "--gif", "--output", "x.png", code=2).stderr
 
 
-def test_a_checkpoint_that_does_not_fit_is_refused(trained: Path, simvp: Simvp) -> None:
+def test_mismatching_checkpoint_is_rejected(trained: Path, simvp: Simvp) -> None:
     result = simvp("test", "--set", "model.hid_T=12", code=2)
-    assert "does not fit the network that the config describes" in result.stderr
+    assert "do not match the network" in result.stderr
     assert not (trained / "saved").exists()
     result = simvp("test", "--checkpoint", "no.pth", code=2)
     assert "no.pth: there is no such checkpoint" in result.stderr
@@ -232,9 +232,7 @@ def test_split_refuses_a_bad_frame_and_writes_nothing(data: Path, simvp: Simvp, 
     assert list(data.glob("*.json")) == []
 
 
-def test_a_frame_that_went_bad_after_the_split_stops_training(
-    split_data: Path, simvp: Simvp
-) -> None:
+def test_frame_damaged_after_the_split_stops_training(split_data: Path, simvp: Simvp) -> None:
     (split_file,) = split_data.glob("*.json")
     series = read_split(split_file).segments("train")[2].series
     frame = Path("data") / series.id / "1.npy"
@@ -243,7 +241,7 @@ def test_a_frame_that_went_bad_after_the_split_stops_training(
     assert f"{frame}: is truncated" in result.stderr
 
 
-def test_a_folder_with_spaces_and_letters_of_other_alphabets(simvp: Simvp) -> None:
+def test_folder_names_with_spaces_and_unicode(simvp: Simvp) -> None:
     for index in range(7):
         write_sample(Path(f"mes données/вихрь {index}"), index)
     simvp("split", "--data-path", "mes données")

@@ -3,7 +3,7 @@ import pytest
 from simvp.config import assignment_layer, resolve
 from simvp.errors import ConfigError
 from simvp.runtime import launcher
-from simvp.runtime.group import Place, choose_device, first_host, place
+from simvp.runtime.group import RankInfo, choose_device, first_host, rank_info
 
 
 @pytest.mark.parametrize(
@@ -20,20 +20,20 @@ def test_first_host_of_a_slurm_node_list(nodes: str, host: str) -> None:
     assert first_host(nodes) == host
 
 
-def test_torchruns_variables_make_a_group() -> None:
+def test_rank_from_torchrun_variables() -> None:
     environment = {"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1"}
-    assert place(environment) == Place(rank=3, local_rank=1, world_size=4)
+    assert rank_info(environment) == RankInfo(rank=3, local_rank=1, world_size=4)
 
 
-def test_a_slurm_step_makes_a_group_but_a_batch_script_does_not() -> None:
+def test_rank_from_slurm_step_but_not_from_batch_script() -> None:
     batch = {"SLURM_PROCID": "0", "SLURM_LOCALID": "0", "SLURM_NTASKS": "8"}
-    assert place(batch) is None
+    assert rank_info(batch) is None
     step = {**batch, "SLURM_STEP_NUM_TASKS": "8", "SLURM_PROCID": "5", "SLURM_LOCALID": "1"}
-    assert place(step) == Place(rank=5, local_rank=1, world_size=8)
+    assert rank_info(step) == RankInfo(rank=5, local_rank=1, world_size=8)
 
 
 @pytest.mark.parametrize("name", ["cuda", "cuda:1", "mps"])
-def test_a_device_that_is_absent_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unavailable_device_is_rejected(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
     with pytest.raises(ConfigError, match=f"run.device = '{name}'.*--device cpu"):
@@ -41,19 +41,21 @@ def test_a_device_that_is_absent_is_refused(name: str, monkeypatch: pytest.Monke
     assert choose_device("auto", local_rank=0, world_size=1).type == "cpu"
 
 
-def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_processes_than_gpus_are_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
     assert choose_device("cuda", local_rank=1, world_size=2).index == 1
-    with pytest.raises(ConfigError, match="GPU 2 is needed .* there are 2, .*--nproc 2 at most"):
+    with pytest.raises(
+        ConfigError, match="local rank 2 requires GPU 2.* end at cuda:1; .*--nproc 2 at most"
+    ):
         choose_device("cuda", local_rank=2, world_size=3)
-    with pytest.raises(ConfigError, match="is one device, but there are 2 processes"):
+    with pytest.raises(ConfigError, match="'cuda:0': 2 processes cannot share this device"):
         choose_device("cuda:0", local_rank=0, world_size=2)
 
 
-def test_a_group_inside_a_group_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_launching_a_group_inside_a_group_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RANK", "0")
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert not launcher.is_needed(resolve([]))
-    with pytest.raises(ConfigError, match="leave out --nproc, --nnodes"):
+    with pytest.raises(ConfigError, match="remove --nproc, --nnodes"):
         launcher.is_needed(resolve([assignment_layer("launch.nproc=4")]))

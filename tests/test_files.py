@@ -7,7 +7,7 @@ from simvp.runs import RunFolder, matching
 from simvp.storage.files import publish, publish_folder, publish_text, remove_stale
 
 
-def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
+def test_failed_write_leaves_only_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "file"
     publish_text(path, "old")
     with pytest.raises(RuntimeError, match="killed"), publish(path) as temporary:
@@ -17,7 +17,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
+def test_folder_is_replaced_completely(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     for name in ("old", "new"):
         with publish_folder(folder) as temporary:
@@ -26,18 +26,18 @@ def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [folder]
 
 
-def test_a_place_that_cannot_be_written_is_one_message(tmp_path: Path) -> None:
+def test_unwritable_path_is_an_output_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match="cannot be written .*; free some space, or choose"):
+    with pytest.raises(OutputError, match="cannot be written .*; free some disk space, or choose"):
         publish_text(tmp_path / "file" / "below", "text")
 
 
-def test_stale_temporaries_are_removed(tmp_path: Path) -> None:
+def test_stale_temporary_files_are_removed(tmp_path: Path) -> None:
     (tmp_path / ".simvp-123-latest.pth").touch()
     (tmp_path / ".simvp-123-folder").mkdir()
-    (tmp_path / "kept").touch()
+    (tmp_path / "result").touch()
     remove_stale(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+    assert [path.name for path in tmp_path.iterdir()] == ["result"]
 
 
 def run_with_samples(folder: Path, *names: str) -> RunFolder:
@@ -46,7 +46,7 @@ def run_with_samples(folder: Path, *names: str) -> RunFolder:
     return RunFolder(folder)
 
 
-def test_a_sample_is_found_by_any_part_that_only_it_has(tmp_path: Path) -> None:
+def test_sample_is_found_by_a_unique_part_of_its_id(tmp_path: Path) -> None:
     run = run_with_samples(tmp_path, "07cf_boiling_2", "18aa_boiling_21", "07dd_boiling_1")
     assert run.find_sample("boiling_2") == "07cf_boiling_2"
     assert run.find_sample("boiling_21") == "18aa_boiling_21"
@@ -57,22 +57,22 @@ def test_a_sample_is_found_by_any_part_that_only_it_has(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("part", "message"),
     [
-        ("07", "2 samples have '07' in their id: 07cf_boiling_2, 07dd_boiling_1"),
-        ("boling_21", "no saved sample has 'boling_21' in its id. Did you mean 'boiling_21'"),
-        ("../x", "no saved sample has"),
-        ("", "no saved sample has"),
+        ("07", "2 saved sample ids contain '07': 07cf_boiling_2, 07dd_boiling_1"),
+        ("boling_21", "no saved sample id contains 'boling_21'. Did you mean 'boiling_21'"),
+        ("../x", "no saved sample id contains"),
+        ("", "no saved sample id contains"),
     ],
 )
-def test_a_sample_that_is_not_one_is_refused(tmp_path: Path, part: str, message: str) -> None:
+def test_ambiguous_or_unknown_sample_is_rejected(tmp_path: Path, part: str, message: str) -> None:
     run = run_with_samples(tmp_path, "07cf_boiling_2", "18aa_boiling_21", "07dd_boiling_1")
     with pytest.raises(RunError, match=message):
         run.find_sample(part)
 
 
-def test_matching_does_not_cut_numbers_in_two() -> None:
+def test_matching_does_not_split_numbers() -> None:
     names = ["a1_b_2", "a12_b_21"]
     assert matching("b_2", names) == ["a1_b_2"]
     assert matching("2_b", names) == []
     assert matching("b_", names) == names
-    assert matching("a1", names) == names  # the first letters of a hash
+    assert matching("a1", names) == names  # prefix of a hash
     assert matching("b_2", names[1:]) == []

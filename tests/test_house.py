@@ -1,4 +1,4 @@
-"""The rules of the house: data goes one way, rooms stay small, every setting is used."""
+"""Rules for the code base: import order, size of files, no unused settings."""
 
 import ast
 import subprocess
@@ -11,7 +11,7 @@ from simvp.config import all_keys
 
 PACKAGE = Path(simvp.__file__).parent
 
-# A module imports from lower ranks only; modules of one rank do not know each other.
+# A package imports only packages of lower ranks.
 RANKS = [
     {"errors", "progress", "physics"},
     {"simulators", "metrics", "models", "figures", "storage"},
@@ -26,17 +26,17 @@ RANKS = [
 ]
 
 
-def rank(room: str) -> int:
-    return next(number for number, rooms in enumerate(RANKS) if room in rooms)
+def rank(package: str) -> int:
+    return next(number for number, packages in enumerate(RANKS) if package in packages)
 
 
 def sources() -> dict[Path, str]:
-    """Every source file and the room that it belongs to."""
+    """All source files and the top-level package or module of each."""
     files = [path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py"]
     return {path: path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in files}
 
 
-def imported_rooms(path: Path) -> Iterator[str]:
+def imported_packages(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text())):
         names: list[str] = []
         if isinstance(node, ast.Import):
@@ -57,9 +57,9 @@ def test_every_module_has_a_rank() -> None:
 def test_modules_import_from_lower_ranks_only() -> None:
     wrong = [
         f"{path.relative_to(PACKAGE)} imports {other}"
-        for path, room in sources().items()
-        for other in imported_rooms(path)
-        if other != room and rank(other) >= rank(room)
+        for path, package in sources().items()
+        for other in imported_packages(path)
+        if other != package and rank(other) >= rank(package)
     ]
     assert wrong == []
 
@@ -69,7 +69,7 @@ def test_files_and_functions_stay_small() -> None:
         text = path.read_text()
         assert len(text.splitlines()) <= 300, path
         for node in ast.walk(ast.parse(text)):
-            # The commands of the command line are one line of code under a list of options.
+            # Functions in `cli` are long because of their lists of options.
             if isinstance(node, ast.FunctionDef) and path.parent.name != "cli":
                 body = node.end_lineno - node.body[0].lineno
                 assert body <= 50, f"{path}: {node.name} has {body} lines"
@@ -99,8 +99,7 @@ def test_help_does_not_import_torch() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_installed_requirements_are_the_locked_ones() -> None:
-    """A test run says something about the versions that `make test` installs."""
+def test_installed_versions_match_requirements() -> None:
     from importlib.metadata import version
 
     lock = PACKAGE.parent / "tests" / "requirements.txt"

@@ -14,7 +14,7 @@ from simvp.models.simvp import SimVP
 
 @pytest.fixture
 def published() -> tuple[SimVP, dict[str, torch.Tensor]]:
-    """A network, and OpenSTL's weights for it."""
+    """A network and its OpenSTL weights."""
     golden = np.load(GOLDEN / "gsta.npz")
     config = json.loads(str(golden["__config__"]))
     weights = {k: torch.from_numpy(golden[k]) for k in golden.files if not k.startswith("__")}
@@ -31,7 +31,7 @@ def published() -> tuple[SimVP, dict[str, torch.Tensor]]:
         lambda weights: {f"model._orig_mod.{k}": v for k, v in weights.items()},
     ],
 )
-def test_wrappers_found_in_the_wild_are_taken_off(wrap: Any, published: Any) -> None:
+def test_common_wrappers_and_prefixes_are_removed(wrap: Any, published: Any) -> None:
     network, weights = published
     load_openstl(network, wrap(weights))
     torch.testing.assert_close(
@@ -39,7 +39,7 @@ def test_wrappers_found_in_the_wild_are_taken_off(wrap: Any, published: Any) -> 
     )
 
 
-def test_what_does_not_fit_is_listed(published: Any) -> None:
+def test_mismatching_tensors_are_listed(published: Any) -> None:
     network, weights = published
     del weights["dec.readout.bias"]
     weights["enc.enc.0.conv.conv.bias"] = torch.zeros(5)
@@ -47,13 +47,13 @@ def test_what_does_not_fit_is_listed(published: Any) -> None:
     with pytest.raises(RunError) as caught:
         load_openstl(network, weights)
     assert str(caught.value).splitlines()[1:] == [
-        "  encoder.layers.0.conv.bias: has shape [5], needed [4]",
+        "  encoder.layers.0.conv.bias: has shape [5], expected [4]",
         "  decoder.readout.bias: missing",
-        "  hid.enc.7.block.norm1.weight: left over",
+        "  hid.enc.7.block.norm1.weight: unexpected",
     ]
 
 
-def test_derived_tensors_of_older_files_are_passed_over() -> None:
+def test_buffers_in_older_files_are_ignored() -> None:
     golden = np.load(GOLDEN / "swin.npz")
     config = json.loads(str(golden["__config__"]))
     weights = {k: torch.from_numpy(golden[k]) for k in golden.files if not k.startswith("__")}
@@ -62,7 +62,7 @@ def test_derived_tensors_of_older_files_are_passed_over() -> None:
     load_openstl(SimVP(tuple(config.pop("in_shape")), **config), weights)
 
 
-def test_safetensors_are_read(published: Any, tmp_path: Path) -> None:
+def test_safetensors_files_are_loaded(published: Any, tmp_path: Path) -> None:
     from safetensors.torch import save_file
 
     network, weights = published
@@ -80,7 +80,7 @@ GSTA = [
 ]
 
 
-def test_published_weights_are_scored_on_ones_own_split(
+def test_published_weights_are_scored_on_the_test_split(
     split_data: Path, simvp: Simvp, published: Any
 ) -> None:
     network, weights = published
@@ -111,7 +111,7 @@ def test_training_starts_from_published_weights(
         trained["encoder.layers.0.conv.weight"], published[1]["enc.enc.0.conv.conv.weight"]
     )
     refused = simvp(*command, "--init-from", "no.pth", "--name", "x", code=2)
-    assert "no.pth: there is no such checkpoint" in refused.stderr
+    assert "no.pth: checkpoint not found" in refused.stderr
     refused = simvp(*command, "--init-from", "published.pth", *TINY, "--name", "x", code=2)
-    assert "published.pth: the weights do not fit the network" in refused.stderr
+    assert "published.pth: the weights do not match the network" in refused.stderr
     assert not Path("work_dirs/x").exists()

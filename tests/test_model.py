@@ -12,7 +12,7 @@ SMALL = {"hid_S": 4, "hid_T": 8, "N_S": 2, "N_T": 2, "mlp_ratio": 2.0}
 
 
 def golden_network(name: str) -> tuple[SimVP, np.lib.npyio.NpzFile]:
-    """The small published network of a golden file, with its weights."""
+    """The network of a golden file with its OpenSTL weights."""
     golden = np.load(GOLDEN / f"{name}.npz")
     config = json.loads(str(golden["__config__"]))
     network = SimVP(tuple(config.pop("in_shape")), **config).eval()
@@ -42,7 +42,7 @@ def test_default_network_has_the_published_number_of_parameters() -> None:
 
 
 @pytest.mark.parametrize("num_steps", [2, 3, 7])
-def test_forecast_of_any_length_feeds_the_output_back(num_steps: int) -> None:
+def test_long_forecast_feeds_the_output_back(num_steps: int) -> None:
     network = SimVP((3, 2, 12, 16), **SMALL).eval()
     frames = torch.rand(2, 3, 2, 12, 16)
     with torch.inference_mode():
@@ -54,12 +54,12 @@ def test_forecast_of_any_length_feeds_the_output_back(num_steps: int) -> None:
 
 
 @pytest.mark.parametrize("size", [(9, 11), (16, 13), (7, 16)])
-def test_grids_that_the_down_sampling_does_not_divide(size: tuple[int, int]) -> None:
+def test_grids_not_divisible_by_the_downsampling(size: tuple[int, int]) -> None:
     network = SimVP((3, 1, *size), **{**SMALL, "N_S": 4})
     assert network(torch.rand(2, 3, 1, *size)).shape == (2, 3, 1, *size)
 
 
-def test_padding_to_a_divisible_grid_repeats_the_edge() -> None:
+def test_padding_to_a_divisible_grid_replicates_the_edge() -> None:
     network = SimVP((3, 1, 7, 8), **SMALL).eval()
     frames = torch.rand(1, 3, 1, 7, 8)
     padded = torch.cat([frames, frames[..., -1:, :]], dim=-2)
@@ -67,14 +67,14 @@ def test_padding_to_a_divisible_grid_repeats_the_edge() -> None:
         torch.testing.assert_close(network(frames), network(padded)[..., :7, :])
 
 
-def test_a_sample_does_not_depend_on_the_others_in_its_batch() -> None:
+def test_forecast_does_not_depend_on_other_samples_of_the_batch() -> None:
     network = SimVP((3, 1, 8, 12), **SMALL).eval()
     frames = torch.rand(3, 3, 1, 8, 12)
     with torch.inference_mode():
         torch.testing.assert_close(network(frames)[1:2], network(frames[1:2]))
 
 
-def test_drop_path_leaves_out_whole_samples_and_keeps_the_expectation() -> None:
+def test_drop_path_drops_samples_and_preserves_the_expectation() -> None:
     from simvp.models.simvp.layers import DropPath
 
     torch.manual_seed(0)
@@ -87,13 +87,13 @@ def test_drop_path_leaves_out_whole_samples_and_keeps_the_expectation() -> None:
     assert torch.equal(layer.eval()(torch.ones(2, 3)), torch.ones(2, 3))
 
 
-def test_stochastic_depth_runs_from_a_hundredth_to_the_given_probability() -> None:
+def test_stochastic_depth_rises_from_one_percent_to_drop_path() -> None:
     network = SimVP((3, 1, 8, 8), **{**SMALL, "N_T": 3}, drop_path=0.2)
     probabilities = [stage.block.drop_path.probability for stage in network.translator.stages]
     assert probabilities == pytest.approx([0.01, 0.105, 0.2])
 
 
-def test_an_unknown_translator_is_refused_with_the_names_there_are() -> None:
-    with pytest.raises(ValueError, match="no translator 'gstaa'.*Did you mean 'gsta'"):
+def test_unknown_translator_is_rejected_with_a_suggestion() -> None:
+    with pytest.raises(ValueError, match="unknown translator 'gstaa'.*Did you mean 'gsta'"):
         SimVP((3, 1, 8, 8), model_type="gstaa")
     assert "gsta" in translators.names()

@@ -10,7 +10,7 @@ def frames(count: int, size: tuple[int, int] = (9, 11), seed: int = 0) -> np.nda
 
 
 @pytest.mark.parametrize(("pre", "aft"), [(1, 1), (10, 10), (3, 7), (30, 30)])
-def test_a_grid_of_any_number_of_frames(pre: int, aft: int) -> None:
+def test_grid_with_any_number_of_frames(pre: int, aft: int) -> None:
     picture = pictures.grid(
         frames(pre), frames(aft), frames(aft, seed=1), title="x" * 80, cmap="Purples"
     )
@@ -19,7 +19,7 @@ def test_a_grid_of_any_number_of_frames(pre: int, aft: int) -> None:
     assert picture.shape[1] >= max(pre, aft) * 9
 
 
-def test_equal_values_have_equal_colours_in_input_truth_and_prediction() -> None:
+def test_input_truth_and_prediction_share_a_scale() -> None:
     inputs, trues, preds = frames(2), frames(3, seed=1), frames(3, seed=2)
     values, difference = pictures.scales(inputs, trues, preds, "viridis")
     assert (values.low, values.high) == (
@@ -28,13 +28,13 @@ def test_equal_values_have_equal_colours_in_input_truth_and_prediction() -> None
     )
     assert difference.low == -difference.high == -float(np.abs(preds - trues).max())
     half = np.full((2, 2), 0.5, dtype=np.float32)
-    assert (values.paint(half) == values.paint(half)[0, 0]).all()
+    assert (values.colours(half) == values.colours(half)[0, 0]).all()
 
 
-def test_agreement_is_white_in_the_difference() -> None:
+def test_zero_difference_is_white() -> None:
     same = frames(2)
     _, difference = pictures.scales(same, same, same, "viridis")
-    assert difference.paint(np.zeros((1, 1), dtype=np.float32)).min() > 240
+    assert difference.colours(np.zeros((1, 1), dtype=np.float32)).min() > 240
 
 
 def test_constant_frames_are_drawn() -> None:
@@ -42,25 +42,25 @@ def test_constant_frames_are_drawn() -> None:
     assert pictures.grid(flat, flat, flat, title="flat", cmap="gray").size
 
 
-def test_an_animation_has_an_image_for_each_step() -> None:
+def test_animation_has_one_image_per_step() -> None:
     images = pictures.animation(frames(2), frames(5), frames(5), title="x", cmap="viridis")
     assert len(images) == 5
     assert len({image.shape for image in images}) == 1
 
 
 @pytest.mark.parametrize("name", ["viridis", "Purples", "RdBu_r", "coolwarm", "gray", "jet"])
-def test_usual_colour_maps_are_known(name: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_common_colour_maps_are_available(name: str, capfd: pytest.CaptureFixture[str]) -> None:
     pictures.colour_map(name)
     assert capfd.readouterr().err == ""
 
 
-def test_purples_is_matplotlibs() -> None:
+def test_purples_matches_matplotlib() -> None:
     scale = pictures.Scale(pictures.colour_map("Purples"), 0.0, 1.0)
-    ends = scale.paint(np.array([[0.0, 1.0]], dtype=np.float32))
+    ends = scale.colours(np.array([[0.0, 1.0]], dtype=np.float32))
     # matplotlib.colormaps["Purples"] at 0 and 1
     np.testing.assert_allclose(ends, [[[252, 251, 253], [63, 0, 125]]], atol=1)
 
 
-def test_an_unknown_colour_map_is_answered_with_the_nearest() -> None:
+def test_unknown_colour_map_suggests_a_similar_one() -> None:
     with pytest.raises(ConfigError, match="viz.cmap = 'virids'.*Did you mean 'viridis'"):
         pictures.colour_map("virids")

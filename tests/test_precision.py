@@ -1,4 +1,4 @@
-"""Precision, memory and the optimizer: speed must not change what is computed."""
+"""Precision, memory layout and optimizer: fast code computes the same as plain code."""
 
 from pathlib import Path
 
@@ -30,17 +30,17 @@ CPU = torch.device("cpu")
 
 @pytest.mark.parametrize("boundary", ["zeros", "periodic", "reflect", "replicate"])
 @pytest.mark.parametrize(("height", "width", "dilation"), [(16, 8, 3), (12, 16, 3), (10, 7, 2)])
-def test_a_dilated_convolution_is_pytorchs(
+def test_dilated_convolution_matches_pytorch(
     boundary: str, height: int, width: int, dilation: int
 ) -> None:
-    """Where steps of the dilation come by every cell, and where they do not."""
+    """For grid sizes that are multiples of the dilation and for others."""
     torch.manual_seed(0)
     kinds: Boundary = (boundary, boundary)  # type: ignore[assignment]
     layer = SpatialConv(6, 6, 5, dilation=dilation, groups=6).double()
     set_boundary(layer, kinds)
     x = torch.randn(2, 6, height, width, dtype=torch.float64, requires_grad=True)
-    seen = extend(x, layer.reach, kinds)
-    expected = F.conv2d(seen, layer.weight, layer.bias, dilation=dilation, groups=6)
+    extended = extend(x, layer.reach, kinds)
+    expected = F.conv2d(extended, layer.weight, layer.bias, dilation=dilation, groups=6)
     torch.testing.assert_close(layer(x), expected)
     weights = torch.randn_like(expected)
     gradients = [torch.autograd.grad((y * weights).sum(), x) for y in (layer(x), expected)]
@@ -49,12 +49,12 @@ def test_a_dilated_convolution_is_pytorchs(
 
 @pytest.mark.parametrize("kind", ["periodic", "reflect", "replicate"])
 @pytest.mark.parametrize("reach", [1, 5])  # 5: beyond the grid
-def test_the_gradient_of_an_extension(kind: str, reach: int) -> None:
+def test_gradient_of_the_boundary_extension(kind: str, reach: int) -> None:
     x = torch.randn(1, 2, 4, 3, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda x: extend(x, reach, (kind, kind)), x)
 
 
-def test_bf16_where_the_processor_has_it_and_why(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_best_precision_and_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
     assert devices.best_precision(CPU) == ("bf16", "this CPU has AVX512_BF16")
@@ -68,7 +68,7 @@ def test_bf16_where_the_processor_has_it_and_why(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
-def test_a_run_in_each_precision_resumes_and_keeps_float32_weights(
+def test_run_in_each_precision_resumes_with_float32_weights(
     split_data: Path, simvp: Simvp, precision: str
 ) -> None:
     train = ["train", "--data-path", "data", *TINY, "--set", f"train.precision={precision}"]
@@ -82,7 +82,7 @@ def test_a_run_in_each_precision_resumes_and_keeps_float32_weights(
     simvp("test", "--set", f"metrics.precision={precision}")
 
 
-def test_losses_in_bf16_follow_those_in_fp32(split_data: Path, simvp: Simvp) -> None:
+def test_losses_in_bf16_are_close_to_fp32(split_data: Path, simvp: Simvp) -> None:
     losses = {}
     for precision in ("fp32", "bf16"):
         options = ["--set", f"train.precision={precision}", "--name", precision, "--epochs", "3"]
@@ -93,9 +93,7 @@ def test_losses_in_bf16_follow_those_in_fp32(split_data: Path, simvp: Simvp) -> 
     assert losses["bf16"] == pytest.approx(losses["fp32"], rel=0.02)
 
 
-def test_a_model_trained_in_bf16_forecasts_in_fp32_as_validated(
-    split_data: Path, simvp: Simvp
-) -> None:
+def test_model_trained_in_bf16_is_validated_in_fp32(split_data: Path, simvp: Simvp) -> None:
     options = ["--set", "train.precision=bf16", "--epochs", "1"]
     result = simvp("train", "--data-path", "data", *TINY, *options)
     assert "; forecasts in fp32" in result.stdout
@@ -109,8 +107,8 @@ def test_a_model_trained_in_bf16_forecasts_in_fp32_as_validated(
     assert loss == pytest.approx(float(row[3]), rel=1e-5)
 
 
-def test_fast_layouts_compute_the_plain_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Against contiguous memory and PyTorch's own dilated convolution."""
+def test_fast_layouts_match_the_plain_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plain network has contiguous memory and PyTorch's dilated convolution."""
     network = build_network(
         Config.model_validate({"model": {**SMALL, "boundary": "zeros"}}), (1, 16, 16), CPU
     ).eval()
@@ -125,8 +123,9 @@ def test_fast_layouts_compute_the_plain_network(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize("drop", [0.0, 0.3])
-def test_what_is_computed_again_is_the_same(drop: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the same random numbers, if there are any."""
+def test_recomputation_gives_the_same_gradients(
+    drop: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     layer = Mlp(4, 8, drop=drop, mixes_cells=True)
     x = torch.rand(2, 4, 6, 6, requires_grad=True)
     passes: list[int] = []
@@ -136,25 +135,25 @@ def test_what_is_computed_again_is_the_same(drop: float, monkeypatch: pytest.Mon
         torch.manual_seed(1)
         return torch.autograd.grad(layer(x).square().sum(), [x, *layer.parameters()])
 
-    kept = gradients()
+    saved = gradients()
     assert len(passes) == 1
-    monkeypatch.setattr("simvp.models.simvp.layers._LARGE", 0)
-    again = gradients()
+    monkeypatch.setattr("simvp.models.simvp.layers._RECOMPUTE_FROM", 0)
+    recomputed = gradients()
     assert len(passes) == 3
-    for found, expected in zip(again, kept, strict=True):
+    for found, expected in zip(recomputed, saved, strict=True):
         assert torch.equal(found, expected)
 
 
-def test_frames_are_read_once_if_they_fit(split_data: Path) -> None:
+def test_frames_are_cached_if_they_fit_in_memory(split_data: Path) -> None:
     segments = read_split(newest_split(split_data)).segments("train")
-    kept, fresh = (WindowDataset(segments, window=7, stride=7, scaling=None) for _ in range(2))
-    assert kept.keep_in_memory(10**9) and not fresh.keep_in_memory(10**3)
-    first = kept.read([2, 0])[1]
-    assert torch.equal(fresh.read([2, 0])[1], first)
+    cached, uncached = (WindowDataset(segments, window=7, stride=7, scaling=None) for _ in range(2))
+    assert cached.keep_in_memory(10**9) and not uncached.keep_in_memory(10**3)
+    first = cached.read([2, 0])[1]
+    assert torch.equal(uncached.read([2, 0])[1], first)
     (split_data / segments[2].series.id / "0.npy").unlink()
-    assert torch.equal(kept.read([2, 0])[1], first)
+    assert torch.equal(cached.read([2, 0])[1], first)
     with pytest.raises(DataError, match="expected the file of a frame, found nothing"):
-        fresh.read([2, 0])
+        uncached.read([2, 0])
 
 
 def test_muon_moves_a_matrix_in_all_its_directions_alike() -> None:
@@ -192,7 +191,7 @@ def test_muon_is_pytorchs(precision: str) -> None:
         assert (a - b).norm() < 0.02 * (b - start).norm()
 
 
-def test_every_weight_is_learned_by_one_optimizer() -> None:
+def test_each_weight_belongs_to_one_optimizer() -> None:
     network = SimVP((3, 1, 16, 16), **SMALL).to(memory_format=torch.channels_last)
     for name in ("adam", "muon"):
         optimizer = Optimizer(TrainSection(optimizer=name), network)

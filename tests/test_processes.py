@@ -1,4 +1,4 @@
-"""Tasks in several processes: the same results, and no process survives the command."""
+"""Tasks in several processes: results, errors, and shutdown of all processes."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ from simvp.data.sources.frames import read_frame
 from simvp.errors import DataError, RunFailed
 from simvp.runtime.processes import map_tasks
 
-# Two processes, wherever there is one core or more.
+# Runs simvp with two worker processes on any machine.
 SHARED = """
 import signal
 from simvp.__main__ import main
@@ -24,7 +24,7 @@ from simvp.commands import simulate
 
 simulate._PER_PROCESS, simulate.cores = 1, lambda: 2
 if __name__ == "__main__":
-    # Whatever runs the tests in the background may have told us to ignore it.
+    # Background jobs of a shell inherit an ignored SIGINT.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     main()
 """
@@ -34,7 +34,7 @@ EXPECTED = {
     signal.SIGINT: (130, "interrupted\n"),
     signal.SIGTERM: (
         143,
-        "terminated; files written so far are complete, and the same command resumes\n",
+        "terminated; files written so far are complete. Run the same command again to resume\n",
     ),
     signal.SIGKILL: (-9, ""),
 }
@@ -42,7 +42,7 @@ EXPECTED = {
 
 @pytest.mark.parametrize("processes", [1, 2, 3])
 @pytest.mark.parametrize("words", ["", "a", "abcde", "abcdefghij"])
-def test_every_task_has_its_result(words: str, processes: int) -> None:
+def test_results_are_in_order(words: str, processes: int) -> None:
     assert list(map_tasks(str.upper, words, processes)) == list(words.upper())
 
 
@@ -51,7 +51,7 @@ def _process(_: int) -> int:
     return os.getpid()
 
 
-def test_all_processes_work() -> None:
+def test_all_workers_are_used() -> None:
     workers = set(map_tasks(_process, range(300), 2))
     assert len(workers) == 2 and os.getpid() not in workers
 
@@ -66,12 +66,14 @@ def _die(task: int) -> None:
         os._exit(1)
 
 
-def test_a_worker_that_dies_is_reported() -> None:
+def test_death_of_a_worker_is_reported() -> None:
     with pytest.raises(RunFailed, match="a worker process died"):
         list(map_tasks(_die, range(30), 2))
 
 
-def test_two_processes_simulate_as_one(simvp: Simvp, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_processes_simulate_the_same_samples(
+    simvp: Simvp, monkeypatch: pytest.MonkeyPatch
+) -> None:
     arguments = ["simulate", "--samples", "20", "--frames", "3", "--image-size", "8"]
     simvp(*arguments, "--data-path", "alone")
     monkeypatch.setattr(simulate, "_PER_PROCESS", 1)
@@ -90,8 +92,8 @@ def test_two_processes_simulate_as_one(simvp: Simvp, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_all_processes_end_with_the_command(tmp_path: Path, signum: int) -> None:
-    """SIGINT goes to all of them, as from the keyboard; the others to the command alone."""
+def test_all_processes_exit_with_the_command(tmp_path: Path, signum: int) -> None:
+    """SIGINT is sent to all processes, as by Ctrl-C; the other signals only to the parent."""
     (tmp_path / "shared.py").write_text(SHARED)
     command = [sys.executable, "shared.py", "simulate", "--samples", "50000", "--frames", "4"]
     command += ["--image-size", "16"]
@@ -99,7 +101,7 @@ def test_all_processes_end_with_the_command(tmp_path: Path, signum: int) -> None
         command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
         while not any(tmp_path.glob("boiling_data/*_boiling_*")):
-            assert process.poll() is None, "it ended by itself"
+            assert process.poll() is None, "simulate finished before the signal"
             time.sleep(0.01)
         if signum == signal.SIGINT:
             os.killpg(process.pid, signum)
@@ -113,7 +115,7 @@ def test_all_processes_end_with_the_command(tmp_path: Path, signum: int) -> None
         assert process.stderr is not None
         lines = process.stderr.readlines()
         if signum == signal.SIGKILL:
-            # Python's resource tracker removes the semaphores of the killed command and says so.
+            # The resource tracker of Python warns when it removes semaphores of a killed process.
             lines = [x for x in lines if "resource_tracker" not in x and "warn(" not in x]
         code, message = EXPECTED[signum]
         assert (process.returncode, "".join(lines)) == (code, message)

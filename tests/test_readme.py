@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -119,7 +120,7 @@ def test_the_check_of_commands_finds_mistakes(simvp: Simvp) -> None:
 def masked(line: str) -> str:
     """A line of output with every hash and number replaced by #."""
     without_hashes = re.sub(r"[0-9a-f]{64}", "#", line)
-    return re.sub(r"\d+(\.\d+)?(e[+-]?\d+)?", "#", " ".join(without_hashes.split()))
+    return re.sub(r"[+-]?\d+(\.\d+)?(e[+-]?\d+)?", "#", " ".join(without_hashes.split()))
 
 
 def test_worked_example_runs_and_prints_what_readme_shows(simvp: Simvp) -> None:
@@ -184,6 +185,7 @@ def test_python_code_runs(code: str, trained: Path) -> None:
         "field": rng.uniform(0.0, 212.0, (3, 9, 11)),
         "frames": rng.random((5, 1, 9, 11)),
     }
+    shutil.copytree("data", "my_data", dirs_exist_ok=True)
     exec(compile(code, "README.md", "exec"), names)
     if "future" in names:
         assert names["future"].shape == (30, 1, 9, 11)

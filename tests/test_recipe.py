@@ -1,4 +1,4 @@
-"""What the defaults of training decide by themselves."""
+"""Automatic settings of training, BatchNorm statistics and compilation."""
 
 import time
 from pathlib import Path
@@ -18,7 +18,7 @@ from simvp.engine.statistics import recompute_statistics
 from simvp.errors import OutputError
 from simvp.models.simvp import SimVP
 from simvp.runtime.group import Group
-from simvp.storage.files import in_background, writing
+from simvp.storage.files import convert_os_errors, in_background
 
 CPU = torch.device("cpu")
 
@@ -76,8 +76,8 @@ def test_nothing_is_left_to_be_decided(split_data: Path) -> None:
     assert "auto" not in [value for section in experiment.values() for value in section.values()]
 
 
-def test_statistics_are_those_of_the_weights() -> None:
-    """With them a whole batch is forecast in evaluation as it is in training."""
+def test_recomputed_statistics_match_those_of_the_batch() -> None:
+    """Evaluation mode then gives the same forecast as training mode."""
     torch.manual_seed(0)
     network = SimVP((3, 1, 16, 16), hid_S=8, hid_T=16, N_S=2, N_T=2)
     frames = torch.rand(6, 3, 1, 16, 16)
@@ -88,39 +88,39 @@ def test_statistics_are_those_of_the_weights() -> None:
     assert not any(module.training for module in network.modules())
     assert [m.momentum for m in network.modules() if isinstance(m, nn.BatchNorm2d)] == momenta
     with torch.no_grad():
-        settled = network(frames)
+        with_running_stats = network(frames)
         for layer in network.modules():
             layer.train(isinstance(layer, nn.BatchNorm2d))
-        of_the_batch = network(frames)
-    # The variance of a sample is unbiased, that within a batch is not.
-    torch.testing.assert_close(settled, of_the_batch, rtol=0, atol=2e-3)
+        with_batch_stats = network(frames)
+    # Running variances are unbiased, those of a batch are biased.
+    torch.testing.assert_close(with_running_stats, with_batch_stats, rtol=0, atol=2e-3)
 
 
-def test_what_is_done_in_the_background_is_done_in_order_and_its_errors_come_out() -> None:
+def test_background_calls_run_in_order_and_raise_their_errors() -> None:
     done: list[int] = []
 
-    def note(number: int) -> None:
+    def record(number: int) -> None:
         time.sleep(0.001)
         done.append(number)
 
     with in_background() as call:
         for number in range(20):
-            call(note, number)
+            call(record, number)
     assert done == [*range(20)]
 
     def fail() -> None:
-        with writing(Path("there")):
+        with convert_os_errors(Path("there")):
             raise OSError(28, "No space left on device")
 
     with pytest.raises(OutputError, match="No space left"), in_background() as call:
         call(fail)
 
 
-# PyTorch 2.13 warns of what it does itself.
+# Warnings caused by the compiler of PyTorch 2.13.
 @pytest.mark.filterwarnings("ignore:.*Function.* should not be instantiated:DeprecationWarning")
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
-def test_compiled_blocks_learn_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As far as this machine can compile; other batches and forecasts are not compiled."""
+def test_compiled_blocks_give_the_same_losses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Smaller batches and forecasts are not compiled."""
     graphs: list[object] = []
     counts: list[int] = []
 
@@ -135,7 +135,7 @@ def test_compiled_blocks_learn_the_same(monkeypatch: pytest.MonkeyPatch) -> None
         lambda self, **options: compile_module(self, backend=backend, **options),
     )
     losses: dict[bool, list[float]] = {True: [], False: []}
-    for is_compiled, found in losses.items():
+    for is_compiled, of_run in losses.items():
         model = {"hid_S": 4, "hid_T": 8, "N_S": 2, "N_T": 2, "boundary": "periodic,reflect"}
         train = {"compile": is_compiled, "batch_size": 2, "precision": "fp32"}
         data = {"pre_seq_length": 3}
@@ -146,11 +146,11 @@ def test_compiled_blocks_learn_the_same(monkeypatch: pytest.MonkeyPatch) -> None
         for size in (2, 2, 1):
             frames = torch.rand(size, 7, 1, 8, 8, generator=torch.Generator().manual_seed(size))
             torch.manual_seed(0)
-            found.append(float(learner.step(frames, lr_factor=1.0, beta1=0.9)))
+            of_run.append(float(learner.step(frames, lr_factor=1.0, beta1=0.9)))
             counts.append(len(graphs))
         network.eval()
         with torch.inference_mode(), uncompiled():
-            found.append(float(network(frames[:, :3], 4).mean()))
+            of_run.append(float(network(frames[:, :3], 4).mean()))
         assert list(network.state_dict()) == names
     assert losses[True] == pytest.approx(losses[False], rel=1e-4)
     assert counts[0] >= 6  # two layers of the encoder, two blocks, two layers of the decoder

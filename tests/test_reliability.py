@@ -1,4 +1,4 @@
-"""Faults: what a run survives. The numbers in the tests' ids are those of the list of faults."""
+"""Faults that a run survives. Numbers in test ids refer to the list of faults."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def flip_bit(path: Path, offset: int) -> None:
 
 
 def offset_of_tensor(path: Path) -> int:
-    """Where in a checkpoint the bytes of a weight are: a flip there is one that loads silently."""
+    """Offset of a weight in the file; `torch.load` does not detect a flipped bit there."""
     weights = checkpoint.load(path)["model"]
     largest = max(weights.values(), key=lambda tensor: tensor.numel())
     return path.read_bytes().index(largest.contiguous().numpy().tobytes()) + 5
@@ -51,28 +51,26 @@ DAMAGE: dict[str, Any] = {
 
 
 def detach(path: Path) -> None:
-    """Give a checkpoint that has several names a file of its own."""
+    """Replace a hard link by a copy."""
     data = path.read_bytes()
     path.unlink()
     path.write_bytes(data)
 
 
 @pytest.mark.parametrize("kind", DAMAGE, ids=[f"5-{kind}" for kind in DAMAGE])
-def test_a_damaged_checkpoint_is_noticed_and_the_one_before_it_taken(
-    kind: str, split_data: Path, simvp: Simvp
-) -> None:
+def test_resume_skips_a_damaged_checkpoint(kind: str, split_data: Path, simvp: Simvp) -> None:
     simvp(*TRAIN, "--name", "straight")
     simvp(*TRAIN, "--checkpoint-interval", "1", "--epochs", "3")
-    # latest.pth and epoch_3.pth are one file; the one before it is epoch 2.
+    # latest.pth and epoch_3.pth are the same file; previous.pth is epoch_2.pth.
     DAMAGE[kind](CHECKPOINTS / "latest.pth")
     result = simvp("train", "--resume", "--epochs", "4")
-    assert "going back to the checkpoint before it" in result.stdout
+    assert "falling back to the previous checkpoint" in result.stdout
     assert "resuming: 2 of 4 epochs" in result.stdout
     assert len((CHECKPOINTS.parent / "metrics.csv").read_text().splitlines()) == 5
 
 
 @pytest.mark.parametrize("kind", DAMAGE, ids=[f"5-{kind}" for kind in DAMAGE])
-def test_a_damaged_checkpoint_named_explicitly_is_refused(
+def test_damaged_checkpoint_given_by_name_is_rejected(
     kind: str, trained: Path, simvp: Simvp
 ) -> None:
     DAMAGE[kind](CHECKPOINTS / "epoch_2.pth")
@@ -81,14 +79,14 @@ def test_a_damaged_checkpoint_named_explicitly_is_refused(
     assert "damaged" in result.stderr
 
 
-def test_6_never_a_silent_fresh_start(trained: Path, simvp: Simvp) -> None:
+def test_6_resume_without_intact_checkpoint_fails(trained: Path, simvp: Simvp) -> None:
     for path in CHECKPOINTS.iterdir():
         path.write_bytes(b"")
     result = simvp("train", "--resume", "--epochs", "4", code=2)
-    assert "checkpoints are damaged; restore one from a copy, or begin again" in result.stderr
+    assert "checkpoints are damaged; restore one from a backup, or start over" in result.stderr
 
 
-def test_19_the_choice_does_not_go_by_clocks(split_data: Path, simvp: Simvp) -> None:
+def test_19_newest_checkpoint_does_not_depend_on_file_times(split_data: Path, simvp: Simvp) -> None:
     simvp(*TRAIN, "--checkpoint-interval", "1", "--epochs", "3")
     os.utime(CHECKPOINTS / "epoch_1.pth", (2**32, 2**32))
     for name in ("latest.pth", "previous.pth"):
@@ -96,16 +94,16 @@ def test_19_the_choice_does_not_go_by_clocks(split_data: Path, simvp: Simvp) -> 
     assert "resuming: 3 of 4 epochs" in simvp("train", "--resume", "--epochs", "4").stdout
 
 
-def test_a_checkpoint_of_a_newer_format_is_refused(trained: Path, simvp: Simvp) -> None:
+def test_checkpoint_of_a_newer_format_is_rejected(trained: Path, simvp: Simvp) -> None:
     for path in CHECKPOINTS.iterdir():
         content = torch.load(path, weights_only=True)
         torch.save({**content, "format": 2}, path)
     result = simvp("train", "--resume", "--epochs", "4", code=2)
-    assert "is of format 2, this simvp reads 1" in result.stderr
+    assert "has checkpoint format 2, but this version of simvp reads format 1" in result.stderr
 
 
 def kill_when(command: list[str], ready: Any, *, signum: int = signal.SIGKILL) -> int:
-    """Start a command, send it a signal as soon as `ready()` holds; its exit code."""
+    """Start a command, send it a signal once `ready()` is true, and return its exit code."""
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while process.poll() is None and not ready():
@@ -115,21 +113,21 @@ def kill_when(command: list[str], ready: Any, *, signum: int = signal.SIGKILL) -
     return process.wait(timeout=120)
 
 
-# Saves at every step, so that a kill can hit anything.
+# Saves a checkpoint at every step, so that a kill can interrupt any operation.
 OFTEN = ("--checkpoint-every-minutes", "1e-9", "--checkpoint-interval", "1")
 
 
 def wait_for_epoch(process: Any, folder: Path = Path("work_dirs/default")) -> None:
-    """Wait until a training has ended its first epoch."""
+    """Wait until a training process has finished its first epoch."""
     deadline = time.monotonic() + 120
     while not (folder / "metrics.csv").exists():
-        assert process.poll() is None, "the training ended before its first epoch"
+        assert process.poll() is None, "training exited before the end of its first epoch"
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
 
 def kill_while_training(command: list[str], folder: Path, delay: float) -> None:
-    """Kill a training, by SIGKILL, some time after it has ended an epoch."""
+    """Start a training process and kill it `delay` seconds after it has finished an epoch."""
     started = time.time()
 
     def ready() -> bool:
@@ -140,11 +138,11 @@ def kill_while_training(command: list[str], folder: Path, delay: float) -> None:
         return True
 
     code = kill_when(command, ready)
-    assert code == -signal.SIGKILL, "it ended by itself before it was killed"
+    assert code == -signal.SIGKILL, "training finished before it was killed"
 
 
-def killed_equals_straight(nproc: int, epochs: int, kills: int, longest: float) -> None:
-    """A run that is killed that often, and resumed, ends bit for bit as an uninterrupted one."""
+def check_kill_and_resume(nproc: int, epochs: int, kills: int, longest: float) -> None:
+    """Kill and resume a run `kills` times; the result must be bitwise equal."""
     options = ["--nproc", str(nproc), "--epochs", str(epochs), *OFTEN]
     options += ["--set", f"train.checkpoint_interval={epochs}"]
     straight = [*COMMAND, *options, "--name", "straight"]
@@ -159,10 +157,10 @@ def killed_equals_straight(nproc: int, epochs: int, kills: int, longest: float) 
 
 
 @pytest.mark.parametrize("nproc", [1, 2])
-def test_1_killed_at_any_moment_and_resumed_is_bitwise_the_same(
+def test_1_killed_and_resumed_run_is_bitwise_equal(
     nproc: int, split_data: Path, simvp: Simvp
 ) -> None:
-    killed_equals_straight(nproc, epochs=40, kills=1, longest=0.1)
+    check_kill_and_resume(nproc, epochs=40, kills=1, longest=0.1)
 
 
 @pytest.mark.parametrize(
@@ -174,7 +172,7 @@ def test_1_killed_at_any_moment_and_resumed_is_bitwise_the_same(
         pytest.param(2, signal.SIGINT, 130, id="11-SIGINT", marks=pytest.mark.slow),
     ],
 )
-def test_a_signal_ends_the_step_saves_and_is_told_by_the_exit_code(
+def test_signal_saves_a_checkpoint_and_sets_the_exit_code(
     nproc: int, signum: int, code: int, split_data: Path, simvp: Simvp
 ) -> None:
     command = [*COMMAND, "--epochs", "10000", "--nproc", str(nproc)]
@@ -184,9 +182,7 @@ def test_a_signal_ends_the_step_saves_and_is_told_by_the_exit_code(
     assert content["progress"]["epoch"] > 0
 
 
-def test_7_a_rank_that_is_killed_ends_the_group_with_its_name(
-    split_data: Path, simvp: Simvp
-) -> None:
+def test_7_killed_rank_stops_the_group_and_is_named(split_data: Path, simvp: Simvp) -> None:
     command = [*COMMAND, "--epochs", "10000", "--nproc", "2"]
     process = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
@@ -199,7 +195,7 @@ def test_7_a_rank_that_is_killed_ends_the_group_with_its_name(
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 1
     assert time.monotonic() - started < 10
-    assert errors.count("of the group died (signal 9)") == 1
+    assert errors.count("died (signal 9)") == 1
     assert "Traceback" not in errors
     assert not any(Path(f"/proc/{pid}").exists() for pid in ranks)
 
@@ -210,9 +206,7 @@ def children(pid: int) -> list[int]:
 
 
 @pytest.mark.slow
-def test_8_a_restarted_group_goes_on_by_itself_and_ends_the_same(
-    split_data: Path, simvp: Simvp
-) -> None:
+def test_8_restarted_group_is_bitwise_equal(split_data: Path, simvp: Simvp) -> None:
     options = ["--nproc", "2", *OFTEN, "--epochs", "12"]
     subprocess.run([*COMMAND, *options, "--name", "straight"], check=True, capture_output=True)
     command = [*COMMAND, *options, "--name", "restarted", "--max-restarts", "1"]
@@ -227,7 +221,7 @@ def test_8_a_restarted_group_goes_on_by_itself_and_ends_the_same(
 
 
 @pytest.mark.slow
-def test_9_a_rank_that_hangs_is_given_up(split_data: Path, simvp: Simvp) -> None:
+def test_9_hanging_rank_stops_the_group(split_data: Path, simvp: Simvp) -> None:
     command = [*COMMAND, "--epochs", "10000", "--nproc", "2"]
     command += ["--set", "launch.timeout_minutes=0.1"]
     process = subprocess.Popen(
@@ -237,17 +231,18 @@ def test_9_a_rank_that_hangs_is_given_up(split_data: Path, simvp: Simvp) -> None
     os.kill(max(children(process.pid)), signal.SIGSTOP)
     _, errors = process.communicate(timeout=90)
     assert process.returncode == 1
-    assert "lost another one" in errors
+    assert "lost the connection to another process" in errors
 
 
-def test_18_a_second_run_in_one_folder_is_refused_and_names_the_first(
-    split_data: Path, simvp: Simvp
-) -> None:
+def test_18_second_process_in_a_run_folder_is_rejected(split_data: Path, simvp: Simvp) -> None:
     first = subprocess.Popen([*COMMAND, "--epochs", "10000"], stdout=subprocess.DEVNULL)
     try:
         wait_for_epoch(first)
         result = simvp(*TRAIN, "--overwrite", code=2)
-        assert f"another simvp is writing here (process {first.pid} on " in result.stderr
+        assert (
+            f"another simvp process is writing to this folder (process {first.pid} on "
+            in result.stderr
+        )
         assert "another simvp" in simvp("test", code=2).stderr
     finally:
         first.kill()
@@ -255,7 +250,7 @@ def test_18_a_second_run_in_one_folder_is_refused_and_names_the_first(
     simvp("train", "--resume", "--epochs", "1")
 
 
-def test_23_what_results_depend_on_is_not_changed_within_a_run(
+def test_23_settings_that_affect_results_cannot_change_on_resume(
     trained: Path, split_data: Path, simvp: Simvp
 ) -> None:
     (path,) = split_data.glob("*.json")
@@ -270,7 +265,7 @@ def test_23_what_results_depend_on_is_not_changed_within_a_run(
     assert "training samples" in result.stderr
 
 
-def test_3_a_write_that_is_cut_leaves_the_old_checkpoint(trained: Path, simvp: Simvp) -> None:
+def test_3_truncated_write_leaves_the_old_checkpoint(trained: Path, simvp: Simvp) -> None:
     size = (CHECKPOINTS / "latest.pth").stat().st_size
     for limit in (0, size // 2):
         command = (
@@ -287,21 +282,19 @@ def test_3_a_write_that_is_cut_leaves_the_old_checkpoint(trained: Path, simvp: S
         assert not list(CHECKPOINTS.glob(".simvp-*"))
 
 
-def test_4_a_full_disk_is_one_message(simvp: Simvp) -> None:
+def test_4_full_disk_is_one_message(simvp: Simvp) -> None:
     result = simvp("simulate", "--samples", "1", "--data-path", "/dev/full/x", code=2)
     assert "/dev/full" in result.stderr
     assert "cannot be written" in result.stderr
 
 
-def test_17_an_output_folder_that_cannot_be_written_is_refused(
-    split_data: Path, simvp: Simvp
-) -> None:
+def test_17_unwritable_output_folder_is_rejected(split_data: Path, simvp: Simvp) -> None:
     Path("file").touch()
     result = simvp(*TRAIN, "--set", "run.work_dir=file", code=2)
     assert "cannot be written" in result.stderr
 
 
-def test_a_gradient_that_is_not_finite_stops_the_run(
+def test_non_finite_gradient_stops_the_run(
     split_data: Path, simvp: Simvp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("simvp.engine.learner.get_total_norm", lambda g: torch.tensor(torch.inf))
@@ -309,7 +302,7 @@ def test_a_gradient_that_is_not_finite_stops_the_run(
     assert "epoch 1, step 1 of 3" in result.stderr
 
 
-def test_25_a_reader_that_leaves_is_no_crash(split_data: Path, simvp: Simvp) -> None:
+def test_25_closed_pipe_causes_no_traceback(split_data: Path, simvp: Simvp) -> None:
     command = f"{shlex.quote(sys.executable)} -m simvp train --print-config | head -1"
     environment = {**os.environ, "LANG": "C"}
     result = subprocess.run(command, shell=True, capture_output=True, text=True, env=environment)
@@ -317,25 +310,25 @@ def test_25_a_reader_that_leaves_is_no_crash(split_data: Path, simvp: Simvp) -> 
     assert "Traceback" not in result.stderr
 
 
-def test_only_weights_are_no_state_to_resume(trained: Path, simvp: Simvp) -> None:
+def test_resume_from_plain_weights_is_rejected(trained: Path, simvp: Simvp) -> None:
     for path in CHECKPOINTS.iterdir():
         path.unlink()
     (CHECKPOINTS / "latest.pth").write_bytes((trained / "simvp_model.pth").read_bytes())
     result = simvp("train", "--resume", "--epochs", "4", code=2)
-    assert "holds weights only" in result.stderr
+    assert "contains weights but no training state" in result.stderr
 
 
-def test_a_checkpoint_states_the_hash_of_its_content(tmp_path: Path) -> None:
+def test_changed_content_does_not_match_the_hash(tmp_path: Path) -> None:
     checkpoint.save_training(tmp_path, "epoch_1.pth", {"model": {"w": torch.ones(3)}, "epoch": 1})
     content = torch.load(tmp_path / "latest.pth", weights_only=True)
     content["epoch"] = 2
     torch.save(content, tmp_path / "latest.pth")
-    with pytest.raises(RunError, match="does not have the hash that it states"):
+    with pytest.raises(RunError, match="SHA-256 mismatch"):
         checkpoint.load(tmp_path / "latest.pth")
 
 
-def test_12_a_signal_to_the_whole_group_of_processes(split_data: Path, simvp: Simvp) -> None:
-    """What Ctrl-C in a terminal does: launcher and ranks all receive it."""
+def test_12_signal_to_launcher_and_ranks(split_data: Path, simvp: Simvp) -> None:
+    """As Ctrl-C in a terminal, which sends SIGINT to all processes."""
     command = [*COMMAND, "--epochs", "10000", "--nproc", "2"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
     wait_for_epoch(process)
@@ -345,8 +338,8 @@ def test_12_a_signal_to_the_whole_group_of_processes(split_data: Path, simvp: Si
 
 
 @pytest.mark.slow
-def test_15_a_frame_that_is_not_finite_in_one_process_only(split_data: Path, simvp: Simvp) -> None:
-    """The process whose samples are sound names those of the other one."""
+def test_15_non_finite_frame_in_one_process(split_data: Path, simvp: Simvp) -> None:
+    """All processes name the samples of the process that has the frame."""
     code = (
         "import os, sys, torch\n"
         "from simvp.data import batches as data\n"
@@ -371,7 +364,7 @@ def test_15_a_frame_that_is_not_finite_in_one_process_only(split_data: Path, sim
     assert 1 <= len(named) <= 3
 
 
-def test_16_a_frame_removed_while_training_is_named(
+def test_16_frame_removed_during_training_is_named(
     split_data: Path, simvp: Simvp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from simvp.engine import Trainer
@@ -383,7 +376,7 @@ def test_16_a_frame_removed_while_training_is_named(
         Path(self.train_set.segments[0].series.locate(2)).unlink(missing_ok=True)
 
     monkeypatch.setattr(Trainer, "_finish_epoch", removing)
-    monkeypatch.setattr("simvp.data.batches.MEMORY_SHARE", 0.0)  # else it is not read again
+    monkeypatch.setattr("simvp.data.batches.MEMORY_SHARE", 0.0)  # disables the cache
     result = simvp(*TRAIN, "--checkpoint-interval", "1", code=2)
     assert "2.npy: expected the file of a frame, found nothing" in result.stderr
     assert checkpoint.load(CHECKPOINTS / "latest.pth")["progress"]["epoch"] == 1
@@ -409,7 +402,7 @@ def test_20_out_of_memory_is_one_message(trained: Path, simvp: Simvp) -> None:
     assert checkpoint.digest(checkpoint.load(CHECKPOINTS / "latest.pth")) == before
 
 
-def test_21_a_file_is_synced_before_it_is_renamed_and_its_folder_after(
+def test_21_file_is_synced_before_the_rename_and_folder_after(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[str] = []
@@ -434,10 +427,10 @@ def test_21_a_file_is_synced_before_it_is_renamed_and_its_folder_after(
     assert calls[0].startswith("sync .simvp-")
 
 
-def test_without_the_skip_a_resumed_run_differs(
+def test_resumed_run_differs_if_batches_are_not_skipped(
     split_data: Path, simvp: Simvp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The control of the tests of resuming: batches that were consumed are not to be used again."""
+    """Negative control of the tests of resuming."""
     from simvp.engine.state import State
 
     original = State.restore
@@ -453,10 +446,10 @@ def test_without_the_skip_a_resumed_run_differs(
     for _ in range(20):
         if checkpoint.load(latest)["progress"]["batch"] > 0:
             break
-        seen = latest.stat().st_mtime_ns
+        before = latest.stat().st_mtime_ns
 
-        def changed(seen: int = seen) -> bool:
-            return latest.stat().st_mtime_ns != seen
+        def changed(before: int = before) -> bool:
+            return latest.stat().st_mtime_ns != before
 
         kill_when([*command, "--resume"], changed)
     monkeypatch.setattr(State, "restore", without_skip)
@@ -466,7 +459,7 @@ def test_without_the_skip_a_resumed_run_differs(
         assert_same(state(runs / "straight"), state(runs / "stopped"))
 
 
-def test_a_group_ends_when_its_launcher_is_killed(split_data: Path, simvp: Simvp) -> None:
+def test_group_exits_when_its_launcher_is_killed(split_data: Path, simvp: Simvp) -> None:
     command = [*COMMAND, "--epochs", "10000", "--nproc", "2"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     wait_for_epoch(process)
@@ -475,9 +468,9 @@ def test_a_group_ends_when_its_launcher_is_killed(split_data: Path, simvp: Simvp
     process.wait()
     deadline = time.monotonic() + 5
     while any(is_running(pid) for pid in ranks):
-        assert time.monotonic() < deadline, "an orphan goes on"
+        assert time.monotonic() < deadline, "an orphaned process is still running"
         time.sleep(0.05)
-    simvp(*TRAIN, "--overwrite")  # the folder is free again
+    simvp(*TRAIN, "--overwrite")  # The folder is unlocked.
 
 
 def is_running(pid: int) -> bool:

@@ -1,4 +1,4 @@
-"""`make soak`: faults again and again, with a table of how often each was tried and survived."""
+"""`make soak`: repeated faults, with a table of how often each was tried and survived."""
 
 import os
 import random
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Simvp
-from test_reliability import COMMAND, OFTEN, kill_when, killed_equals_straight
+from test_reliability import COMMAND, OFTEN, check_kill_and_resume, kill_when
 from test_trainer import TRAIN
 
 from simvp.storage import checkpoint
@@ -26,14 +26,14 @@ KILLED = Path("work_dirs/killed")
 def test_twenty_kills_at_random_moments(
     nproc: int, epochs: int, split_data: Path, simvp: Simvp, tally: Tally
 ) -> None:
-    killed_equals_straight(nproc, epochs=epochs, kills=20, longest=0.5)
+    check_kill_and_resume(nproc, epochs=epochs, kills=20, longest=0.5)
     processes = f"{nproc} process{'es' if nproc > 1 else ''}"
     for _ in range(20):
         tally(f"SIGKILL at a random moment, {processes}; bitwise the same at the end", True)
 
 
 @pytest.mark.slow
-def test_fifty_kills_while_saving(split_data: Path, simvp: Simvp, tally: Tally) -> None:
+def test_fifty_kills_during_a_checkpoint(split_data: Path, simvp: Simvp, tally: Tally) -> None:
     folder = KILLED / "checkpoints"
     command = [*COMMAND, "--epochs", "100000", *OFTEN, "--name", "killed", "--resume"]
     command += ["--set", "train.checkpoint_interval=1000", "--set", "model.hid_T=128"]
@@ -41,14 +41,14 @@ def test_fifty_kills_while_saving(split_data: Path, simvp: Simvp, tally: Tally) 
     hits = 0
     for index in range(50):
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        # Its own temporary file: those that earlier kills left are not cleared away yet.
-        own = f".simvp-{process.pid}-latest*"
-        while not any(folder.glob(own)):
-            assert process.poll() is None, "it ended by itself before it was killed"
-        time.sleep(index * 0.0004)  # the sweep goes from the first byte to beyond the rename
+        # Killed processes may have left temporary files, so wait for that of this process.
+        temporary = f".simvp-{process.pid}-latest*"
+        while not any(folder.glob(temporary)):
+            assert process.poll() is None, "training finished before it was killed"
+        time.sleep(index * 0.0004)  # from the first byte of the file to after its rename
         process.kill()
         process.wait()
-        hits += any(folder.glob(own))
+        hits += any(folder.glob(temporary))
         latest = folder / "latest.pth"
         tally("SIGKILL while a checkpoint is written", bool(checkpoint.load(latest)))
     assert hits > 10, "too few kills hit a write"
@@ -57,7 +57,7 @@ def test_fifty_kills_while_saving(split_data: Path, simvp: Simvp, tally: Tally) 
 
 
 @pytest.mark.slow
-def test_writes_cut_at_any_length(trained: Path, simvp: Simvp, tally: Tally) -> None:
+def test_writes_truncated_at_any_length(trained: Path, simvp: Simvp, tally: Tally) -> None:
     latest = trained / "checkpoints" / "latest.pth"
     size, before = latest.stat().st_size, checkpoint.digest(checkpoint.load(latest))
     for index in range(20):
@@ -68,17 +68,17 @@ def test_writes_cut_at_any_length(trained: Path, simvp: Simvp, tally: Tally) -> 
             f"path = Path({str(latest)!r}); checkpoint.save(path, checkpoint.load(path))"
         )
         result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-        whole = checkpoint.digest(checkpoint.load(latest)) == before
+        intact = checkpoint.digest(checkpoint.load(latest)) == before
         clean = not list(latest.parent.glob(".simvp-*"))
         tally(
             "a write cut off at byte k (file size limit)",
-            "OutputError" in result.stderr and whole and clean,
+            "OutputError" in result.stderr and intact and clean,
         )
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", ["simulate", "split", "test"])
-def test_a_killed_command_run_again_equals_a_clean_run(
+def test_repeated_command_after_kills_matches_a_clean_run(
     command: str, trained: Path, simvp: Simvp, tally: Tally
 ) -> None:
     arguments = {
@@ -95,22 +95,22 @@ def test_a_killed_command_run_again_equals_a_clean_run(
             if path.is_file() and not path.name.startswith(".simvp-")
         }
 
-    whole = [sys.executable, "-m", "simvp", *arguments]
+    full_command = [sys.executable, "-m", "simvp", *arguments]
     for index in range(10):
         moment = time.monotonic() + 0.4 + 0.3 * index
-        kill_when(whole, lambda moment=moment: time.monotonic() > moment)
-    subprocess.run(whole, check=True, capture_output=True)
+        kill_when(full_command, lambda moment=moment: time.monotonic() > moment)
+    subprocess.run(full_command, check=True, capture_output=True)
     after_kills = contents()
     if command == "simulate":
         Path("made").rename("aside")
-    subprocess.run(whole, check=True, capture_output=True)
+    subprocess.run(full_command, check=True, capture_output=True)
     same = contents() == after_kills
     tally(f"`{command}` killed ten times and run again", same)
     assert same
 
 
 @pytest.mark.slow
-def test_signals_in_any_phase(split_data: Path, simvp: Simvp, tally: Tally) -> None:
+def test_signals_at_random_moments(split_data: Path, simvp: Simvp, tally: Tally) -> None:
     command = [*COMMAND, "--epochs", "100000", "--checkpoint-interval", "1"]
     rng = random.Random(0)
     for index in range(10):
@@ -132,9 +132,9 @@ def test_signals_in_any_phase(split_data: Path, simvp: Simvp, tally: Tally) -> N
         )
 
 
-def test_the_sweep_would_notice_a_torn_file(trained: Path) -> None:
-    """The control of the tests above."""
+def test_truncated_checkpoint_is_detected(trained: Path) -> None:
+    """Negative control of the tests above."""
     latest = trained / "checkpoints" / "latest.pth"
     os.truncate(latest, latest.stat().st_size - 1)
-    with pytest.raises(checkpoint.Damaged):
+    with pytest.raises(checkpoint.DamagedFile):
         checkpoint.load(latest)

@@ -107,7 +107,7 @@ def test_extension_is_numpys_padding(kind: str, mode: str, size: int) -> None:
     np.testing.assert_array_equal(extend(x, reach, ("zeros", kind)), along_x)
 
 
-def test_words() -> None:
+def test_parsing_of_boundaries_and_symmetries() -> None:
     assert parse_boundary("periodic") == ("periodic", "periodic")
     assert parse_boundary("zeros,reflect") == ("zeros", "reflect")
     assert parse_symmetries("none") == ()
@@ -115,5 +115,5 @@ def test_words() -> None:
     for parse, wrong in [(parse_boundary, "round"), (parse_boundary, "a,b,c")]:
         with pytest.raises(ValueError, match="should be one of zeros, periodic"):
             parse(wrong)
-    with pytest.raises(ValueError, match="should be none, or some of roll"):
+    with pytest.raises(ValueError, match="should be none or a comma-separated list of roll"):
         parse_symmetries("roll,spin")

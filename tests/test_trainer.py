@@ -150,7 +150,7 @@ def test_resume_without_a_run_says_so_and_starts_one(split_data: Path, simvp: Si
 
 def test_a_run_is_not_resumed_with_another_network(trained: Path, simvp: Simvp) -> None:
     result = simvp("train", "--resume", "--set", "model.hid_S=6", code=2)
-    assert "model.hid_S: 4 then, 6 now" in result.stderr
+    assert "model.hid_S was 4, now 6" in result.stderr
 
 
 def test_a_run_is_not_overwritten_unless_asked(trained: Path, simvp: Simvp) -> None:

@@ -20,7 +20,7 @@ def cost(*assignments: str) -> tuple[int, int]:
     return result.parameters, result.multiply_adds
 
 
-def test_there_are_thirteen() -> None:
+def test_number_of_translators() -> None:
     assert len(ALL) == 13
 
 
@@ -29,7 +29,7 @@ def test_there_are_thirteen() -> None:
     # OpenSTL's tables for Moving MNIST, 10x1x64x64: parameters in millions, "FLOPs" in G.
     [("gsta", 46.77, 16.5), ("incepu", 58.0, 19.4), ("tau", 44.7, 16.0), ("convmixer", 3.9, 5.5)],
 )
-def test_cost_is_the_published_one(name: str, parameters: float, multiply_adds: float) -> None:
+def test_cost_matches_openstl(name: str, parameters: float, multiply_adds: float) -> None:
     ours = cost(f"model.model_type={name}")
     assert ours[0] / 1e6 == pytest.approx(parameters, abs=0.06)
     assert ours[1] / 1e9 == pytest.approx(multiply_adds, abs=0.15)
@@ -37,28 +37,28 @@ def test_cost_is_the_published_one(name: str, parameters: float, multiply_adds: 
 
 @pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize("size", [(59, 59), (50, 70), (13, 9)])
-def test_any_size_of_frames_is_forecast(name: str, size: tuple[int, int]) -> None:
+def test_frames_of_any_size(name: str, size: tuple[int, int]) -> None:
     network = SimVP((2, 1, *size), hid_S=8, hid_T=16, N_S=4, N_T=2, mlp_ratio=2.0, model_type=name)
     with torch.inference_mode():
         assert network(torch.rand(1, 2, 1, *size), 3).shape == (1, 3, 1, *size)
 
 
 @pytest.mark.parametrize("name", ["hornet", "moganet", "swin", "vit", "uniformer", "incepu"])
-def test_a_width_that_a_translator_cannot_have_is_refused_with_the_fix(name: str) -> None:
-    # IncepU's groups are eight where half the middle width is divided by eight.
+def test_unsupported_number_of_channels_suggests_valid_ones(name: str) -> None:
+    # IncepU has 8 groups if hid_T / 2 is divisible by 8, otherwise 1.
     widths = ("model.hid_T=496", "model.hid_S=6") if name == "incepu" else ("model.hid_T=500",)
     needed = "56 or 64" if name == "incepu" else "496 or 504"
     with pytest.raises(
-        ConfigError, match=f"model.model_type = '{name}': .*use {needed}; the widths"
+        ConfigError, match=f"model.model_type = '{name}': .*use {needed}; the numbers"
     ):
         cost(f"model.model_type={name}", *widths)
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_periodic_boundaries_reach_every_spatial_layer(name: str) -> None:
-    """A roll by a whole period of the features' grid changes nothing but the place."""
+    """The network commutes with shifts by multiples of the downsampling factor."""
     if name in ("mlpmixer", "swin"):
-        pytest.skip("knows where a cell is, by definition")
+        pytest.skip("not translation invariant")
     torch.manual_seed(0)
     network = SimVP(
         (2, 1, 16, 24),
@@ -70,7 +70,7 @@ def test_periodic_boundaries_reach_every_spatial_layer(name: str) -> None:
         model_type=name,
         boundary=("periodic", "periodic"),
     )
-    for parameter in network.parameters():  # so that no branch is scaled away
+    for parameter in network.parameters():  # LayerScale would hide differences
         torch.nn.init.normal_(parameter, std=0.2)
     frames = torch.rand(1, 2, 1, 16, 24, dtype=torch.float64)
     network = network.double().eval()
@@ -79,7 +79,7 @@ def test_periodic_boundaries_reach_every_spatial_layer(name: str) -> None:
         torch.testing.assert_close(rolled, network(frames).roll((4, 6), (-2, -1)))
 
 
-def test_a_translator_is_added_by_writing_one_file(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_new_file_adds_a_translator(monkeypatch: pytest.MonkeyPatch) -> None:
     file = Path(translators.__file__).parent / "plain.py"
     file.write_text(
         "from torch import nn\n\n\n"
@@ -93,7 +93,7 @@ def test_a_translator_is_added_by_writing_one_file(monkeypatch: pytest.MonkeyPat
         file.unlink()
 
 
-def test_print_model_tells_the_cost_and_stops(split_data: Path, simvp: Simvp) -> None:
+def test_print_model_prints_the_cost_and_exits(split_data: Path, simvp: Simvp) -> None:
     lengths = ("--pre-seq-length", "4", "--aft-seq-length", "4")
     result = simvp("train", "--data-path", "data", "--print-model", *lengths)
     assert "gsta, for frames of 1x9x11" in result.stdout
@@ -103,7 +103,7 @@ def test_print_model_tells_the_cost_and_stops(split_data: Path, simvp: Simvp) ->
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ALL)
-def test_every_translator_learns_resumes_and_forecasts(name: str, simvp: Simvp) -> None:
+def test_every_translator_trains_resumes_and_forecasts(name: str, simvp: Simvp) -> None:
     simvp("simulate", "--samples", "20", "--frames", "8", "--image-size", "16")
     simvp("split")
     options = [

@@ -1,4 +1,4 @@
-"""Several processes: launched by ourselves, by torchrun, on two machines."""
+"""Several processes: launched by simvp, torchrun or Slurm, on one or two machines."""
 
 import io
 import json
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from conftest import TINY, Simvp
 
-ALONE = [sys.executable, "-m", "simvp"]
+SIMVP = [sys.executable, "-m", "simvp"]
 
 
 def run(command: list[str], *, code: int = 0) -> subprocess.CompletedProcess[str]:
@@ -24,7 +24,7 @@ def test_two_ranks_match_one_rank_in_test(trained: Path, simvp: Simvp) -> None:
     simvp("test")
     one = {path: path.read_bytes() for path in (trained / "saved").rglob("*") if path.is_file()}
     scores = json.loads((trained / "saved" / "metrics.json").read_text())
-    result = run([*ALONE, "test", "--nproc", "2"])
+    result = run([*SIMVP, "test", "--nproc", "2"])
     two = json.loads((trained / "saved" / "metrics.json").read_text())
     files = {path for path in (trained / "saved").rglob("*") if path.is_file()}
     assert files == set(one)
@@ -39,35 +39,35 @@ def test_two_ranks_match_one_rank_in_test(trained: Path, simvp: Simvp) -> None:
 
 
 def test_two_ranks_train_resume_and_test(split_data: Path, simvp: Simvp) -> None:
-    train = [*ALONE, "train", "--data-path", "data", "--nproc", "2", *TINY]
+    train = [*SIMVP, "train", "--data-path", "data", "--nproc", "2", *TINY]
     result = run([*train, "--epochs", "2", "--test"])
     assert "2 processes" in result.stdout
-    assert result.stderr == ""  # PyTorch has no fault to find with it
+    assert result.stderr == ""  # no warnings of PyTorch
     assert result.stdout.count("epoch 2/2") == 1
-    result = run([*ALONE, "train", "--resume", "--nproc", "2", "--epochs", "3"])
+    result = run([*SIMVP, "train", "--resume", "--nproc", "2", "--epochs", "3"])
     assert "2 of 3 epochs" in result.stdout
     history = np.genfromtxt("work_dirs/default/metrics.csv", delimiter=",", names=True)
     assert history["epoch"].tolist() == [1, 2, 3]
     refused = simvp("train", "--resume", "--epochs", "4", code=2)
-    assert "number of processes: 2 then, 1 now" in refused.stderr
+    assert "number of processes was 2, now 1" in refused.stderr
 
 
-def test_an_error_in_a_group_is_told_once(split_data: Path, simvp: Simvp) -> None:
-    command = [*ALONE, "train", "--data-path", "data", "--nproc", "2", "--lr", "1e30", *TINY]
+def test_error_in_a_group_is_printed_once(split_data: Path, simvp: Simvp) -> None:
+    command = [*SIMVP, "train", "--data-path", "data", "--nproc", "2", "--lr", "1e30", *TINY]
     result = run(command, code=1)
     assert result.stderr.count("the loss or its gradient is not finite") == 1
     assert "Traceback" not in result.stderr
 
 
-def test_a_users_mistake_stops_the_group_before_it_starts(split_data: Path, simvp: Simvp) -> None:
-    result = run([*ALONE, "train", "--data-path", "data", "--nproc", "2"], code=2)
+def test_user_error_is_reported_before_the_group_starts(split_data: Path, simvp: Simvp) -> None:
+    result = run([*SIMVP, "train", "--data-path", "data", "--nproc", "2"], code=2)
     assert (
         "has 8 frames in the split file, and no sample has more, but 20 are needed" in result.stderr
     )
     assert not Path("work_dirs").exists()
 
 
-def test_a_run_under_torchrun_joins_that_group(split_data: Path, simvp: Simvp) -> None:
+def test_process_started_by_torchrun_joins_its_group(split_data: Path, simvp: Simvp) -> None:
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
     command = [*torchrun, "-m", "simvp", "train", "--data-path", "data", "--epochs", "1", *TINY]
     assert run(command).stdout.count("2 processes") == 1
@@ -80,7 +80,7 @@ def test_two_machines_train_together(split_data: Path, simvp: Simvp) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [*ALONE, "train", "--data-path", "data", "--epochs", "1", "--nnodes", "2"]
+    command = [*SIMVP, "train", "--data-path", "data", "--epochs", "1", "--nnodes", "2"]
     command += ["--rdzv-endpoint", f"127.0.0.1:{port}", *TINY]
     second = subprocess.Popen([*command, "--node-rank", "1"])
     first = run([*command, "--node-rank", "0"])
@@ -88,13 +88,13 @@ def test_two_machines_train_together(split_data: Path, simvp: Simvp) -> None:
     assert first.stdout.count("2 processes") == 1
 
 
-def test_a_run_under_slurm_joins_that_group(split_data: Path, simvp: Simvp) -> None:
+def test_process_started_by_slurm_joins_its_group(split_data: Path, simvp: Simvp) -> None:
     step = {
         "SLURM_STEP_NUM_TASKS": "2",
         "SLURM_STEP_NODELIST": "localhost",
         "SLURM_JOB_ID": str(os.getpid()),
     }
-    command = [*ALONE, "train", "--data-path", "data", "--epochs", "1", *TINY]
+    command = [*SIMVP, "train", "--data-path", "data", "--epochs", "1", *TINY]
     tasks = [
         subprocess.Popen(
             command,

@@ -1,4 +1,4 @@
-"""The command line: options in, exit codes out. The work is done in `simvp.commands`."""
+"""The command line: parses options, calls `simvp.commands`, prints and sets exit codes."""
 
 from typing import Annotated
 
@@ -20,8 +20,8 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Teach a SimVP network to forecast your 2-D simulations",
-    epilog="In this order: simulate (or bring your own data), split, train, test, viz.",
+    help="Train a SimVP network to forecast 2-D simulations",
+    epilog="Usual order: simulate (or use your own data), split, train, test, viz.",
 )
 
 DataPath = Annotated[str | None, key("data.path", "--data-path")]
@@ -35,8 +35,8 @@ MaxRestarts = Annotated[int | None, key("launch.max_restarts", "--max-restarts")
 Endpoint = Annotated[str | None, key("launch.rdzv_endpoint", "--rdzv-endpoint")]
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _show_version(requested: bool) -> None:
+    if requested:
         print(f"simvp {__version__}")
         raise typer.Exit()
 
@@ -44,7 +44,7 @@ def _version(asked: bool) -> None:
 @app.callback()
 def _root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version")
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show version")
     ] = False,
 ) -> None:
     pass
@@ -64,7 +64,7 @@ def simulate(
     assignments: SetOption = None,
     print_config: PrintConfigOption = False,
 ) -> None:
-    """Make samples of a simulation to learn from; run again, it makes only what is missing."""
+    """Simulate samples to train on. Samples that already exist are skipped."""
     with exit_codes():
         resolved = load_config(ctx)
         from simvp.commands import simulate as command
@@ -91,7 +91,7 @@ def split(
     assignments: SetOption = None,
     print_config: PrintConfigOption = False,
 ) -> None:
-    """Check every sample, and divide them into training, validation and test."""
+    """Check all samples and split them into training, validation and test samples."""
     with exit_codes():
         resolved = load_config(ctx)
         from simvp.commands import split as command
@@ -136,23 +136,21 @@ def train(
         bool, typer.Option("--resume", help="Resume from the run's latest checkpoint")
     ] = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Delete the results of a run of this name first")
+        bool, typer.Option("--overwrite", help="Replace an existing run of this name")
     ] = False,
     print_model: Annotated[
         bool,
-        typer.Option("--print-model", help="Print what the chosen network costs, and stop"),
+        typer.Option("--print-model", help="Print the cost of the network, and exit"),
     ] = False,
-    test: Annotated[
-        bool, typer.Option("--test", help="When trained, score the best model as `simvp test`")
-    ] = False,
+    test: Annotated[bool, typer.Option("--test", help="After training, run `simvp test`")] = False,
     config: ConfigOption = None,
     assignments: SetOption = None,
     print_config: PrintConfigOption = False,
 ) -> None:
-    """Train the network on a split; the best model by validation loss is kept."""
+    """Train the network and save the model with the lowest validation loss."""
     with exit_codes():
         if resume and overwrite:
-            raise typer.BadParameter("--resume and --overwrite exclude each other")
+            raise typer.BadParameter("--resume and --overwrite cannot be combined; use one of them")
         resolved = load_run_config(ctx) if resume else load_config(ctx)
         from simvp.commands import train as command
 
@@ -179,8 +177,8 @@ def test(
             "--weights",
             "--checkpoint",
             metavar="FILE",
-            help="Score these instead of the run's best model: weights or a checkpoint of ours, or "
-            "OpenSTL's weights, .pth or .safetensors",
+            help="Weights to score instead of the run's best model: weights or a checkpoint of "
+            "simvp, or weights of OpenSTL; .pth or .safetensors",
             show_default=False,
         ),
     ] = "",
@@ -193,7 +191,7 @@ def test(
     assignments: SetOption = None,
     print_config: PrintConfigOption = False,
 ) -> None:
-    """Score a run's best model on its test split, and save every forecast."""
+    """Score the best model of a run on the test samples and save the forecasts."""
     with exit_codes():
         resolved = load_run_config(ctx)
         from simvp.commands import test as command
@@ -218,19 +216,19 @@ def viz(
     output: Annotated[
         str,
         typer.Option(
-            metavar="FILE", help="Where to; by default work_dirs/NAME/pictures", show_default=False
+            metavar="FILE", help="Output file; default: in work_dirs/NAME", show_default=False
         ),
     ] = "",
-    gif: Annotated[bool, typer.Option("--gif", help="An animation instead of a picture")] = False,
+    gif: Annotated[bool, typer.Option("--gif", help="Draw an animation")] = False,
     viz__fps: Annotated[float | None, key("viz.fps", "--fps")] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the file that --output names")
+        bool, typer.Option("--overwrite", help="Replace an existing --output file")
     ] = False,
     config: ConfigOption = None,
     assignments: SetOption = None,
     print_config: PrintConfigOption = False,
 ) -> None:
-    """Draw a forecast: input, truth, prediction and their difference."""
+    """Plot a forecast: input, truth, prediction and difference."""
     with exit_codes():
         resolved = load_run_config(ctx)
         from simvp.commands import viz as command

@@ -1,4 +1,4 @@
-"""The progress bar, apart from the rest because rich is slow to import."""
+"""The progress bar, in a separate module because importing rich is slow."""
 
 from datetime import timedelta
 
@@ -9,7 +9,7 @@ from rich.text import Text
 
 
 class RateAndTimeLeft(ProgressColumn):
-    """`3.1/s, 0:01:20 left`, or seconds for one where that is more than one."""
+    """`3.1/s, 0:01:20 left`, or seconds per item if an item takes more than a second."""
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
@@ -23,7 +23,7 @@ class RateAndTimeLeft(ProgressColumn):
 
 
 def progress_bar() -> Progress:
-    """A bar on standard error that shows count, rate, time left and a note; it goes when done."""
+    """A bar on standard error with count, rate, time left and a note; removed when complete."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=None),

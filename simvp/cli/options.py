@@ -1,7 +1,7 @@
-"""The options of the command line: named after config keys, and the layers that they make.
+"""Command-line options for config keys, and the config that results from them.
 
-A parameter `train__lr` is the option for the key `train.lr`. Its help and default come from the
-config; the option itself has no default, so that we can tell what the user has typed.
+The parameter `train__lr` is the option for the key `train.lr`. Help and default are those of the
+config field. The option itself has no default, so that None means "not given".
 """
 
 from pathlib import Path
@@ -15,9 +15,9 @@ from simvp.config import (
     assignment_layer,
     describe,
     experiment_only,
+    machine_only,
     option_layer,
     origins,
-    place_only,
     read_layer,
     resolve,
     section_types,
@@ -29,12 +29,12 @@ LOCAL_CONFIG = Path("simvp.toml")
 
 
 def key(dotted: str, *flags: str) -> Any:
-    """The typer option for a config key."""
+    """The typer option for a config key such as `train.lr`."""
     section, _, name = dotted.partition(".")
     field = section_types()[section].model_fields[name]
     default = str(field.default).lower() if field.default in (True, False) else field.default
     text = describe(field, f"default {default}" if default != "" else "")
-    panel = "Several processes or machines" if section == "launch" else None
+    panel = "Multiple processes or machines" if section == "launch" else None
     return typer.Option(
         *flags, help=text[0].upper() + text[1:], show_default=False, rich_help_panel=panel
     )
@@ -45,7 +45,7 @@ ConfigOption = Annotated[
     typer.Option(
         "--config",
         metavar="FILE",
-        help="Read settings from this TOML file, over ./simvp.toml; repeatable",
+        help="Read settings from a TOML file; overrides ./simvp.toml; repeatable",
         rich_help_panel="Settings",
     ),
 ]
@@ -54,7 +54,7 @@ SetOption = Annotated[
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        help="Set any key, like train.lr=3e-4; repeatable",
+        help="Set any key, for example train.lr=3e-4; repeatable",
         rich_help_panel="Settings",
     ),
 ]
@@ -62,34 +62,33 @@ PrintConfigOption = Annotated[
     bool,
     typer.Option(
         "--print-config",
-        help="Print the resolved settings as commented TOML, and stop",
+        help="Print the resolved settings as commented TOML, and exit",
         rich_help_panel="Settings",
     ),
 ]
 
 
 def load_config(ctx: typer.Context) -> Config:
-    """Defaults < ./simvp.toml < --config files < options and --set.
+    """Merge defaults < ./simvp.toml < --config files < --set < other options.
 
-    With --print-config, prints the result and leaves.
+    With --print-config, prints the result and exits.
     """
-    return _finish(ctx, [*_local_layers(), *_given_layers(ctx)])
+    return _resolve_or_print(ctx, [*_local_layers(), *_command_line_layers(ctx)])
 
 
 def load_run_config(ctx: typer.Context) -> Config:
-    """The config of a run that exists already, the one that `run.name` means.
+    """The config of an existing run, selected by `run.name`.
 
-    Which run, and how to run it here (sections `run` and `launch`), is decided as for a new one;
-    all else was decided when the run began, and only what is given now goes over that.
+    The sections `run` and `launch` are merged as for a new run. All other settings come from the
+    config saved with the run; only --config files and options override them.
     """
-    local = [place_only(layer) for layer in _local_layers()]
-    given = _given_layers(ctx)
-    return _finish(ctx, [*local, *_saved_layers([*local, *given]), *given])
+    local = [machine_only(layer) for layer in _local_layers()]
+    given = _command_line_layers(ctx)
+    return _resolve_or_print(ctx, [*local, *_saved_layers([*local, *given]), *given])
 
 
 def _saved_layers(layers: list[Layer]) -> list[Layer]:
-    places = [place_only(layer) for layer in layers]
-    file = _run_folder(resolve(places)).config_file
+    file = _run_folder(resolve([machine_only(layer) for layer in layers])).config_file
     return [experiment_only(read_layer(file))] if file.exists() else []
 
 
@@ -101,8 +100,8 @@ def _local_layers() -> list[Layer]:
     return [read_layer(LOCAL_CONFIG)] if LOCAL_CONFIG.exists() else []
 
 
-def _given_layers(ctx: typer.Context) -> list[Layer]:
-    """What this command line says, the files first."""
+def _command_line_layers(ctx: typer.Context) -> list[Layer]:
+    """Settings given on the command line, in increasing priority."""
     files = [read_layer(path) for path in ctx.params.get("config") or []]
     assignments = [assignment_layer(text) for text in ctx.params.get("assignments") or []]
     flags = {parameter.name: parameter.opts[0] for parameter in ctx.command.params}
@@ -114,7 +113,7 @@ def _given_layers(ctx: typer.Context) -> list[Layer]:
     return [*files, *assignments, *options]
 
 
-def _finish(ctx: typer.Context, layers: list[Layer]) -> Config:
+def _resolve_or_print(ctx: typer.Context, layers: list[Layer]) -> Config:
     config = resolve(layers)
     if ctx.params.get("print_config"):
         print(to_toml(config, origins(layers)), end="")

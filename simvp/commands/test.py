@@ -51,7 +51,7 @@ def run(config: Config, weights: str, report: Report) -> Summary:
     if launcher.is_needed(config):
         launcher.run(["test", "--weights", str(file)], config)
         return Summary()
-    with launcher.join(config) as group, folder.sole_writer(group.is_main):
+    with launcher.join(config) as group, folder.lock(is_main=group.is_main):
         config = resolve_auto(
             config,
             split,

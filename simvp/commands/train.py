@@ -62,7 +62,7 @@ def run(
         flags = {"--resume": resume, "--overwrite": overwrite, "--test": and_test}
         launcher.run(["train", *(flag for flag, given in flags.items() if given)], config)
         return Summary()
-    with launcher.join(config) as group, folder.sole_writer(group.is_main):
+    with launcher.join(config) as group, folder.lock(is_main=group.is_main):
         summary = _fit(config, folder, group, report if group.is_main else Report(), data, resume)
         if and_test:
             test_set = test.test_set(config, data.split, data.description)

@@ -1,12 +1,12 @@
-"""The settings that all commands share: sections, layers of TOML and options, and printing."""
+"""Settings: definition of all keys, merging of TOML files and options, and rendering."""
 
 from simvp.config.loading import (
     Layer,
     assignment_layer,
     experiment_only,
+    machine_only,
     option_layer,
     origins,
-    place_only,
     read_layer,
     resolve,
 )
@@ -20,9 +20,9 @@ __all__ = [
     "assignment_layer",
     "describe",
     "experiment_only",
+    "machine_only",
     "option_layer",
     "origins",
-    "place_only",
     "read_layer",
     "resolve",
     "section_types",

@@ -1,4 +1,4 @@
-"""From TOML files and options to one frozen config, or to one message that lists every problem."""
+"""Merge TOML files and options into one frozen config; report all problems in one error."""
 
 import copy
 import tomllib
@@ -13,15 +13,15 @@ from pydantic_core import ErrorDetails
 from simvp.config.sections import Config, all_keys, section_types
 from simvp.errors import ConfigError, did_you_mean
 
-# Sections that describe the machine and not the experiment: a run's own config never brings them.
-PLACE_SECTIONS = ("run", "launch")
+# Sections that describe the machine, not the experiment. They are not read from a run's config.
+MACHINE_SECTIONS = ("run", "launch")
 
 Tables = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Layer:
-    """Settings from one origin: a file, or an option as the user typed it."""
+    """Settings from one origin: a file or a command-line option."""
 
     origin: str
     tables: Tables
@@ -33,29 +33,33 @@ def read_layer(path: Path) -> Layer:
         text = path.read_bytes().decode("utf-8")
         return Layer(str(path), tomllib.loads(text))
     except FileNotFoundError:
-        raise ConfigError(f"{path}: there is no such config file; give an existing one") from None
+        raise ConfigError(
+            f"{path}: config file not found; check the path given to --config"
+        ) from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
-    except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, a number too long
+    except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, or a number too long
         raise ConfigError(
             f"{path}: is not valid TOML: {error}\n`--print-config` prints a complete example"
         ) from None
 
 
 def option_layer(origin: str, key: str, value: Any) -> Layer:
-    """One setting given on the command line by an option of its own."""
+    """One setting given by a command-line option such as --lr."""
     section, _, name = key.partition(".")
     return Layer(origin, {section: {name: value}})
 
 
 def assignment_layer(assignment: str) -> Layer:
-    """One setting given as `--set section.key=value`; the value is read as TOML, or as a string.
+    """One setting given as `--set section.key=value`; values that are not TOML are strings.
 
     Raises: ConfigError if it is not an assignment.
     """
     key, equals, text = (part.strip() for part in assignment.partition("="))
     if not equals or not all(key.partition(".")):
-        raise ConfigError(f"--set {assignment}: write it as section.key=value, like train.lr=3e-4")
+        raise ConfigError(
+            f"--set {assignment}: expected section.key=value, for example train.lr=3e-4"
+        )
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except (ValueError, RecursionError):
@@ -63,23 +67,18 @@ def assignment_layer(assignment: str) -> Layer:
     return option_layer(f"--set {key}", key, value)
 
 
-def place_only(layer: Layer) -> Layer:
-    """The layer without what belongs to the experiment."""
-    return _only(layer, place=True)
+def machine_only(layer: Layer) -> Layer:
+    """The layer with the sections `run` and `launch` only."""
+    return Layer(layer.origin, {k: v for k, v in layer.tables.items() if k in MACHINE_SECTIONS})
 
 
 def experiment_only(layer: Layer) -> Layer:
-    """The layer without what belongs to a machine."""
-    return _only(layer, place=False)
-
-
-def _only(layer: Layer, *, place: bool) -> Layer:
-    kept = {k: v for k, v in layer.tables.items() if (k in PLACE_SECTIONS) is place}
-    return Layer(layer.origin, kept)
+    """The layer without the sections `run` and `launch`."""
+    return Layer(layer.origin, {k: v for k, v in layer.tables.items() if k not in MACHINE_SECTIONS})
 
 
 def resolve(layers: Sequence[Layer]) -> Config:
-    """The config that the layers give together; a later layer wins, defaults fill the rest.
+    """Merge the layers over the defaults; later layers take precedence.
 
     Raises: ConfigError with one line for each problem.
     """
@@ -98,7 +97,7 @@ def resolve(layers: Sequence[Layer]) -> Config:
 
 
 def origins(layers: Iterable[Layer]) -> dict[str, str]:
-    """For each dotted key that a layer sets, where its value comes from."""
+    """The origin of each value, by dotted key such as `train.lr`."""
     return {
         f"{section}.{key}": layer.origin
         for layer in layers
@@ -116,14 +115,14 @@ def _describe(problem: ErrorDetails, layers: Sequence[Layer]) -> str:
         (layer.origin for layer in reversed(layers) if location[0] in layer.tables), "config"
     )
     if problem["type"] == "extra_forbidden":
-        return f"{origin}: {key}: there is no such setting.{_suggest_key(key)}"
+        return f"{origin}: {key}: unknown setting.{_suggest_key(key)}"
     if len(location) == 1:
         return f"{origin}: [{key}] {_reason(problem)}"
     return f"{origin}: {key}{explain(problem)}"
 
 
 def explain(problem: ErrorDetails) -> str:
-    """` = 3: should be even, use 2 or 4`: what a key was set to, and what it should be."""
+    """` = 3: should be even, use 2 or 4`: the invalid value and the expected one."""
     found = repr(problem["input"])
     shown = found if len(found) <= 60 else found[:57] + "..."
     return f" = {shown}: {_reason(problem)}"
@@ -136,7 +135,7 @@ def _reason(problem: ErrorDetails) -> str:
 
 
 def _suggest_key(key: str) -> str:
-    """The key that was probably meant: the nearest in its section, or the same name elsewhere."""
+    """Suggest the same name in another section, or the closest name in this section."""
     section, _, name = key.rpartition(".")
     siblings = {known.rpartition(".")[2] for known in all_keys() if known.startswith(f"{section}.")}
     elsewhere = [known for known in all_keys() if known.rpartition(".")[2] == name]

@@ -1,4 +1,4 @@
-"""A config as TOML: commented for people, or plain for a run's folder."""
+"""Render a config as commented TOML."""
 
 from collections.abc import Collection, Mapping
 
@@ -9,16 +9,17 @@ from simvp.config.sections import Config, Section, section_types
 
 
 def to_toml(config: Config, origins: Mapping[str, str] | None = None) -> str:
-    """The config as TOML, every setting with what it means and which values it takes.
+    """Render the config as TOML, with description and bounds above each setting.
 
     Args:
-        origins: for a dotted key, where its value comes from; told behind the value.
+        origins: origin of the values, by dotted key; written as a comment after the value.
     """
     origins = origins or {}
     blocks = []
     for name in section_types():
-        own = {key: origins.get(f"{name}.{key}") for key in section_types()[name].model_fields}
-        blocks.append("\n".join([f"[{name}]", *section_lines(getattr(config, name), own)]))
+        section = getattr(config, name)
+        of_section = {key: origins.get(f"{name}.{key}") for key in type(section).model_fields}
+        blocks.append("\n".join([f"[{name}]", *section_lines(section, of_section)]))
     return "\n\n".join(blocks) + "\n"
 
 
@@ -27,7 +28,7 @@ def section_lines(
     origins: Mapping[str, str | None] | None = None,
     leave_out: Collection[str] = (),
 ) -> list[str]:
-    """A commented line of TOML for each entry of a section that is not None."""
+    """A comment line and an assignment for each setting of a section that is not None."""
     lines = []
     for key, field in type(section).model_fields.items():
         value = getattr(section, key)
@@ -41,7 +42,7 @@ def section_lines(
 
 
 def describe(field: FieldInfo, *remarks: str) -> str:
-    """What a setting means, with its bounds and further remarks in brackets."""
+    """The description of a setting, followed by its bounds and other remarks in parentheses."""
     signs = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
     limits = [
         f"{sign} {getattr(constraint, name)}"
@@ -49,7 +50,7 @@ def describe(field: FieldInfo, *remarks: str) -> str:
         for name, sign in signs.items()
         if getattr(constraint, name, 2**63) not in (None, 2**63)
     ]
-    # The lower bound 0 of a seed says nothing that a user would try.
+    # A lower bound of 0 alone is obvious from the description.
     limits = [] if limits == [">= 0"] else limits
     inner = ", ".join([*limits, *filter(None, remarks)])
     return f"{field.description}" + (f" ({inner})" if inner else "")

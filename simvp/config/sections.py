@@ -1,7 +1,7 @@
-"""Every setting there is: its section, type, bounds, unit and default, each in this one place.
+"""Definition of all settings: section, type, bounds, unit, default and description.
 
-`run` and `launch` say where and how a command runs, the other sections what it computes.
-The options of the command line take their help and default from here.
+The sections `run` and `launch` define where and how a command runs, the other sections what it
+computes. Help and defaults of the command-line options are generated from these fields.
 """
 
 from typing import Annotated, Literal, Self
@@ -14,7 +14,7 @@ from simvp.models.simvp import translators
 
 
 class Section(BaseModel):
-    """A frozen table of settings: unknown keys, wrong types, NaN and infinities are refused."""
+    """A frozen table of settings. Unknown keys, wrong types, NaN and infinity are errors."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=()
@@ -26,9 +26,9 @@ Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 class RunSection(Section):
     name: Annotated[str, AfterValidator(values.folder_name)] = Field(
-        "default", description="name of the run, a folder under work_dir"
+        "default", description="name of the run and of its folder in work_dir"
     )
-    work_dir: str = Field("work_dirs", description="folder that holds the runs", min_length=1)
+    work_dir: str = Field("work_dirs", description="folder of all runs", min_length=1)
     device: Annotated[str, AfterValidator(values.device_name)] = Field(
         "auto",
         description="device: auto (a GPU if there is one), cpu, cuda, cuda:N or mps",
@@ -41,31 +41,31 @@ class LaunchSection(Section):
     node_rank: int = Field(0, ge=0, description="index of this machine, from 0")
     max_restarts: int = Field(0, ge=0, description="automatic restarts after a process dies")
     timeout_minutes: float = Field(
-        10.0, gt=0, description="minutes that a process waits for the others before it aborts"
+        10.0, gt=0, description="minutes a process waits for the others before it aborts"
     )
     rdzv_endpoint: str = Field(
         "", description="rendezvous address, host:port of machine 0; required if nnodes > 1"
     )
 
     @model_validator(mode="after")
-    def _machines_can_meet(self) -> Self:
+    def _check_machines(self) -> Self:
         if self.node_rank >= self.nnodes:
             raise ValueError(
-                f"node_rank = {self.node_rank} but nnodes = {self.nnodes}: "
-                "the machines are numbered from 0 to nnodes - 1"
+                f"node_rank = {self.node_rank} with nnodes = {self.nnodes}: "
+                "node_rank should be between 0 and nnodes - 1"
             )
         if self.nnodes > 1 and not self.rdzv_endpoint:
             raise ValueError(
-                f"nnodes = {self.nnodes} needs rdzv_endpoint, the host:port of machine 0"
+                f"nnodes = {self.nnodes} requires rdzv_endpoint, the host:port of machine 0"
             )
         return self
 
 
 class DataSection(Section):
-    path: str = Field("boiling_data", min_length=1, description="folder that holds the samples")
-    split: str = Field("", description="split file; empty: the newest one in data.path")
-    pre_seq_length: int = Field(10, ge=1, description="frames that the network is given")
-    aft_seq_length: int = Field(10, ge=1, description="frames that it forecasts")
+    path: str = Field("boiling_data", min_length=1, description="folder of the samples")
+    split: str = Field("", description="split file; empty: newest split file in data.path")
+    pre_seq_length: int = Field(10, ge=1, description="number of input frames")
+    aft_seq_length: int = Field(10, ge=1, description="number of frames to forecast")
     stride: int = Field(
         1, ge=1, description="frames between the starts of two training windows of a sample"
     )
@@ -91,42 +91,42 @@ class SimulateSection(Section):
 
 
 class SplitSection(Section):
-    train_ratio: float = Field(0.7, gt=0, lt=1, description="share of the samples to train on")
-    val_ratio: float = Field(0.15, gt=0, lt=1, description="share to choose the best model by")
-    total_length: int = Field(0, ge=0, description="frames to use of each sample; 0: all")
-    samples: int = Field(0, ge=0, description="samples to use, drawn at random; 0: all")
-    start_index: int = Field(0, ge=-1, description="first frame to use; -1: at random")
+    train_ratio: float = Field(0.7, gt=0, lt=1, description="fraction of the samples for training")
+    val_ratio: float = Field(0.15, gt=0, lt=1, description="fraction of the samples for validation")
+    total_length: int = Field(0, ge=0, description="number of frames per sample; 0: all")
+    samples: int = Field(0, ge=0, description="number of samples, selected at random; 0: all")
+    start_index: int = Field(0, ge=-1, description="first frame to use; -1: random")
     init_final_only: bool = Field(
-        False, description="use only the first and the last of these frames"
+        False, description="use only the first and the last of the selected frames"
     )
     reverse: bool = Field(False, description="use the frames in reverse order")
     seed: Seed = Field(0, description="random seed of the split")
 
     @model_validator(mode="after")
-    def _shares_fit(self) -> Self:
+    def _check_ratios(self) -> Self:
         if self.train_ratio + self.val_ratio > 1 + 1e-9:
             raise ValueError(
                 f"train_ratio + val_ratio = {self.train_ratio + self.val_ratio:g}: "
-                "together they may be 1 at most; what is left over is the test split"
+                "the sum should be at most 1; the remainder is the test split"
             )
         return self
 
 
 class ModelSection(Section):
     model_type: Annotated[str, AfterValidator(values.translator_name)] = Field(
-        "gsta", description=f"block of the translator: {', '.join(translators.names())}"
+        "gsta", description=f"type of the translator: {', '.join(translators.names())}"
     )
     hid_S: Annotated[int, AfterValidator(values.even)] = Field(
-        16, ge=2, description="features of a frame in encoder and decoder; even"
+        16, ge=2, description="channels per frame in encoder and decoder; even"
     )
-    hid_T: int = Field(64, ge=2, description="channels in the middle of the translator")
+    hid_T: int = Field(64, ge=2, description="hidden channels of the translator")
     N_S: Annotated[int, AfterValidator(values.even)] = Field(
         2, ge=2, le=16, description="layers of encoder and decoder; every second halves the grid"
     )
-    N_T: int = Field(8, ge=2, description="blocks of the translator")
-    mlp_ratio: float = Field(8.0, gt=1, description="width of a block's MLP over its channels")
+    N_T: int = Field(8, ge=2, description="number of translator blocks")
+    mlp_ratio: float = Field(8.0, gt=1, description="ratio of MLP width to channels in each block")
     drop: float = Field(0.0, ge=0, lt=1, description="dropout probability in the MLPs")
-    drop_path: float = Field(0.0, ge=0, lt=1, description="stochastic depth of the last block")
+    drop_path: float = Field(0.0, ge=0, lt=1, description="stochastic depth rate of the last block")
     spatio_kernel_enc: Annotated[int, AfterValidator(values.odd)] = Field(
         3, ge=1, description="kernel size of the encoder; odd"
     )
@@ -135,34 +135,33 @@ class ModelSection(Section):
     )
     boundary: Annotated[str, AfterValidator(values.boundary_words)] = Field(
         "auto",
-        description="beyond the grid's edge: zeros (as published), periodic, reflect, replicate, "
-        "or two of them as y,x; auto: what the data card says, else zeros",
+        description="boundary condition: zeros (as published), periodic, reflect, replicate, or "
+        "two of them as y,x; auto: as in the data card, otherwise zeros",
     )
 
 
 class TrainSection(Section):
-    epochs: int = Field(20, ge=1, description="passes over the training samples")
+    epochs: int = Field(20, ge=1, description="number of passes over the training samples")
     batch_size: Annotated[int | str, AfterValidator(values.batch_size)] = Field(
         "auto",
-        description="samples per step, for each process, from 1; auto: 2 to 16, as many as leave "
-        "700 steps",
+        description="samples per step and process; auto: 2 to 16, to train for about 700 steps",
     )
-    val_batch_size: int = Field(8, ge=1, description="samples at a time in validation and test")
+    val_batch_size: int = Field(8, ge=1, description="batch size in validation and test")
     augment: Annotated[str, AfterValidator(values.symmetry_words)] = Field(
         "auto",
-        description="symmetries to transform samples by: none, or some of roll,flip_x,flip_y,"
-        "rot90; auto: what the data card says, else none",
+        description="random symmetry transformations: none or a list of roll,flip_x,flip_y,rot90; "
+        "auto: as in the data card, otherwise none",
     )
     init_from: str = Field(
-        "", description="weights to start from: ours or OpenSTL's, .pth or .safetensors; empty: new"
+        "", description="file of initial weights, from simvp or OpenSTL; empty: random weights"
     )
     optimizer: Literal["muon", "adam"] = Field(
-        "muon", description="muon: Muon for the matrices, Adam for the rest; adam: as published"
+        "muon", description="muon: Muon for matrices, Adam for other weights; adam: as published"
     )
     lr: float = Field(
-        1e-3, gt=0, description="Adam's peak learning rate under the one-cycle schedule"
+        1e-3, gt=0, description="peak learning rate of Adam in the one-cycle schedule"
     )
-    muon_lr: float = Field(1e-2, gt=0, description="Muon's, where it is used")
+    muon_lr: float = Field(1e-2, gt=0, description="peak learning rate of Muon")
     final_div_factor: float = Field(1e4, ge=1, description="final learning rate = initial / this")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         "auto",
@@ -171,7 +170,7 @@ class TrainSection(Section):
     )
     compile: Annotated[bool | str, AfterValidator(values.compile_switch)] = Field(
         "auto",
-        description="whether to compile the network; auto: on a GPU, if the run is long enough",
+        description="whether to compile the network; auto: on GPUs for long runs",
     )
     recompute_statistics: bool = Field(
         True,
@@ -182,11 +181,11 @@ class TrainSection(Section):
     checkpoint_every_minutes: float = Field(
         15.0, ge=0, description="minutes between checkpoints within an epoch; 0: none"
     )
-    seed: Seed = Field(0, description="initial weights, order of the samples, dropout")
+    seed: Seed = Field(0, description="random seed of initial weights, sample order and dropout")
 
     @property
     def samples_per_step(self) -> int:
-        """The batch size, once it has been decided."""
+        """The batch size, after "auto" has been resolved."""
         assert isinstance(self.batch_size, int)
         return self.batch_size
 
@@ -194,17 +193,17 @@ class TrainSection(Section):
 class MetricsSection(Section):
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         "fp32",
-        description="precision of forecasts in validation and test; values as train.precision",
+        description="precision of forecasts in validation and test; options as for train.precision",
     )
     ssim_data_range: Literal["unit", "frame"] = Field(
         "unit",
-        description="range of SSIM: unit for 1.0; frame for each true frame's own",
+        description="data range of SSIM: unit: 1.0; frame: range of each true frame",
     )
 
 
 class VizSection(Section):
     cmap: str = Field("viridis", description="colour map of the frames: viridis, Purples, ...")
-    channel: int = Field(0, ge=0, description="channel to draw, from 0")
+    channel: int = Field(0, ge=0, description="channel to draw, counted from 0")
     fps: float = Field(4.0, gt=0, le=50, description="frames per second of the animation")
 
 
@@ -223,7 +222,7 @@ class Config(Section):
 
 
 def section_types() -> dict[str, type[Section]]:
-    """The class of each section, in the order in which they are shown."""
+    """The class of each section, in display order."""
     types: dict[str, type[Section]] = {}
     for name, field in Config.model_fields.items():
         assert isinstance(field.annotation, type) and issubclass(field.annotation, Section)
@@ -232,5 +231,5 @@ def section_types() -> dict[str, type[Section]]:
 
 
 def all_keys() -> list[str]:
-    """Every key, dotted: `run.name`, ..."""
+    """All dotted keys: `run.name`, ..."""
     return [f"{name}.{key}" for name, kind in section_types().items() for key in kind.model_fields]

@@ -1,6 +1,6 @@
-"""Which values a setting may have, where bounds alone cannot say it.
+"""Validators for settings that bounds alone cannot check.
 
-Each function returns the value, or raises ValueError with what it should be.
+Each function returns the value, or raises ValueError with a message that says what is allowed.
 """
 
 from simvp import simulators
@@ -23,7 +23,7 @@ def odd(value: int) -> int:
 
 def folder_name(value: str) -> str:
     if value in ("", ".", "..") or any(character in value for character in "/\\\0\n"):
-        raise ValueError("should be a plain folder name")
+        raise ValueError("should be a folder name without slashes")
     return value
 
 
@@ -62,7 +62,7 @@ def symmetry_words(value: str) -> str:
 
 def batch_size(value: int | str) -> int | str:
     if value != "auto" and (isinstance(value, str) or value < 1):
-        raise ValueError("should be auto or a number from 1")
+        raise ValueError("should be auto or a positive integer")
     return value
 
 

@@ -86,10 +86,12 @@ def find_split(split: str, data_path: str) -> Path:
 def read_split(path: str | Path) -> Split:
     """Read a split file of this version, of version 1 or of the old scripts.
 
+    Args:
+        path: the split file, or a data folder, whose newest split file is read.
     Raises: DataError if it is not one, or does not fit the data that it names; ConfigError if the
         data card is not valid.
     """
-    path = Path(path)
+    path = newest_split(Path(path)) if Path(path).is_dir() else Path(path)
     record = _read_json(path)
     if "format" not in record:
         return _from_lists(path, record)

@@ -1,4 +1,4 @@
-"""The loop: build the network, fit it, evaluate it."""
+"""Build, train and evaluate networks."""
 
 from simvp.engine.cost import Cost, network_cost
 from simvp.engine.evaluation import Evaluation, evaluate

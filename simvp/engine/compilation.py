@@ -1,7 +1,7 @@
-"""Compiling the network, for the steps of training alone.
+"""Compilation of the network for training steps.
 
-Forecasts are computed as `simvp test` computes them, without a compiler; so are batches of another
-size than the usual one, the last of an epoch, for which compiling anew would take longer.
+Forecasts are not compiled, so that validation and `simvp test` compute the same. Neither are
+smaller batches at the end of an epoch, for which recompilation would not pay off.
 """
 
 from contextlib import AbstractContextManager
@@ -11,10 +11,10 @@ from torch import nn
 
 
 def compile_blocks(module: nn.Module) -> None:
-    """Compile each of the blocks that the network is a chain of, by itself.
+    """Compile each block of the network separately.
 
-    A block's gradients so leave for the other processes as soon as it has them; those of a network
-    compiled whole would all come at the end of the backward pass.
+    DDP can then exchange the gradients of a block while the backward pass continues. In a network
+    compiled as a whole, all gradients would be ready only at the end of the backward pass.
     """
     for part in module.children():
         if isinstance(part, nn.ModuleList):
@@ -25,6 +25,6 @@ def compile_blocks(module: nn.Module) -> None:
 
 
 def uncompiled() -> AbstractContextManager[object]:
-    """While the context lasts, what was compiled runs as it was written."""
+    """Context in which compiled modules run in eager mode."""
     stance: AbstractContextManager[object] = torch.compiler.set_stance("force_eager")
     return stance

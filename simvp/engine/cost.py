@@ -1,4 +1,4 @@
-"""What a network costs, found without computing anything: on tensors that have only shapes."""
+"""Number of parameters, operations and memory of a network, determined on the meta device."""
 
 from dataclasses import dataclass
 
@@ -9,17 +9,17 @@ from torch.utils.flop_counter import FlopCounterMode
 from simvp.config import Config
 from simvp.engine.network import build_network, count_parameters
 
-# float32 weights, their gradients, and Adam's two averages.
+# Weights, gradients and two moments of Adam, all in float32.
 _BYTES_PER_PARAMETER = 16
 
 
 @dataclass(frozen=True)
 class Cost:
     """Attributes:
-    parameters: number of learned values.
-    multiply_adds: of convolutions and matrix products, in one forecast of one sample.
-    training_bytes: weights, gradients, optimizer, and what a training step of one batch keeps
-        for the backward pass.
+    parameters: number of trainable parameters.
+    multiply_adds: of convolutions and matrix products in the forecast of one sample.
+    training_bytes: memory of weights, gradients, optimizer state, and of the tensors that a
+        training step of one batch saves for the backward pass.
     """
 
     parameters: int
@@ -28,32 +28,32 @@ class Cost:
 
 
 def network_cost(config: Config, frame_shape: tuple[int, int, int]) -> Cost:
-    """The cost of the network that the config describes, for frames (C, H, W).
+    """Compute the cost of the network of `config` for frames (C, H, W).
 
-    Raises: ConfigError if the config does not describe a network.
+    Raises: ConfigError if the network cannot be built.
     """
     meta = torch.device("meta")
     network = build_network(config, frame_shape, meta)
     pre, aft = config.data.pre_seq_length, config.data.aft_seq_length
     batch = config.train.samples_per_step
     inputs = torch.empty(batch, pre, *frame_shape, device=meta)
-    kept: dict[int, int] = {}
+    saved_bytes: dict[int, int] = {}  # by storage, because tensors can share one
 
-    def keep(tensor: Tensor) -> Tensor:
+    def record(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
-        kept[storage._cdata] = storage.nbytes()
+        saved_bytes[storage._cdata] = storage.nbytes()
         return tensor
 
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+    with torch.autograd.graph.saved_tensors_hooks(record, lambda tensor: tensor):
         counter = FlopCounterMode(display=False)
         with counter:
             output = network(inputs, aft)
     for parameter in network.parameters():
-        kept.pop(parameter.untyped_storage()._cdata, None)
-    del output  # until here, so that no storage's address was used twice
+        saved_bytes.pop(parameter.untyped_storage()._cdata, None)
+    del output  # Keeps all storages alive up to here, so that their addresses are unique.
     parameters = count_parameters(network)
     return Cost(
         parameters=parameters,
         multiply_adds=counter.get_total_flops() // (2 * batch),
-        training_bytes=parameters * _BYTES_PER_PARAMETER + sum(kept.values()),
+        training_bytes=parameters * _BYTES_PER_PARAMETER + sum(saved_bytes.values()),
     )

@@ -1,4 +1,4 @@
-"""From the config to a network on its device."""
+"""Build the network that a config describes."""
 
 import torch
 
@@ -9,24 +9,25 @@ from simvp.physics import parse_boundary
 
 
 def build_network(config: Config, frame_shape: tuple[int, int, int], device: torch.device) -> SimVP:
-    """The network that the config describes, for frames (C, H, W), with its first weights.
+    """Build the network for frames (C, H, W) on `device`, with random initial weights.
 
-    The weights depend on `train.seed` alone. Raises ConfigError if the translator cannot have the
-    widths that the config asks for.
+    The weights depend on `train.seed` only, not on the device.
+
+    Raises: ConfigError if the translator does not support the numbers of channels.
     """
     torch.manual_seed(config.train.seed)
     try:
-        # Made where the weights are drawn, on the CPU; only a network of mere shapes is not.
+        # Weights are drawn on the CPU, so that they do not depend on the device.
         with torch.device("meta" if device.type == "meta" else "cpu"):
             network = _build(config, frame_shape)
     except ValueError as error:
         model, pre = config.model, config.data.pre_seq_length
         raise ConfigError(
-            f"model.model_type = {model.model_type!r}: {error}; the widths are "
+            f"model.model_type = {model.model_type!r}: {error}; the numbers of channels are "
             f"data.pre_seq_length * model.hid_S = {pre * model.hid_S} and model.hid_T = "
             f"{model.hid_T}"
         ) from None
-    # Convolutions are faster where a cell's channels lie together, on CPUs and on GPUs.
+    # Convolutions are faster in channels-last memory format, on CPUs and on GPUs.
     return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 

@@ -1,4 +1,4 @@
-"""How gradients change the weights: by Adam, or by Muon where they are matrices."""
+"""Adam, optionally with Muon for weight matrices."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
@@ -12,12 +12,12 @@ from simvp.models.simvp import SimVP
 
 
 class Optimizer:
-    """Adam alone or with Muon, as `train.optimizer` says, under one schedule."""
+    """Adam, or Muon with Adam for the weights that are not matrices (`train.optimizer`)."""
 
     def __init__(self, settings: TrainSection, network: SimVP) -> None:
         matrices = list(_hidden_weights(network)) if settings.optimizer == "muon" else []
-        known = set(matrices)
-        others = [p for p in network.parameters() if p not in known]
+        muon_weights = set(matrices)
+        others = [p for p in network.parameters() if p not in muon_weights]
         self.parts: dict[str, tuple[torch.optim.Optimizer, float]] = {
             "adam": (torch.optim.Adam(others, fused=True), settings.lr)
         }
@@ -25,11 +25,11 @@ class Optimizer:
             self.parts["muon"] = (Muon(matrices), settings.muon_lr)
 
     def step(self, scaler: torch.amp.GradScaler, *, lr_factor: float, beta1: float) -> None:
-        """Change the weights, and forget their gradients.
+        """Update the weights and clear their gradients.
 
         Args:
-            lr_factor: the share of the peak learning rates to use.
-            beta1: Adam's momentum.
+            lr_factor: learning rate relative to the peak learning rate of each optimizer.
+            beta1: momentum of Adam.
         """
         for part, peak_lr in self.parts.values():
             for parameters in part.param_groups:
@@ -49,10 +49,10 @@ class Optimizer:
 
 
 def _hidden_weights(network: SimVP) -> Iterator[nn.Parameter]:
-    """The weights that mix features with features; not those that read frames or write them."""
-    ends = (network.encoder.layers[0].conv, network.decoder.readout)
+    """Weight matrices of hidden layers, without the first and last layer of the network."""
+    first_and_last = (network.encoder.layers[0].conv, network.decoder.readout)
     for module in network.modules():
-        if isinstance(module, nn.Linear | nn.Conv2d) and module not in ends:
-            # A convolution in groups is several matrices, that of each channel by itself none.
+        if isinstance(module, nn.Linear | nn.Conv2d) and module not in first_and_last:
+            # The weights of grouped convolutions are not one matrix.
             if getattr(module, "groups", 1) == 1:
                 yield cast(nn.Parameter, module.weight)

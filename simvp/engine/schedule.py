@@ -1,20 +1,20 @@
-"""The one-cycle schedule as a pure function of the step."""
+"""The one-cycle learning rate schedule as a pure function of the step."""
 
 import math
 
-# Smith and Topin, "Super-Convergence" (arXiv 1708.07120), with PyTorch's OneCycleLR defaults:
-# warm up from a 25th of the peak in the first 30 % of the steps, momentum the other way round.
+# Smith and Topin, "Super-Convergence" (arXiv 1708.07120), with the defaults of PyTorch's
+# OneCycleLR. The learning rate rises for 30 % of the steps from 1/25 of the peak; momentum falls.
 _WARM_UP = 0.3
 _DIV_FACTOR = 25.0
 _MOMENTUM_AT_PEAK, _MOMENTUM_AT_ENDS = 0.85, 0.95
 
 
 def one_cycle(step: int, total_steps: int, *, final_div_factor: float) -> tuple[float, float]:
-    """The share of the peak learning rate, and the momentum (Adam's beta1), of a step.
+    """Learning rate of a step relative to the peak, and momentum (beta1 of Adam).
 
     Args:
-        step: optimizer steps made before this one, below `total_steps`.
-        final_div_factor: the last step's learning rate is the first one's over this.
+        step: index of the step, from 0 to `total_steps` - 1.
+        final_div_factor: initial learning rate divided by the final one.
     """
     first = 1.0 / _DIV_FACTOR
     peak_step = _WARM_UP * total_steps - 1

@@ -1,4 +1,4 @@
-"""A signal asks the loop to stop; the loop finishes its step and saves before it does."""
+"""SIGINT and SIGTERM as requests to stop training after the current step and a checkpoint."""
 
 import signal
 import threading
@@ -8,14 +8,14 @@ from types import FrameType
 
 
 class StopRequest:
-    """The signal that arrived, if one did."""
+    """Number of the first signal received; 0 if none."""
 
     def __init__(self) -> None:
         self.signum = 0
 
     def receive(self, signum: int, frame: FrameType | None) -> None:
-        # Only a second Ctrl-C is impatience. A SIGTERM after a SIGINT is the launcher passing on
-        # that the group ends, while this process is still saving.
+        # A second Ctrl-C aborts at once. SIGTERM after SIGINT comes from the launcher, which
+        # terminates the group while this process may still be saving.
         if self.signum and signum == signal.SIGINT:
             raise KeyboardInterrupt
         self.signum = self.signum or signum
@@ -26,7 +26,7 @@ def stop_request() -> Iterator[StopRequest]:
     """Catch SIGINT and SIGTERM while the block runs."""
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
-        yield request  # Python delivers signals to the main thread only
+        yield request  # Signal handlers can be set in the main thread only.
         return
     previous = {number: signal.signal(number, request.receive) for number in _SIGNALS}
     try:

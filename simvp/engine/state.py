@@ -1,8 +1,7 @@
-"""Everything that changes while a network is trained, so that a training can go on exactly.
+"""The complete state of a training run, for checkpoints from which it resumes exactly."""
 
-What belongs to one process alone (its random numbers, its share of the loss) is kept for each.
-"""
-
+import csv
+import io
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -19,17 +18,25 @@ from simvp.runtime.group import Group
 
 @dataclass
 class Progress:
-    """How far the training is, the same in every process."""
+    """Progress of the training, identical in all processes."""
 
     epoch: int = 0  # epochs completed
-    batch: int = 0  # batches consumed of the epoch under way, by each process
+    batch: int = 0  # batches of the current epoch that each process has completed
     best_loss: float = math.inf
-    history: list[dict[str, float]] = field(default_factory=list)  # one row an epoch
+    history: list[dict[str, float]] = field(default_factory=list)  # one row per epoch
+
+    def history_csv(self) -> str:
+        """The history as CSV with a header."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, fieldnames=list(self.history[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.history)
+        return text.getvalue()
 
 
 @dataclass
 class TrainingLoss:
-    """Sum and count of one process's losses in the epoch under way."""
+    """Sum of sample losses and number of samples of one process in the current epoch."""
 
     total: float = 0.0
     count: int = 0
@@ -37,7 +44,7 @@ class TrainingLoss:
 
 @dataclass
 class State:
-    """The network and all that goes on beside its weights."""
+    """Network, optimizer, progress and random number generators."""
 
     network: SimVP
     optimizer: Optimizer
@@ -45,53 +52,62 @@ class State:
     progress: Progress = field(default_factory=Progress)
     loss: TrainingLoss = field(default_factory=TrainingLoss)
 
-    def capture(self, group: Group, made_with: Mapping[str, Any]) -> dict[str, Any]:
-        """The state as plain data and tensors. All processes call this.
+    def capture(self, group: Group, fixed_settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the state as plain data and tensors. All processes have to call this.
 
         Args:
-            made_with: what has to be the same when the training goes on, by a name for people.
+            fixed_settings: settings that must not change when the run is resumed, by display name.
         """
-        own = {
+        local_state = {
             "rng": torch.get_rng_state(),
             "device_rng": _device_rng_state(group.device),
             "loss": asdict(self.loss),
         }
-        per_rank = group.gather(own)
-        group.share_buffers(self.network)
+        per_rank = group.gather(local_state)
+        group.broadcast_buffers(self.network)
         return {
             "model": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
             "progress": asdict(self.progress),
-            "made_with": dict(made_with),
+            "made_with": dict(fixed_settings),
             "per_rank": per_rank,
         }
 
     def restore(
-        self, content: Mapping[str, Any], group: Group, made_with: Mapping[str, Any]
+        self, content: Mapping[str, Any], group: Group, fixed_settings: Mapping[str, Any]
     ) -> None:
-        """Take up what `capture` gave. Raises RunError if it was made with something else."""
+        """Restore a captured state. Raises RunError if `fixed_settings` have changed."""
         changed = [
-            f"{name}: {before} then, {made_with.get(name)} now"
+            f"{name} was {before}, now {fixed_settings.get(name)}"
             for name, before in content["made_with"].items()
-            if made_with.get(name) != before
+            if fixed_settings.get(name) != before
         ]
         if changed:
             raise RunError(
                 "cannot resume: these settings changed since the checkpoint: "
                 + "; ".join(changed)
-                + ". Restore them, or start another run with --name"
+                + ". Restore them, or start a new run with --name"
             )
         self.network.load_state_dict(content["model"])
         self.optimizer.load_state_dict(content["optimizer"])
         self.scaler.load_state_dict(content["scaler"])
         self.progress = Progress(**content["progress"])
-        own = content["per_rank"][group.rank]
-        self.loss = TrainingLoss(**own["loss"])
-        torch.set_rng_state(own["rng"])
-        if own["device_rng"] is not None and group.device.type == "cuda":
-            torch.cuda.set_rng_state(own["device_rng"], group.device)
+        local_state = content["per_rank"][group.rank]
+        self.loss = TrainingLoss(**local_state["loss"])
+        torch.set_rng_state(local_state["rng"])
+        if local_state["device_rng"] is not None and group.device.type == "cuda":
+            torch.cuda.set_rng_state(local_state["device_rng"], group.device)
 
 
 def _device_rng_state(device: torch.device) -> Tensor | None:
     return torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+
+
+def describe_epoch(row: dict[str, float], epochs: int, *, is_best: bool) -> str:
+    """One line of at most 80 characters with the results of an epoch."""
+    return (
+        f"epoch {row['epoch']:>{len(str(epochs))}}/{epochs}  loss {row['train_loss']:.5f}  "
+        f"val loss {row['val_loss']:.5f}  mse {row['val_mse']:<6.4g}  "
+        f"ssim {row['val_ssim']:.4f}  {'best' if is_best else ''}"
+    ).rstrip()

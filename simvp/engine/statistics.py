@@ -1,4 +1,4 @@
-"""BatchNorm's statistics for the weights as they are."""
+"""Recomputation of BatchNorm statistics for the current weights."""
 
 from collections.abc import Iterable
 
@@ -10,18 +10,18 @@ from simvp.models.simvp import SimVP
 
 @torch.no_grad()
 def recompute_statistics(network: SimVP, inputs: Iterable[Tensor]) -> None:
-    """Average means and variances over batches of `inputs`, (B, T, C, H, W) each.
+    """Set the running means and variances to averages over batches (B, T, C, H, W) of inputs.
 
-    Those that were gathered in training are of weights that have changed since; a network that
-    learns fast forecasts badly with them (Izmailov et al., arXiv 1803.05407, section 3.2).
-    The network is left in evaluation mode.
+    The statistics accumulated during training belong to earlier weights and degrade the forecasts
+    of networks that train fast (Izmailov et al., arXiv 1803.05407, section 3.2). The network is in
+    evaluation mode afterwards.
     """
     network.eval()
     layers = [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)]
     momenta = [layer.momentum for layer in layers]
     for layer in layers:
         layer.reset_running_stats()
-        layer.momentum = None  # a plain average
+        layer.momentum = None  # cumulative average
         layer.train()
     for batch in inputs if layers else ():
         network(batch)

@@ -17,11 +17,10 @@ from simvp.data import augmentation
 from simvp.data.batches import WindowDataset, batches, training_batches
 from simvp.engine.compilation import uncompiled
 from simvp.engine.evaluation import Evaluation, evaluate
-from simvp.engine.history import as_csv, describe_epoch
 from simvp.engine.learner import Learner
 from simvp.engine.schedule import one_cycle
 from simvp.engine.signals import StopRequest, stop_request
-from simvp.engine.state import Progress, State, TrainingLoss
+from simvp.engine.state import Progress, State, TrainingLoss, describe_epoch
 from simvp.engine.statistics import recompute_statistics
 from simvp.errors import Interrupted, RunFailed
 from simvp.models.simvp import SimVP
@@ -210,7 +209,7 @@ class Trainer:
         if self.group.is_main:
             if is_best:
                 checkpoint.save(self.folder.best_model, self.network.state_dict())
-            publish_text(self.folder.metrics_file, as_csv(self.progress.history))
+            publish_text(self.folder.metrics_file, self.progress.history_csv())
         self.report.say(describe_epoch(row, self.config.train.epochs, is_best=is_best))
         epoch, train = self.progress.epoch, self.config.train
         if epoch % train.checkpoint_interval == 0 or epoch == train.epochs:
@@ -220,7 +219,7 @@ class Trainer:
         self.network.eval()
         if self.config.train.recompute_statistics:
             self._recompute_statistics()
-        self.group.share_buffers(self.network)
+        self.group.broadcast_buffers(self.network)
         scores = evaluate(
             {"forecast": self.network},
             self.val_set,

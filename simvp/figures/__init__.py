@@ -1,1 +1,1 @@
-"""Pictures of forecasts: arrays in, images out."""
+"""Figures of forecasts."""

@@ -1,1 +1,1 @@
-"""Devices, process groups and the launcher."""
+"""Devices, process groups, launcher and worker processes."""

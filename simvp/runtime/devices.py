@@ -1,4 +1,4 @@
-"""What the machine computes fast, and the memory it should keep."""
+"""Precision, backend settings and free memory of the hardware."""
 
 import ctypes
 import os
@@ -10,18 +10,18 @@ import torch
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
-# glibc's mallopt: give memory back to the system above this size; number of blocks that are
-# mappings of their own.
+# Parameters of glibc's mallopt: size of free memory above which it is returned to the system, and
+# maximum number of blocks allocated with mmap.
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 _INT_MAX = 2**31 - 1
 
 
 def best_precision(device: torch.device) -> tuple[str, str]:
-    """bf16 where the device computes it natively, else fp32; and which it is, in words."""
+    """bf16 if the device supports it natively, otherwise fp32; and the reason as text."""
     if device.type == "cuda":
         major, minor = torch.cuda.get_device_capability(device)
-        found = f"CUDA compute capability {major}.{minor}"
-        return ("bf16", found) if major >= 8 else ("fp32", f"{found}, bfloat16 needs 8.0")
+        reason = f"CUDA compute capability {major}.{minor}"
+        return ("bf16", reason) if major >= 8 else ("fp32", f"{reason}, bfloat16 needs 8.0")
     if device.type == "cpu":
         if torch.cpu._is_amx_tile_supported():
             return "bf16", "this CPU has AMX"
@@ -46,40 +46,39 @@ def describe_device(device: torch.device) -> str:
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
-    """Compute matrix products and convolutions in fp32, bf16 or fp16 while the context lasts.
+    """Context in which matrix products and convolutions are computed in fp32, bf16 or fp16.
 
-    Parameters stay float32, and so does what autocast deems delicate.
+    Parameters remain float32, as do operations that autocast runs in float32.
     """
     return torch.autocast(device.type, _DTYPES[precision], enabled=precision != "fp32")
 
 
-def prepare(device: torch.device) -> None:
-    """Settings of the whole process, for speed that costs no accuracy."""
+def configure_backend(device: torch.device) -> None:
+    """Set process-wide options that improve speed without loss of accuracy."""
     if device.type == "cuda":
         torch.backends.cudnn.benchmark = True
-        # float32 is to mean float32; who wants it faster says so by the precision.
+        # TF32 would reduce the accuracy of fp32; bf16 is available for speed.
         torch.backends.cudnn.allow_tf32 = False
     elif sys.platform == "linux":
-        _keep_freed_memory()
+        _reuse_freed_memory()
 
 
-def _keep_freed_memory() -> None:
-    """Let the C library reuse the memory of freed tensors.
+def _reuse_freed_memory() -> None:
+    """Make the C library reuse the memory of freed tensors.
 
-    By default large blocks go back to the system at once, and the next tensor of that size has
-    its pages mapped and zeroed again: a third of the time of a training step.
+    By default, large blocks are returned to the system at once, and mapping and zeroing the pages
+    of the next tensor took a third of the time of a training step.
     """
     library = ctypes.CDLL(None)
-    if hasattr(library, "mallopt"):  # of glibc; others have their own ways
+    if hasattr(library, "mallopt"):  # glibc only
         library.mallopt(_M_MMAP_MAX, 0)
         library.mallopt(_M_TRIM_THRESHOLD, _INT_MAX)
 
 
 def free_memory() -> int:
-    """Bytes of main memory that this process may still take: its share, if it is one of a group.
+    """Free main memory in bytes, divided by the number of processes on this machine.
 
-    Where the system does not tell what is free, half of the memory that there is; 2 GB where it
-    does not tell that either.
+    Half of the total memory if the system does not report free memory; 2 GB if it reports neither.
     """
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     meminfo, limit = Path("/proc/meminfo"), Path("/sys/fs/cgroup/memory.max")

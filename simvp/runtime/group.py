@@ -1,7 +1,7 @@
-"""The processes that train together: who they are, and the few things they tell each other.
+"""The process group: ranks, devices and communication between processes.
 
-Whether there is a group is decided by the environment: torchrun's variables, or those of a
-Slurm step. Without them the same code runs as a group of one.
+The group is defined by environment variables, either those of torchrun or those of a Slurm step.
+Without them, the same code runs as a group of one process.
 """
 
 import os
@@ -19,13 +19,13 @@ from torch import Tensor, nn
 from simvp.errors import ConfigError, PeerLost
 from simvp.runtime import devices
 
-# What gloo raises when another process is gone or silent has no class of its own.
-_LOST = ("gloo", "pair closure", "Connection closed", "Connection reset")
+# Gloo raises a plain RuntimeError if another process died or timed out.
+_CONNECTION_ERRORS = ("gloo", "pair closure", "Connection closed", "Connection reset")
 
 
 @dataclass(frozen=True)
-class Place:
-    """A process's place in its group."""
+class RankInfo:
+    """Rank of a process in its group."""
 
     rank: int
     local_rank: int
@@ -34,7 +34,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Group:
-    """A process's view of its group, which may be the process alone."""
+    """Rank and device of a process in its group, and communication with the other processes."""
 
     rank: int
     world_size: int
@@ -45,14 +45,14 @@ class Group:
         return self.rank == 0
 
     def sum(self, tensor: Tensor) -> Tensor:
-        """The sum of every process's `tensor`, a CPU tensor."""
+        """Sum of `tensor`, a CPU tensor, over all processes."""
         if self.world_size > 1:
             tensor = tensor.clone()
             dist.all_reduce(tensor)
         return tensor
 
     def max(self, value: int) -> int:
-        """The largest of every process's `value`."""
+        """Maximum of `value` over all processes."""
         if self.world_size == 1:
             return value
         tensor = torch.tensor(value)
@@ -60,35 +60,35 @@ class Group:
         return int(tensor)
 
     def wait(self) -> None:
-        """Returns when every process has called it."""
+        """Wait until all processes have called this method."""
         self.max(0)
 
     def gather(self, item: Any) -> list[Any]:
-        """Every process's `item`, by rank."""
+        """List of the `item` of each process, by rank."""
         items = [item] * self.world_size
         if self.world_size > 1:
             dist.all_gather_object(items, item)
         return items
 
-    def share_buffers(self, network: nn.Module) -> None:
-        """Give all processes rank 0's buffers (BatchNorm's averages), so that they agree."""
+    def broadcast_buffers(self, network: nn.Module) -> None:
+        """Copy the buffers (BatchNorm statistics) of rank 0 to all processes."""
         if self.world_size > 1:
             for buffer in network.buffers():
                 dist.broadcast(buffer, src=0)
 
 
-def place(environment: Mapping[str, str] = os.environ) -> Place | None:
-    """This process's place in the group that the environment describes; None without a group."""
+def rank_info(environment: Mapping[str, str] = os.environ) -> RankInfo | None:
+    """The rank of this process according to the environment; None without a group."""
     if "RANK" in environment and "WORLD_SIZE" in environment:
-        return Place(
+        return RankInfo(
             rank=int(environment["RANK"]),
             local_rank=int(environment.get("LOCAL_RANK", "0")),
             world_size=int(environment["WORLD_SIZE"]),
         )
-    # SLURM_STEP_NUM_TASKS exists only under srun: the batch script itself, where SLURM_NTASKS and
-    # SLURM_PROCID are set as well, would wait for processes that nobody starts.
+    # SLURM_STEP_NUM_TASKS is set only by srun. The batch script has SLURM_NTASKS and SLURM_PROCID
+    # as well, but no other processes to join.
     if int(environment.get("SLURM_STEP_NUM_TASKS", "1")) > 1:
-        return Place(
+        return RankInfo(
             rank=int(environment["SLURM_PROCID"]),
             local_rank=int(environment["SLURM_LOCALID"]),
             world_size=int(environment["SLURM_STEP_NUM_TASKS"]),
@@ -98,36 +98,39 @@ def place(environment: Mapping[str, str] = os.environ) -> Place | None:
 
 @contextmanager
 def process_group(device: str, *, timeout_minutes: float) -> Iterator[Group]:
-    """Join the group, if there is one, and choose this process's device.
+    """Join the group, if any, and select the device of this process.
 
     Args:
-        timeout_minutes: how long to wait for the others.
-    Raises: ConfigError if the device is not to be had; PeerLost if another process is gone.
+        device: the setting `run.device`.
+        timeout_minutes: maximum time to wait for the other processes.
+    Raises: ConfigError if the device is unavailable; PeerLost if another process died or timed out.
     """
-    here = place() or Place(rank=0, local_rank=0, world_size=1)
-    chosen = choose_device(device, local_rank=here.local_rank, world_size=here.world_size)
+    info = rank_info() or RankInfo(rank=0, local_rank=0, world_size=1)
+    chosen = choose_device(device, local_rank=info.local_rank, world_size=info.world_size)
     if chosen.type == "cuda":
         torch.cuda.set_device(chosen)
-    devices.prepare(chosen)
-    if here.world_size == 1:
+    devices.configure_backend(chosen)
+    if info.world_size == 1:
         yield Group(0, 1, chosen)
         return
-    # Small things travel as CPU tensors by gloo, gradients on GPUs by NCCL.
+    # Gradients on GPUs are exchanged by NCCL, CPU tensors by gloo.
     backend = "cpu:gloo,cuda:nccl" if chosen.type == "cuda" else "gloo"
     dist.init_process_group(
         backend,
-        init_method=f"tcp://{_meeting_point()}",
-        rank=here.rank,
-        world_size=here.world_size,
+        init_method=f"tcp://{_rendezvous_address()}",
+        rank=info.rank,
+        world_size=info.world_size,
         timeout=timedelta(minutes=timeout_minutes),
     )
     try:
-        yield Group(here.rank, here.world_size, chosen)
+        yield Group(info.rank, info.world_size, chosen)
     except RuntimeError as error:
-        if isinstance(error, dist.DistError) or any(word in str(error) for word in _LOST):
+        if isinstance(error, dist.DistError) or any(
+            word in str(error) for word in _CONNECTION_ERRORS
+        ):
             raise PeerLost(
-                f"process {here.rank} of {here.world_size} lost another one "
-                f"({str(error).splitlines()[0]}); `--resume` continues from the newest checkpoint"
+                f"process {info.rank} of {info.world_size} lost the connection to another process "
+                f"({str(error).splitlines()[0]}); resume from the newest checkpoint with --resume"
             ) from None
         raise
     finally:
@@ -135,34 +138,34 @@ def process_group(device: str, *, timeout_minutes: float) -> Iterator[Group]:
 
 
 def choose_device(name: str, *, local_rank: int, world_size: int) -> torch.device:
-    """The device that `run.device` means for this process. Raises ConfigError."""
+    """The device of this process for the setting `run.device`. Raises ConfigError."""
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if name == "auto":
         mps = world_size == 1 and torch.backends.mps.is_available()
         name = "cuda" if gpus else "mps" if mps else "cpu"
     if name.startswith("cuda") and not gpus:
         raise ConfigError(
-            f"run.device = {name!r}: this PyTorch sees no CUDA device; use --device cpu, or "
-            "install PyTorch for CUDA (https://pytorch.org/get-started)"
+            f"run.device = {name!r}: PyTorch finds no CUDA device; use --device cpu, or "
+            "install PyTorch with CUDA support (https://pytorch.org/get-started)"
         )
     if name == "mps" and not torch.backends.mps.is_available():
-        raise ConfigError("run.device = 'mps': needs macOS on Apple silicon; use --device cpu")
+        raise ConfigError("run.device = 'mps': requires macOS on Apple silicon; use --device cpu")
     if world_size > 1 and (":" in name or name == "mps"):
         raise ConfigError(
-            f"run.device = {name!r} is one device, but there are {world_size} processes; "
+            f"run.device = {name!r}: {world_size} processes cannot share this device; "
             "use --device cuda or --device cpu"
         )
     index = int(name.partition(":")[2] or local_rank)
     if name.startswith("cuda") and index >= gpus:
         raise ConfigError(
-            f"GPU {index} is needed (run.device = {name!r}, process {local_rank} of this machine), "
-            f"but there are {gpus}, numbered from 0; use --nproc {gpus} at most"
+            f"run.device = {name!r}: local rank {local_rank} requires GPU {index}, but the GPUs of "
+            f"this machine end at cuda:{gpus - 1}; use another --device, or --nproc {gpus} at most"
         )
     return torch.device("cuda", index) if name.startswith("cuda") else torch.device(name)
 
 
-def _meeting_point() -> str:
-    """host:port of rank 0, from torchrun's variables or Slurm's."""
+def _rendezvous_address() -> str:
+    """host:port of rank 0, from the variables of torchrun or Slurm."""
     if "MASTER_ADDR" in os.environ:
         return f"{os.environ['MASTER_ADDR']}:{os.environ.get('MASTER_PORT', '29500')}"
     port = 20000 + int(os.environ["SLURM_JOB_ID"]) % 20000
@@ -170,8 +173,11 @@ def _meeting_point() -> str:
 
 
 def first_host(nodes: str) -> str:
-    """The first host of a Slurm node list: `gpu[003-010,12],login1` -> `gpu003`."""
+    """First host of a Slurm node list: `gpu[003-010,12],login1` -> `gpu003`."""
     match = re.match(r"([^\[,]+)(?:\[(\d+)[^\]]*\])?([^,\[]*)", nodes)
     if match is None:
-        raise ConfigError(f"SLURM_STEP_NODELIST = {nodes!r}: is not a list of hosts")
+        raise ConfigError(
+            f"SLURM_STEP_NODELIST = {nodes!r}: expected a list of hosts, such as gpu[1-4]; start "
+            "simvp with srun"
+        )
     return "".join(part or "" for part in match.groups())

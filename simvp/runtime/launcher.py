@@ -1,7 +1,7 @@
-"""`--nproc` and `--nnodes`: the same command again, as a group under torch.distributed.run.
+"""Launch a command as a group of processes under torch.distributed.run (`--nproc`, `--nnodes`).
 
-Each process of the group is `python -m simvp <command> --config <the resolved config>`; it finds
-torchrun's variables in its environment and joins the group instead of launching one.
+Each process runs `python -m simvp <command> --config <resolved config>`. It finds the variables of
+torchrun in its environment and joins the group instead of launching one.
 """
 
 import json
@@ -18,69 +18,61 @@ import torch
 
 from simvp.config import Config, to_toml
 from simvp.config.sections import LaunchSection
-from simvp.errors import (
-    ConfigError,
-    Interrupted,
-    PeerLost,
-    RunFailed,
-    SimvpError,
-    UserError,
-)
-from simvp.runtime.group import Group, choose_device, place, process_group
+from simvp.errors import ConfigError, Interrupted, PeerLost, RunFailed, SimvpError, UserError
+from simvp.runtime.group import Group, choose_device, process_group, rank_info
 from simvp.runtime.processes import cores
 
-# Set for the processes that we launch; it tells them that we print their errors.
+# Environment variable of launched processes. The launcher prints their errors.
 LAUNCHED = "SIMVP_LAUNCHED"
 
 
 def is_needed(config: Config) -> bool:
-    """Whether this process is to launch others, and was not launched itself.
+    """Whether this process has to launch a group.
 
-    Raises: ConfigError if it is asked to launch a group inside another one.
+    Raises: ConfigError if this process is already part of a group.
     """
     launch = config.launch
-    # A process alone is launched as well if somebody has to start it again.
-    wanted = launch.nproc > 1 or launch.nnodes > 1 or launch.max_restarts > 0
-    here = place()
-    if wanted and here is not None:
+    # Automatic restarts need a launcher even for a single process.
+    needed = launch.nproc > 1 or launch.nnodes > 1 or launch.max_restarts > 0
+    info = rank_info()
+    if needed and info is not None:
         raise ConfigError(
             f"launch.nproc = {launch.nproc}, launch.nnodes = {launch.nnodes}, launch.max_restarts "
-            f"= {launch.max_restarts}: this process is already one of {here.world_size} that "
-            "torchrun or Slurm started, and joins them; leave out --nproc, --nnodes and "
-            "--max-restarts"
+            f"= {launch.max_restarts}: torchrun or Slurm already started this process as one of "
+            f"{info.world_size}; remove --nproc, --nnodes and --max-restarts"
         )
-    return wanted
+    return needed
 
 
 def num_processes(config: Config) -> int:
     """Number of processes that train together: those of this group, or those to be launched."""
-    here = place()
-    return here.world_size if here else config.launch.nproc * config.launch.nnodes
+    info = rank_info()
+    return info.world_size if info else config.launch.nproc * config.launch.nnodes
 
 
 def device(config: Config) -> torch.device:
     """The device of this process, or of the first one to be launched. Raises ConfigError."""
-    here = place()
+    info = rank_info()
     return choose_device(
         config.run.device,
-        local_rank=here.local_rank if here else 0,
+        local_rank=info.local_rank if info else 0,
         world_size=num_processes(config),
     )
 
 
 def join(config: Config) -> AbstractContextManager[Group]:
     """Join the group that this process belongs to; a group of one without launcher."""
-    end_with_launcher()
+    exit_with_launcher()
     return process_group(config.run.device, timeout_minutes=config.launch.timeout_minutes)
 
 
 def is_restart() -> bool:
-    """Whether the launcher has started this process in place of one that died."""
+    """Whether the launcher restarted this process after a failure."""
     return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
 
 
 def run(command: list[str], config: Config) -> None:
-    """Run `simvp <command>` in every process of the group that the config asks for; wait for it.
+    """Run `simvp <command>` in all processes of the group and wait until they exit.
 
     Raises: UserError, RunFailed or Interrupted with the message of the process that failed first.
     """
@@ -93,32 +85,32 @@ def run(command: list[str], config: Config) -> None:
     choose_device(config.run.device, local_rank=nproc - 1, world_size=nproc)
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores() // nproc)))
     os.environ[LAUNCHED] = "1"
-    # With the launcher's own store a restarted group hangs now and then (torch 2.13).
+    # Restarted groups occasionally hang if they share the store of the launcher (torch 2.13).
     os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"
-    # The launcher's own account of a failure repeats, at length, what we say in one message.
+    # torchrun would log long reports of failures that are reported as one message below.
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
     logging.getLogger("torch.distributed.run").setLevel(logging.CRITICAL)
     with tempfile.TemporaryDirectory(prefix="simvp-") as folder:
         file = Path(folder) / "config.toml"
-        alone = config.model_copy(
+        joining = config.model_copy(
             update={"launch": LaunchSection(timeout_minutes=config.launch.timeout_minutes)}
         )
-        file.write_text(to_toml(alone), encoding="utf-8")
+        file.write_text(to_toml(joining), encoding="utf-8")
         arguments = torchrun.parse_args(  # type: ignore[no-untyped-call]
             [*_group_options(config.launch), "-m", "simvp", *command, "--config", str(file)]
         )
         try:
             torchrun.run(arguments)  # type: ignore[no-untyped-call]
         except ChildFailedError as error:
-            raise _as_ours(error) from None
+            raise _first_error(error) from None
         except DistNetworkError as error:
             raise ConfigError(
-                f"launch.rdzv_endpoint = {config.launch.rdzv_endpoint!r}: the machines cannot meet "
-                f"there ({str(error).splitlines()[0]}); choose a free port of machine 0"
+                f"launch.rdzv_endpoint = {config.launch.rdzv_endpoint!r}: rendezvous failed "
+                f"({str(error).splitlines()[0]}); use a free port of machine 0"
             ) from None
         except SignalException as error:
             raise Interrupted(
-                error.sigval, "stopped; `--resume` continues from the newest checkpoint"
+                error.sigval, "stopped; resume from the newest checkpoint with --resume"
             ) from None
         finally:
             del os.environ[LAUNCHED]
@@ -137,10 +129,10 @@ def _group_options(launch: LaunchSection) -> list[str]:
     ]
 
 
-def end_with_launcher() -> None:
-    """In a process that we launched: end when the launcher is gone, killed before it could tell us.
+def exit_with_launcher() -> None:
+    """In a launched process: exit when the launcher is killed.
 
-    Otherwise its group would go on, hold the run's folder, and nobody would know of it.
+    Otherwise the orphaned processes would continue and keep the run folder locked.
     """
     if LAUNCHED not in os.environ:
         return
@@ -154,10 +146,10 @@ def end_with_launcher() -> None:
     threading.Thread(target=watch, daemon=True, name="launcher watch").start()
 
 
-def leave_message(error: SimvpError) -> bool:
-    """In a process that we launched: leave the error's message for the launcher to print.
+def pass_to_launcher(error: SimvpError) -> bool:
+    """In a launched process: pass the error to the launcher, which prints it.
 
-    Returns: whether that was done.
+    Returns: False if this process was not launched.
     """
     path = os.environ.get("TORCHELASTIC_ERROR_FILE")
     if LAUNCHED not in os.environ or path is None:
@@ -172,28 +164,29 @@ def leave_message(error: SimvpError) -> bool:
     return True
 
 
-def leave(code: object) -> None:
-    """In a process of a group: end now, without Python's tidying up.
+def exit_group_process(code: object) -> None:
+    """In a process of a group: exit immediately, without finalizing the interpreter.
 
-    A thread of gloo that still lets go of a tensor while the interpreter is being taken down
-    aborts the process, after all its work was done (seen with torch 2.13, one time in seven).
+    During finalization, a gloo thread that releases a tensor can abort the process (about one time
+    in seven with torch 2.13).
     """
-    if place() is not None:
+    if rank_info() is not None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code if isinstance(code, int) else 0)
 
 
-def _as_ours(error: Exception) -> SimvpError:
+def _first_error(error: Exception) -> SimvpError:
+    """The error of the process that failed first."""
     rank, failure = min(
         error.failures.items(),  # type: ignore[attr-defined]
         key=lambda item: item[1].timestamp + _delay(item[1].error_file_data),
     )
     code = failure.error_file_data.get("exit_code")
-    if code is None:  # it died without a word to us
+    if code is None:  # The process died without calling `pass_to_launcher`.
         return RunFailed(
-            f"process {rank} of the group died ({_cause(failure.exitcode)}) and the others were "
-            "stopped; `--resume` continues from the newest checkpoint"
+            f"process {rank} died ({_cause(failure.exitcode)}) and the others were stopped; "
+            "resume from the newest checkpoint with --resume"
         )
     if code == UserError.exit_code:
         return UserError(failure.message)
@@ -201,10 +194,10 @@ def _as_ours(error: Exception) -> SimvpError:
 
 
 def _delay(message: dict[str, object]) -> int:
-    """Seconds by which a failure counts as later than it was.
+    """Seconds to add to the time of a failure that another failure caused.
 
-    A process that lost another one says so in the second in which that one died; one that was
-    only silent is killed by the launcher half a minute after it was given up.
+    A lost connection can be reported in the same second as the death of the process that caused
+    it. A process that hangs is killed half a minute after the others report the lost connection.
     """
     return 5 if message.get("is_consequence") else 0
 

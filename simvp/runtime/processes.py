@@ -1,4 +1,4 @@
-"""Independent tasks, mapped over several processes."""
+"""Map independent tasks over several processes."""
 
 import multiprocessing
 import os
@@ -37,7 +37,7 @@ def map_tasks(
     if processes == 1:
         yield from map(function, tasks)
         return
-    # Spawn, because a forked process would inherit locks that threads hold at that moment.
+    # Spawn, because a forked process would inherit locks held by other threads.
     context = multiprocessing.get_context("spawn")
     executor = ProcessPoolExecutor(processes, context, initializer=_follow_parent)
     try:
@@ -47,15 +47,15 @@ def map_tasks(
             yield from results
     except BrokenProcessPool:
         raise RunFailed(
-            "a worker process died, perhaps because memory ran out; files written so far are "
-            "complete, and the same command resumes from there"
+            "a worker process died, possibly because memory ran out; files written so far are "
+            "complete. Run the same command again to resume"
         ) from None
     finally:
         executor.shutdown(cancel_futures=True)
 
 
 def _follow_parent() -> None:
-    """In a worker: leave SIGINT to the parent, and exit when the parent is gone.
+    """In a worker: ignore SIGINT, which the parent handles, and exit when the parent dies.
 
     An idle worker of ProcessPoolExecutor would otherwise wait forever for a parent that was killed.
     """
@@ -76,11 +76,12 @@ def _sigterm_raises() -> Iterator[None]:
 
     def stop(signum: int, frame: FrameType | None) -> None:
         raise Interrupted(
-            signum, "terminated; files written so far are complete, and the same command resumes"
+            signum,
+            "terminated; files written so far are complete. Run the same command again to resume",
         )
 
     if threading.current_thread() is not threading.main_thread():
-        yield  # Python delivers signals to the main thread only.
+        yield  # Signal handlers can be set in the main thread only.
         return
     previous = signal.signal(signal.SIGTERM, stop)
     try:

@@ -1,1 +1,1 @@
-"""Files, locks and checkpoints, written atomically."""
+"""Atomic file writes, locks and checkpoints."""

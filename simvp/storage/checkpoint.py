@@ -1,4 +1,4 @@
-"""Weights and training states on disk: written atomically, read as data only."""
+"""Read and write weights and training checkpoints: atomically, and without executing code."""
 
 import hashlib
 import os
@@ -15,12 +15,16 @@ from torch import Tensor, nn
 from simvp.errors import OutputError, RunError
 from simvp.storage.files import publish
 
-FORMAT = 1  # of training checkpoints; a reader refuses any other
+FORMAT = 1  # format version of training checkpoints; other versions are rejected
 LATEST, PREVIOUS = "latest.pth", "previous.pth"
 
 
-class Damaged(RunError):
-    """A file that is not what was written; another one may be whole."""
+class DamagedFile(RunError):
+    """A checkpoint file is damaged; an earlier checkpoint may be intact."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"{problem}; use another file")
+        self.problem = problem
 
 
 def save(path: Path, content: Mapping[str, Any]) -> None:
@@ -28,16 +32,16 @@ def save(path: Path, content: Mapping[str, Any]) -> None:
     try:
         with publish(path) as temporary:
             torch.save(dict(content), temporary)
-    except RuntimeError as error:  # what torch raises when the disk is full
+    except RuntimeError as error:  # raised by torch.save if the disk is full
         free = shutil.disk_usage(path.parent).free
         raise OutputError(
-            f"{path}: cannot be written: it needs {_num_bytes(content) / 1e6:.1f} MB, and "
-            f"{free / 1e6:.1f} MB are free there; free some space"
+            f"{path}: cannot be written: {_num_bytes(content) / 1e6:.1f} MB are needed, "
+            f"{free / 1e6:.1f} MB are free; free some disk space"
         ) from error
 
 
 def _num_bytes(content: Any) -> int:
-    """The memory of all tensors in nested containers."""
+    """Total size of the tensors in nested containers."""
     if isinstance(content, Mapping):
         return sum(_num_bytes(item) for item in content.values())
     if isinstance(content, list | tuple):
@@ -46,7 +50,7 @@ def _num_bytes(content: Any) -> int:
 
 
 def link(existing: Path, path: Path) -> None:
-    """Make `path` another name of the file `existing`, or a copy where links are not to be had."""
+    """Make `path` a hard link to `existing`, or a copy if the file system has no hard links."""
     with publish(path) as temporary:
         try:
             os.link(existing, temporary)
@@ -55,35 +59,36 @@ def link(existing: Path, path: Path) -> None:
 
 
 def load(path: Path) -> dict[str, Any]:
-    """What `save` wrote, all tensors on the CPU. Runs nothing that is in the file.
+    """Load a file written by `save`, with all tensors on the CPU. Code in the file is not executed.
 
-    Raises: RunError if it cannot be read, or is a training checkpoint and not as it was written.
+    Raises: RunError if the file cannot be read, or if it is a damaged training checkpoint.
     """
     if not path.is_file():
-        raise RunError(f"{path}: there is no such checkpoint; train a model with `simvp train`")
+        raise RunError(f"{path}: checkpoint not found; train a model with `simvp train`")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # guesses about a file that we judge ourselves
+            warnings.simplefilter("ignore")  # PyTorch warns about the type of invalid files
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise Damaged(
-            f"{path}: holds more than tensors and plain data, or is damaged, and is not loaded "
-            f"({str(error).splitlines()[0]})"
+        raise DamagedFile(
+            f"{path}: is damaged, or contains objects other than tensors and plain data, which are "
+            f"not loaded for security ({str(error).splitlines()[0]})"
         ) from None
-    except Exception as error:  # on damaged bytes the unpickler fails in every way there is
+    except Exception as error:  # on damaged bytes the unpickler can raise anything
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise Damaged(f"{path}: is damaged and cannot be loaded ({reason})") from None
+        raise DamagedFile(f"{path}: is damaged and cannot be loaded ({reason})") from None
     if not isinstance(content, dict):
-        raise Damaged(f"{path}: needs a dictionary of tensors, holds {type(content).__name__}")
+        found = type(content).__name__
+        raise DamagedFile(f"{path}: expected a dictionary of tensors, found {found}")
     if is_training_state(content):
         _check_training(path, content)
     return content
 
 
 def save_training(folder: Path, name: str, content: Mapping[str, Any]) -> None:
-    """Write a training checkpoint with its format and hash, then make it the latest one.
+    """Write a training checkpoint with its format and hash, and link it as `latest.pth`.
 
-    The latest one so far stays as `previous.pth`: at any moment two of them are whole.
+    The previous checkpoint stays available as `previous.pth`, even if the process is killed.
     """
     stamped = {"format": FORMAT, **content}
     path, latest = folder / name, folder / LATEST
@@ -95,50 +100,53 @@ def save_training(folder: Path, name: str, content: Mapping[str, Any]) -> None:
 
 
 def newest_training(folder: Path, say: Callable[[str], None]) -> dict[str, Any] | None:
-    """The newest training checkpoint in `folder` that is whole; None if there is none at all.
+    """Load the newest intact training checkpoint in `folder`; None if there are no checkpoints.
 
     Args:
-        say: told which damaged ones were passed over.
-    Raises: RunError if there are some and all of them are damaged.
+        say: called with a message for each damaged checkpoint that is skipped.
+    Raises: RunError if all checkpoints are damaged.
     """
     candidates = [folder / LATEST, folder / PREVIOUS, *_by_epoch(folder)]
-    damaged: set[int] = set()  # a file has several names here; it is tried once
+    damaged: set[int] = set()  # inodes, because a file can have several names
     for path in candidates:
         if not path.exists() or path.stat().st_ino in damaged:
             continue
         try:
             content = load(path)
-        except Damaged as error:
+        except DamagedFile as error:
             damaged.add(path.stat().st_ino)
-            say(f"{error}; going back to the checkpoint before it")
+            say(f"{error.problem}; falling back to the previous checkpoint")
             continue
         if not is_training_state(content):
-            raise RunError(f"{path}: holds weights only; a run is resumed from its checkpoints")
+            raise RunError(
+                f"{path}: contains weights but no training state, so the run cannot be resumed; "
+                "start a new run from these weights with --init-from"
+            )
         return content
     if damaged:
         raise RunError(
-            f"{folder}: all {len(damaged)} checkpoints are damaged; restore one from a copy, or "
-            "begin again with --overwrite"
+            f"{folder}: all {len(damaged)} checkpoints are damaged; restore one from a backup, or "
+            "start over with --overwrite"
         )
     return None
 
 
 def digest(content: Any) -> str:
-    """The SHA-256 of nested containers of tensors, numbers and strings."""
+    """SHA-256 of nested containers of tensors, numbers and strings."""
     hasher = hashlib.sha256()
-    _feed(hasher, content)
+    _update(hasher, content)
     return hasher.hexdigest()
 
 
-def _feed(hasher: "hashlib._Hash", value: Any) -> None:
+def _update(hasher: "hashlib._Hash", value: Any) -> None:
     if isinstance(value, Mapping):
         for key, item in value.items():
             hasher.update(f"{key!r}:".encode())
-            _feed(hasher, item)
+            _update(hasher, item)
     elif isinstance(value, list | tuple):
         hasher.update(f"[{len(value)}]".encode())
         for item in value:
-            _feed(hasher, item)
+            _update(hasher, item)
     elif isinstance(value, Tensor):
         hasher.update(f"{value.dtype}{tuple(value.shape)}".encode())
         hasher.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
@@ -149,16 +157,15 @@ def _feed(hasher: "hashlib._Hash", value: Any) -> None:
 def _check_training(path: Path, content: dict[str, Any]) -> None:
     if content["format"] != FORMAT:
         raise RunError(
-            f"{path}: is of format {content['format']!r}, this simvp reads {FORMAT}; use the "
-            "version that wrote it"
+            f"{path}: has checkpoint format {content['format']!r}, but this version of simvp reads "
+            f"format {FORMAT}; use the version that wrote it"
         )
-    stated = content.pop("sha256", None)
-    if stated != digest(content):
-        raise Damaged(f"{path}: is damaged (its content does not have the hash that it states)")
+    if content.pop("sha256", None) != digest(content):
+        raise DamagedFile(f"{path}: is damaged (SHA-256 mismatch)")
 
 
 def _by_epoch(folder: Path) -> list[Path]:
-    """epoch_15.pth, epoch_10.pth, ...: by what is in the name, for clocks may jump."""
+    """epoch_15.pth, epoch_10.pth, ...: sorted by name, because file times are unreliable."""
     numbered = [
         (int(path.stem.removeprefix("epoch_")), path)
         for path in folder.glob("epoch_*.pth")
@@ -167,51 +174,39 @@ def _by_epoch(folder: Path) -> list[Path]:
     return [path for _, path in sorted(numbered, reverse=True)]
 
 
-def fill(model: nn.Module, content: Mapping[str, Any]) -> None:
-    """Fill `model` with the weights in a loaded file, plain ones or those of a training checkpoint.
+def load_into(model: nn.Module, weights: Mapping[str, Any]) -> None:
+    """Load weights into `model`.
 
-    Raises: RunError if one is missing, left over or of another shape.
+    Raises: RunError if a tensor is missing, unexpected, not finite or has another shape.
     """
-    weights = content["model"] if is_training_state(content) else content
-    problems = mismatches(model.state_dict(), weights)
+    problems = _mismatches(model.state_dict(), weights)
     if problems:
+        more = [f"... and {len(problems) - 10} more"] if len(problems) > 10 else []
         raise RunError(
-            f"does not fit the network that the config describes ({len(problems)} tensors); "
-            f"check [model] and the data's shape\n{listed(problems)}"
+            f"the weights do not match the network ({len(problems)} tensors); check the [model] "
+            "settings and the shape of the frames\n  " + "\n  ".join([*problems[:10], *more])
         )
-    check_finite(weights)
-    model.load_state_dict(weights)
-
-
-def check_finite(weights: Mapping[str, Tensor]) -> None:
-    """Raises RunError if a weight is NaN or infinite."""
     bad = [name for name, tensor in weights.items() if not tensor.isfinite().all()]
     if bad:
         raise RunError(
-            f"{len(bad)} of {len(weights)} tensors hold numbers that are not finite, the first "
-            f"{bad[0]}; take another file"
+            f"{len(bad)} of {len(weights)} tensors contain NaN or infinite values, the first is "
+            f"{bad[0]}; use another file"
         )
-
-
-def listed(problems: list[str], most: int = 10) -> str:
-    """A line for each of the first problems, and how many more there are."""
-    lines = [f"  {problem}" for problem in problems[:most]]
-    more = [f"  ... and {len(problems) - most} more"] if len(problems) > most else []
-    return "\n".join([*lines, *more])
+    model.load_state_dict(weights)
 
 
 def is_training_state(content: Mapping[str, Any]) -> bool:
-    """Whether a loaded file is a checkpoint of a training, not weights alone."""
+    """Whether a loaded file is a training checkpoint, as opposed to plain weights."""
     return "format" in content and "model" in content
 
 
-def mismatches(expected: Mapping[str, Tensor], found: Mapping[str, Any]) -> list[str]:
-    """What keeps `found` from being loaded, a line for each tensor."""
+def _mismatches(expected: Mapping[str, Tensor], found: Mapping[str, Any]) -> list[str]:
+    """One line per tensor that is missing, unexpected or has another shape."""
     problems = []
     for name, tensor in expected.items():
         value = found.get(name)
         if not isinstance(value, Tensor):
             problems.append(f"{name}: missing")
         elif value.shape != tensor.shape:
-            problems.append(f"{name}: has shape {[*value.shape]}, needed {[*tensor.shape]}")
-    return problems + [f"{name}: left over" for name in found if name not in expected]
+            problems.append(f"{name}: has shape {[*value.shape]}, expected {[*tensor.shape]}")
+    return problems + [f"{name}: unexpected" for name in found if name not in expected]

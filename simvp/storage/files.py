@@ -1,4 +1,4 @@
-"""Files appear whole or not at all: written under a temporary name, synced, then renamed."""
+"""Atomic writes: files are written under a temporary name, synced and renamed."""
 
 import os
 import shutil
@@ -11,18 +11,18 @@ from pathlib import Path
 from simvp.errors import OutputError
 
 TEMPORARY_PREFIX = ".simvp-"
-_MAX_WAITING = 4
+_MAX_PENDING = 4  # calls, which bounds the memory of their arguments
 
 
 @contextmanager
 def publish(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; when the block succeeds it becomes `path`.
+    """Yield a temporary path, which is renamed to `path` when the block succeeds.
 
-    The file is synced before the rename and the folder after it, so that a power cut leaves
-    the old file or the new one. Raises OutputError if the place cannot be written.
+    The file is synced before the rename and the folder after it, so that after a power failure
+    either the old or the new file exists. Raises OutputError if `path` cannot be written.
     """
     temporary = _temporary_name(path)
-    with writing(path):
+    with convert_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temporary
@@ -35,9 +35,9 @@ def publish(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def publish_folder(path: Path) -> Iterator[Path]:
-    """Yield a new folder beside `path`; when the block succeeds it takes the place of `path`."""
+    """Yield a new folder, which replaces `path` when the block succeeds. Raises OutputError."""
     temporary = _temporary_name(path)
-    with writing(path):
+    with convert_os_errors(path):
         temporary.mkdir(parents=True)
         try:
             yield temporary
@@ -47,11 +47,8 @@ def publish_folder(path: Path) -> Iterator[Path]:
 
 
 def replace_folder(new: Path, path: Path) -> None:
-    """Rename the folder `new` to `path`, removing what was there only after it is out of the way.
-
-    Raises OutputError if a folder cannot be renamed.
-    """
-    with writing(path):
+    """Rename the folder `new` to `path`, then delete the previous folder. Raises OutputError."""
+    with convert_os_errors(path):
         if path.exists():
             old = _temporary_name(path).with_suffix(".old")
             os.replace(path, old)
@@ -62,13 +59,13 @@ def replace_folder(new: Path, path: Path) -> None:
 
 
 def publish_text(path: Path, text: str) -> None:
-    """Write `text` to `path` in UTF-8, atomically. Raises OutputError."""
+    """Write `text` to `path` atomically, in UTF-8. Raises OutputError."""
     with publish(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
 def remove_stale(folder: Path) -> None:
-    """Delete the temporaries that a killed process left in `folder`."""
+    """Delete temporary files and folders that a killed process left in `folder`."""
     for path in folder.glob(f"{TEMPORARY_PREFIX}*"):
         if path.is_dir():
             shutil.rmtree(path)
@@ -77,26 +74,25 @@ def remove_stale(folder: Path) -> None:
 
 
 def _temporary_name(path: Path) -> Path:
-    # The name is cut: a sample's folder is 64 hexadecimal digits and more, and some file systems
-    # allow no more than 143 characters.
+    # Truncated, because names of samples exceed 64 characters and eCryptfs allows 143.
     return path.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}-{path.name[:40]}")
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn what the system says against writing to `path` into an OutputError."""
+def convert_os_errors(path: Path) -> Iterator[None]:
+    """Convert OSError to OutputError for `path`."""
     try:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
         raise OutputError(
-            f"{path}: cannot be written ({reason}); free some space, or choose a folder "
-            "that you may write to"
+            f"{path}: cannot be written ({reason}); free some disk space, or "
+            "choose a writable folder"
         ) from error
 
 
 def _sync(path: Path) -> None:
-    if os.name != "posix" and path.is_dir():  # Windows cannot open a folder to sync it
+    if os.name != "posix" and path.is_dir():  # Windows cannot sync folders
         return
     descriptor = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
     try:
@@ -107,21 +103,22 @@ def _sync(path: Path) -> None:
 
 @contextmanager
 def in_background() -> Iterator[Callable[..., None]]:
-    """Yield a function that calls others, with their arguments, in a thread, in order.
+    """Yield `call(function, *arguments)`, which runs functions in order in a background thread.
 
-    All are done when the block ends. An error of one is raised by a later call or at the end.
+    The block ends when all calls have finished. Exceptions are raised by a later `call` or at the
+    end of the block.
     """
     thread = ThreadPoolExecutor(1, "simvp writer")
-    waiting: deque[Future[None]] = deque()
+    pending: deque[Future[None]] = deque()
 
     def call(function: Callable[..., None], *arguments: object) -> None:
-        waiting.append(thread.submit(function, *arguments))
-        if len(waiting) > _MAX_WAITING:
-            waiting.popleft().result()
+        pending.append(thread.submit(function, *arguments))
+        if len(pending) > _MAX_PENDING:
+            pending.popleft().result()
 
     try:
         yield call
-        while waiting:
-            waiting.popleft().result()
+        while pending:
+            pending.popleft().result()
     finally:
         thread.shutdown(cancel_futures=True)

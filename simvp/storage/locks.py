@@ -1,4 +1,4 @@
-"""One writer: a lock on a folder that the system takes back when its holder dies."""
+"""Exclusive access to a folder; the operating system releases the lock of a dead process."""
 
 import json
 import os
@@ -11,44 +11,40 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from simvp.errors import RunError
-from simvp.storage.files import writing
+from simvp.storage.files import convert_os_errors
 
 
 @contextmanager
-def sole_writer(folder: Path) -> Iterator[None]:
-    """Hold `folder` alone while the block runs. Raises RunError, naming who holds it already."""
-    with writing(folder):
+def lock_folder(folder: Path) -> Iterator[None]:
+    """Lock `folder` while the block runs. Raises RunError if another process holds the lock."""
+    with convert_os_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-    # Beside the folder, which must not appear before there is something to put into it. The holder
-    # has a file of its own, for the lock's cannot be read everywhere.
-    file = folder.with_name(f".{folder.name}.lock")
+    # The lock is next to the folder, which may not exist yet. Windows cannot read a locked file, so
+    # the process that holds the lock is described in a second file.
+    lock = FileLock(folder.with_name(f".{folder.name}.lock"))
     holder = folder.with_name(f".{folder.name}.lock-holder")
-    lock = FileLock(file)
     try:
-        # A process that was killed a moment ago may not have been taken down to its last thread.
+        # The operating system may need a moment to release the lock of a killed process.
         lock.acquire(timeout=2)
     except Timeout:
         raise RunError(
-            f"{folder}: another simvp is writing here ({_read(holder)}); wait for it, stop it, or "
-            "choose another --name"
+            f"{folder}: another simvp process is writing to this folder ({_describe(holder)}); "
+            "wait for it to finish, stop it, or choose another --name"
         ) from None
     try:
-        me = {
-            "pid": os.getpid(),
-            "host": socket.gethostname(),
-            "since": time.strftime("%Y-%m-%d %H:%M:%S"),
-        }
-        with writing(holder):
-            holder.write_text(json.dumps(me), encoding="utf-8")
+        since = time.strftime("%Y-%m-%d %H:%M:%S")
+        content = {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
+        with convert_os_errors(holder):
+            holder.write_text(json.dumps(content), encoding="utf-8")
         yield
     finally:
         holder.unlink(missing_ok=True)
         lock.release()
 
 
-def _read(holder: Path) -> str:
+def _describe(holder: Path) -> str:
     try:
         content = json.loads(holder.read_text(encoding="utf-8"))
         return f"process {content['pid']} on {content['host']} since {content['since']}"
     except (OSError, ValueError, KeyError, TypeError):
-        return "of which nothing more is known"
+        return "unknown process"

@@ -1,4 +1,4 @@
-"""What our speed is compared with: the network and the tools as one writes them at first."""
+"""Straightforward implementations, the baseline of the benchmarks."""
 
 import hashlib
 import multiprocessing
@@ -13,15 +13,15 @@ from simvp.runtime.processes import cores
 
 
 class PlainSimVP(SimVP):
-    """The same network on contiguous memory, with PyTorch's own convolutions and zeros around."""
+    """The same network with contiguous memory, PyTorch's convolutions and zero padding."""
 
     def __init__(self, in_shape: tuple[int, int, int, int], **settings: object) -> None:
         super().__init__(in_shape, **settings)  # type: ignore[arg-type]
-        for rooms in (layers, autoencoder):  # of the whole process, which measures nothing else
-            rooms.recomputed = _kept  # type: ignore[attr-defined]
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                module.forward = nn.Conv2d.forward.__get__(module)  # type: ignore[method-assign]
+        for module in (layers, autoencoder):  # affects the entire process
+            module.recomputed = _saved  # type: ignore[attr-defined]
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d):
+                layer.forward = nn.Conv2d.forward.__get__(layer)  # type: ignore[method-assign]
 
     def _next_frames(self, frames: Tensor) -> Tensor:
         features, skip = self.encoder(frames.flatten(0, 1))
@@ -30,13 +30,13 @@ class PlainSimVP(SimVP):
         return decoded.reshape(frames.shape)
 
 
-def _kept(function: Callable[[Tensor], Tensor], x: Tensor, *, random: bool = False) -> Tensor:
-    """Every value stays in memory until the backward pass."""
+def _saved(function: Callable[[Tensor], Tensor], x: Tensor, *, random: bool = False) -> Tensor:
+    """Save all intermediate tensors for the backward pass instead of recomputing them."""
     return function(x)
 
 
 def simulate(folder: Path, samples: int) -> None:
-    """Boiling, a sample and a frame at a time, `np.roll` and `np.save`."""
+    """Simulate boiling one sample and frame at a time, with `np.roll` and `np.save`."""
     offsets = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0)]
     for index in range(samples):
         rng = np.random.default_rng([0, index])
@@ -50,8 +50,8 @@ def simulate(folder: Path, samples: int) -> None:
             state = np.mod(state + 10, 212).astype(np.float32)
 
 
-def write_alone(folder: Path, samples: int) -> None:
-    """Files like those of `samples` samples, by as many processes as there are cores."""
+def write_only(folder: Path, samples: int) -> None:
+    """Write files of the same number and size, with one process per core."""
     count = cores()
     shares = [(folder / str(number), samples // count) for number in range(count)]
     writers = [multiprocessing.Process(target=_write, args=share) for share in shares]

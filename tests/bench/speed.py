@@ -1,8 +1,8 @@
-"""`make bench`: where the time goes, as ratios measured in one run.
+"""`make bench`: benchmarks, as ratios measured in one run.
 
-Every number is a median of repeats. The network is the published one (gsta, 46.8 M parameters) on
-ten frames of 64x64 in batches of 8, unless said. What is measured in a process of its own is called
-by `python tests/bench/speed.py MEASURE`, and prints its numbers as JSON.
+Each number is the median of several repeats. Unless stated otherwise, the network is the published
+one (gsta, 46.8 M parameters) with ten frames of 64x64 in batches of 8. Measurements in a separate
+process run as `python tests/bench/speed.py MEASURE` and print their numbers as JSON.
 """
 
 import importlib.util
@@ -22,7 +22,7 @@ from pathlib import Path
 REPEATS = 5
 PUBLISHED = ["hid_S=64", "hid_T=512", "N_S=4", "N_T=8"]
 FRAME_SHAPE = (1, 64, 64)
-OPERATIONS = 2 * 16.5e9  # of the forecast of a sample: `simvp train --print-model`
+OPERATIONS = 2 * 16.5e9  # per forecast of one sample, see `simvp train --print-model`
 DTYPES = {"fp32": "float32", "bf16": "bfloat16"}
 SIMVP = [sys.executable, "-m", "simvp"]
 
@@ -41,13 +41,13 @@ def median_time(function: Callable[[], object], repeats: int = REPEATS) -> float
     return statistics.median(times_of(function, repeats))
 
 
-# --- In a process of its own ----------------------------------------------------------------------
+# --- Measurements in a separate process -----------------------------------------------------------
 
 
 def network_times(
     kind: str, precision: str, boundary: str, device_name: str = "cpu", batch: str = "8"
 ) -> dict[str, float]:
-    """Seconds of a training step, of the pass forward in it and of a forecast; peak memory."""
+    """Seconds of a training step, its forward pass and a forecast; peak memory."""
     import torch
     from plain import PlainSimVP
 
@@ -68,12 +68,12 @@ def network_times(
     frames = torch.rand(int(batch), 20, *FRAME_SHAPE, device=device)
 
     def time_of(function: Callable[[], object]) -> float:
-        def whole() -> None:
+        def synchronized() -> None:
             function()
             if device.type == "cuda":
                 torch.cuda.synchronize()
 
-        return median_time(whole, 3 if device.type == "cpu" else 20)
+        return median_time(synchronized, 3 if device.type == "cpu" else 20)
 
     if kind == "plain":
         network = PlainSimVP((10, *FRAME_SHAPE)).to(device)
@@ -84,7 +84,7 @@ def network_times(
             torch.nn.functional.mse_loss(network(frames[:, :10]), frames[:, 10:]).backward()
             optimizer.step()
     else:
-        devices.prepare(device)
+        devices.configure_backend(device)
         network = build_network(config, FRAME_SHAPE, device)
         learner = Learner(config, network, Group(0, 1, device))
 
@@ -112,9 +112,9 @@ def metrics_time() -> dict[str, float]:
 
 
 def peak(device: str = "cpu") -> dict[str, float]:
-    """Operations per second of a large matrix product, by the precisions that the device knows.
+    """Operations per second of a large matrix product in each supported precision.
 
-    At best, not the median, for this is what the machine can do.
+    The maximum of several repeats, as an estimate of the peak performance.
     """
     import torch
 
@@ -124,12 +124,12 @@ def peak(device: str = "cpu") -> dict[str, float]:
     best = best_precision(torch.device(device))[0]
     for name, dtype in {"fp32": torch.float32, best: getattr(torch, DTYPES[best])}.items():
         a = torch.rand(4096, 4096, device=device).to(dtype)
-        # To read a value is to wait for the device.
+        # Reading a value waits for the device.
         peaks[name] = 2 * 4096**3 / min(times_of(lambda a=a: (a @ a)[0, 0].item(), 8))
     return peaks
 
 
-# --- From outside ---------------------------------------------------------------------------------
+# --- Tables ---------------------------------------------------------------------------------------
 
 
 def measure(*arguments: str) -> dict[str, float]:
@@ -146,7 +146,7 @@ def run_time(*command: str, repeats: int = REPEATS) -> float:
 
 
 def row(what: str, before: float, after: float, unit: str, note: str = "") -> None:
-    """A line of the table, with how many times better `after` is."""
+    """Print a row of the table, with the ratio of improvement."""
     faster = before / after if unit in ("s", "GB") else after / before
     numbers = " | ".join(f"{float(f'{number:.3g}'):g} {unit}" for number in (before, after))
     print(f"| {what} | {numbers} | {faster:.2f} | {note} |", flush=True)
@@ -174,7 +174,7 @@ def network_rows() -> None:
 
 
 def cuda_rows() -> None:
-    """Samples a second, against the plain float32 loop, and the share of the bf16 matrix peak."""
+    """Samples per second, compared with plain float32 code, and fraction of the bf16 peak."""
     peaks = measure("peak", "cuda")
     print(f"| large matrix product, bf16 | | {peaks['bf16'] / 1e12:.0f} TFLOP/s | | CUDA |")
     for batch in (16, 64):
@@ -193,13 +193,13 @@ def simulate_ours(folder: Path, samples: int) -> None:
 
 
 def simulate_row(where: str, folder: Path, *, keep: bool) -> None:
-    """By turns, for a disk is slower the more was written to it, or deleted, just before."""
+    """Alternate between the programs, because recent writes and deletions slow down a disk."""
     import plain
 
     ways: dict[str, tuple[Callable[[Path, int], None], int]] = {
         "plain": (plain.simulate, 300),
         "ours": (simulate_ours, 2000),
-        "alone": (plain.write_alone, 1000),
+        "write only": (plain.write_only, 1000),
     }
     rates: dict[str, list[float]] = {name: [] for name in ways}
     for turn in range(3):
@@ -209,16 +209,16 @@ def simulate_row(where: str, folder: Path, *, keep: bool) -> None:
             rates[name].append(samples / (time.perf_counter() - start))
             if not keep:
                 shutil.rmtree(folder / f"{name} {turn}")
-    before, ours, alone = (statistics.median(found) for found in rates.values())
-    row(f"simulate {where}, samples", before, ours, "/s", f"writing alone: {alone:.0f} /s")
+    before, ours, write_only = (statistics.median(found) for found in rates.values())
+    row(f"simulate {where}, samples", before, ours, "/s", f"writing only: {write_only:.0f} /s")
 
 
 def data_rows(folder: Path) -> None:
-    # Memory first: after much was written to a disk, the system goes on writing on our cores.
+    # Memory first, because the system flushes disk writes in the background.
     memory = Path("/dev/shm")
     if memory.is_dir() and shutil.disk_usage(memory).free > 5e9:
-        with tempfile.TemporaryDirectory(dir=memory) as place:
-            simulate_row("in memory", Path(place), keep=False)  # in pages that were used before
+        with tempfile.TemporaryDirectory(dir=memory) as name:
+            simulate_row("in memory", Path(name), keep=False)
     simulate_row("on disk", folder / "made", keep=True)
     simulate_ours(folder / "boiling_data", 2000)
     seconds = run_time(*SIMVP, "split", repeats=1)
@@ -226,7 +226,7 @@ def data_rows(folder: Path) -> None:
 
 
 def group_rows() -> None:
-    """One process with two threads and two with one, eight samples a step in all."""
+    """One process with two threads and two with one; eight samples per step in total."""
     published = [part for s in PUBLISHED for part in ("--set", f"model.{s}")]
     times = {}
     for nproc, batch in [(1, 8), (2, 4)]:
@@ -243,21 +243,21 @@ def group_rows() -> None:
         options += ["--set", "train.optimizer=adam"]
         command = [*SIMVP, "train", *published, *options]
         start = time.perf_counter()
-        moments = []
+        times_of_lines = []
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             for line in process.stdout:
                 if line.startswith(("gsta", "epoch")):
-                    moments.append(time.perf_counter() - start)
-        epochs = [after - before for before, after in pairwise(moments[1:])]
-        times[nproc] = (moments[0], statistics.median(epochs))
+                    times_of_lines.append(time.perf_counter() - start)
+        epochs = [after - before for before, after in pairwise(times_of_lines[1:])]
+        times[nproc] = (times_of_lines[0], statistics.median(epochs))
     row("an epoch: one process, two processes", times[1][1], times[2][1], "s")
     starts = f"{times[2][0]:.1f} s | | one process {times[1][0]:.1f} s"
     print(f"| start of a group of two processes | | {starts} |")
 
 
 def help_rows() -> None:
-    """By turns with what they are compared with, for each takes a moment only."""
+    """Alternate between the commands and `import torch`, because each takes a short time."""
     commands = {words: [*SIMVP, *words.split()] for words in ("--help", "train --help")}
     commands["torch"] = [sys.executable, "-c", "import torch"]
     seconds: dict[str, list[float]] = {words: [] for words in commands}

@@ -1,5 +1,5 @@
-"""The SimVP network. `SimVP` is imported when first asked for: the config needs only the names
-of the translators, and importing torch takes seconds.
+"""The SimVP network. `SimVP` is imported on first use, because the config needs only the names of
+the translators and importing torch takes seconds.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -1,7 +1,7 @@
-"""The spatial half of SimVP: frames to features at a coarser grid, and back.
+"""Encoder and decoder: map frames to features on a coarser grid and back.
 
-N: frames of all samples together; C: a frame's channels; S: features (`hid_S`);
-H, W: height and width; h, w: the same after down-sampling.
+N: frames of all samples; C: channels of a frame; S: channels of the features (`hid_S`);
+H, W: height and width; h, w: height and width after downsampling.
 """
 
 from torch import Tensor, nn
@@ -11,7 +11,7 @@ from simvp.models.simvp.spatial import SpatialConv
 
 
 def downsampling(num_layers: int) -> int:
-    """How many times coarser the features' grid is: every second layer halves it."""
+    """Downsampling factor of the encoder; every second layer halves the grid."""
     return int(2 ** (num_layers // 2))
 
 
@@ -21,7 +21,7 @@ class ConvNormAct(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, kernel: int, *, scale: float) -> None:
         super().__init__()
         stride = 2 if scale == 0.5 else 1
-        # PixelShuffle trades four channels for twice the resolution.
+        # PixelShuffle turns four channels into twice the resolution.
         expansion = 4 if scale == 2 else 1
         self.conv = SpatialConv(in_channels, out_channels * expansion, kernel, stride=stride)
         self.shuffle = nn.PixelShuffle(2) if scale == 2 else nn.Identity()
@@ -37,7 +37,7 @@ class ConvNormAct(nn.Module):
 
 
 class Encoder(nn.Module):
-    """(N, C, H, W) -> features (N, S, h, w), and the first layer's output (N, S, H, W)."""
+    """(N, C, H, W) -> features (N, S, h, w) and the output of the first layer (N, S, H, W)."""
 
     def __init__(self, channels: int, hidden: int, num_layers: int, kernel: int) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Features (N, S, h, w) and the encoder's first output (N, S, H, W) -> (N, C, H, W)."""
+    """Features (N, S, h, w) and skip connection (N, S, H, W) -> frames (N, C, H, W)."""
 
     def __init__(self, hidden: int, channels: int, num_layers: int, kernel: int) -> None:
         super().__init__()

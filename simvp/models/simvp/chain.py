@@ -1,6 +1,6 @@
-"""The chain of blocks that carries the features of the past frames to those of the next ones.
+"""The chain of translator blocks, which maps features of input frames to those of future frames.
 
-B: batch; T: frames; S: features a frame (`hid_S`); h, w: the coarse grid.
+B: batch; T: frames; S: feature channels per frame (`hid_S`); h, w: size of the feature grid.
 Source: SimVP v2, arXiv 2211.12509.
 """
 
@@ -14,15 +14,15 @@ from simvp.models.simvp.layers import Pointwise
 
 @dataclass(frozen=True)
 class BlockSettings:
-    """What a block may want to know besides its number of channels.
+    """Settings of a block, in addition to its number of channels.
 
     Attributes:
         grid: (h, w) of the features.
-        index: position in the chain, from 0.
-        keeps_width: whether the next block has as many channels.
-        mlp_ratio: hidden channels of a block's MLP over its channels.
+        index: position in the chain, counted from 0.
+        keeps_width: whether the next block has the same number of channels.
+        mlp_ratio: ratio of hidden to input channels in the MLP.
         drop: dropout probability in the MLP.
-        drop_path: probability of leaving out a residual branch in training.
+        drop_path: probability of skipping a residual branch in training.
     """
 
     grid: tuple[int, int]
@@ -37,7 +37,7 @@ BlockBuilder = Callable[[int, BlockSettings], nn.Module]
 
 
 class Stage(nn.Module):
-    """A block, and a linear map where the number of channels changes after it."""
+    """A block, followed by a 1x1 convolution if the next block has other channels."""
 
     def __init__(self, block: nn.Module, channels: int, out_channels: int) -> None:
         super().__init__()
@@ -52,11 +52,11 @@ class Stage(nn.Module):
 
 
 class Chain(nn.Module):
-    """`num_blocks` blocks from T*S channels through `hidden` back to T*S: (B, T*S, h, w), same out.
+    """A chain of blocks: (B, T*S, h, w), same shape out.
 
-    The first block works at T*S channels, the others at `hidden`. Stochastic depth goes linearly
-    from 0.01 at the first block to `drop_path` at the last, as published: even with
-    `drop_path = 0` the first blocks draw random numbers in training.
+    The first block has T*S channels, the others have `hidden`. As published, the stochastic depth
+    rate varies linearly from 0.01 at the first block to `drop_path` at the last. Training is
+    therefore random even with `drop_path = 0`.
     """
 
     def __init__(

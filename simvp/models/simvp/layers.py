@@ -1,4 +1,4 @@
-"""Layers that several parts of the network share.
+"""Common layers.
 
 B: batch; C: channels; H, W: height and width.
 """
@@ -15,12 +15,12 @@ from simvp.models.simvp.spatial import SpatialConv
 
 
 def depthwise(channels: int, kernel_size: int, *, dilation: int = 1) -> SpatialConv:
-    """A convolution of each channel with itself alone."""
+    """Depthwise convolution: one filter per channel."""
     return SpatialConv(channels, channels, kernel_size, dilation=dilation, groups=channels)
 
 
 class Pointwise(nn.Conv2d):
-    """A linear map of the channels, the same in every cell: (B, C, H, W) -> (B, out, H, W)."""
+    """1x1 convolution: (B, C, H, W) -> (B, out, H, W)."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__(in_channels, out_channels, kernel_size=1)
@@ -28,34 +28,34 @@ class Pointwise(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         if x.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
             return super().forward(x)
-        # For processors without AVX-512, oneDNN's convolution takes up to twice as long as the
-        # matrix product that it is.
+        # On CPUs without AVX-512, oneDNN's convolution takes up to twice as long as the equivalent
+        # matrix product.
         cells = functional.linear(x.permute(0, 2, 3, 1), self.weight.flatten(1), self.bias)
         return cells.permute(0, 3, 1, 2)
 
 
-# Bytes of a tensor. To keep a smaller one takes less time than to compute it again; a larger one
-# takes no less, for its memory has to be found.
-_LARGE = 2**24
+# Bytes. Saving smaller tensors is faster than recomputing them. For larger ones it is not, because
+# their memory has to be allocated.
+_RECOMPUTE_FROM = 2**24
 
 
 def recomputed(function: Callable[[Tensor], Tensor], x: Tensor, *, random: bool = False) -> Tensor:
-    """`function(x)`; if x is large, what lies in between is computed again in the backward pass.
+    """`function(x)`; for large x, intermediate tensors are recomputed in the backward pass.
 
     Args:
-        random: whether the function draws random numbers, which have to be the same then.
+        random: whether the function draws random numbers, which the recomputation has to repeat.
     """
-    # Where there is a compiler, it decides what to keep.
-    if torch.compiler.is_compiling() or x.nbytes < _LARGE or not torch.is_grad_enabled():
+    # The compiler decides what to recompute.
+    if torch.compiler.is_compiling() or x.nbytes < _RECOMPUTE_FROM or not torch.is_grad_enabled():
         return function(x)
     y: Tensor = checkpoint(function, x, use_reentrant=False, preserve_rng_state=random)
     return y
 
 
 class DropPath(nn.Module):
-    """Stochastic depth: in training, zero a residual branch for a whole sample with `probability`.
+    """Stochastic depth: in training, set a sample's residual branch to zero with `probability`.
 
-    What remains is scaled up, so that the expectation is unchanged. Shape in, same shape out.
+    Other samples are scaled up, so that the expectation is unchanged. Any shape, same shape out.
     Source: Huang et al., "Deep Networks with Stochastic Depth", arXiv 1603.09382.
     """
 
@@ -72,7 +72,7 @@ class DropPath(nn.Module):
 
 
 class LayerScale(nn.Module):
-    """A learned factor for each channel of (B, C, H, W), small at first."""
+    """Multiply (B, C, H, W) by a learned factor per channel, which starts at `initial`."""
 
     def __init__(self, channels: int, initial: float) -> None:
         super().__init__()
@@ -83,18 +83,18 @@ class LayerScale(nn.Module):
 
 
 class ChannelNorm(nn.LayerNorm):
-    """LayerNorm over the channels of each cell: (B, C, H, W), same out."""
+    """LayerNorm over the channels of each grid cell: (B, C, H, W), same shape out."""
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
 class Mlp(nn.Module):
-    """Expand the channels of each cell and contract them again: (B, C, H, W), same out.
+    """Two-layer MLP over the channels of each grid cell: (B, C, H, W), same shape out.
 
     Args:
-        mixes_cells: whether neighbouring cells are mixed in between, by a 3x3 convolution (Guo et
-            al., "Visual Attention Network", arXiv 2202.09741).
+        mixes_cells: whether to insert a 3x3 depthwise convolution (Guo et al., "Visual Attention
+            Network", arXiv 2202.09741).
     """
 
     def __init__(
@@ -117,9 +117,9 @@ class Mlp(nn.Module):
 
 
 def init_he_fan_out(module: nn.Module) -> None:
-    """Initialise every convolution in `module` as He et al. (arXiv 1502.01852) for its outputs.
+    """He initialisation with fan-out mode (arXiv 1502.01852) for all convolutions in `module`.
 
-    As published, the fan-out counts the outputs of a group only.
+    As in OpenSTL, the fan-out is that of one group.
     """
     for part in module.modules():
         if isinstance(part, nn.Conv2d):
@@ -130,7 +130,7 @@ def init_he_fan_out(module: nn.Module) -> None:
 
 
 def init_trunc_normal(module: nn.Module) -> None:
-    """Initialise every linear map and convolution in `module` normally, as transformers do."""
+    """Truncated normal initialisation for all linear layers and convolutions in `module`."""
     for part in module.modules():
         if isinstance(part, nn.Linear | nn.Conv2d):
             nn.init.trunc_normal_(part.weight, std=0.02)

@@ -1,8 +1,8 @@
 """SimVP: encoder, translator, decoder.
 
-B: batch; T: frames; C: a frame's channels; S: features (`hid_S`); H, W: height and width;
-h, w: the same after the encoder's down-sampling.
-Papers: arXiv 2206.05099 (v1), 2211.12509 (v2).
+B: batch; T: frames; C: channels of a frame; S: channels of the features (`hid_S`);
+H, W: height and width; h, w: height and width after downsampling.
+Sources: arXiv 2206.05099 (v1), 2211.12509 (v2).
 """
 
 from collections.abc import Callable
@@ -21,22 +21,22 @@ FitGrid = Callable[[tuple[int, int]], tuple[int, int]]
 
 
 class SimVP(nn.Module):
-    """Forecasts the frames that follow the given ones.
+    """Network that forecasts the frames that follow the input frames.
 
     Args:
-        in_shape: (T, C, H, W) of one sample's input.
-        hid_S: features of a frame in encoder and decoder, even.
-        hid_T: channels in the middle of the translator.
-        N_S: layers of the encoder, and of the decoder, even; every second one halves the grid.
-        N_T: blocks of the translator, at least 2.
-        model_type: the translator's block, one of `simvp.models.simvp.translators.names()`.
-        mlp_ratio: hidden channels of a block's MLP over its channels.
+        in_shape: (T, C, H, W) of the input frames of a sample.
+        hid_S: channels per frame in encoder and decoder, even.
+        hid_T: hidden channels of the translator.
+        N_S: layers of encoder and decoder, even; every second one halves the grid.
+        N_T: number of translator blocks, at least 2.
+        model_type: type of the translator, one of `simvp.models.simvp.translators.names()`.
+        mlp_ratio: ratio of hidden to input channels in the MLPs.
         drop: dropout probability in the MLPs.
-        drop_path: stochastic depth of the last block.
+        drop_path: stochastic depth rate of the last block.
         spatio_kernel_enc, spatio_kernel_dec: kernel sizes of encoder and decoder, odd.
-        boundary: what lies beyond the edges of the grid, along y and along x: "zeros" (as
-            published), "periodic", "reflect" or "replicate".
-    Raises: ValueError if there is no such translator, or it cannot have that many channels.
+        boundary: boundary conditions along y and x: "zeros" (as published), "periodic", "reflect"
+            or "replicate".
+    Raises: ValueError if the translator is unknown or does not support the number of channels.
     """
 
     def __init__(
@@ -78,9 +78,9 @@ class SimVP(nn.Module):
         set_boundary(self, boundary)
 
     def forward(self, frames: Tensor, num_steps: int | None = None) -> Tensor:
-        """(B, T, C, H, W) -> the next `num_steps` frames (B, num_steps, C, H, W); T by default.
+        """Forecast the next `num_steps` frames: (B, T, C, H, W) -> (B, num_steps, C, H, W).
 
-        One pass gives T frames. Fewer are the first of them; for more the output is fed back.
+        One pass yields T frames, the default. For more, the output is fed back as input.
         """
         num_steps = frames.shape[1] if num_steps is None else num_steps
         forecast: list[Tensor] = []
@@ -90,7 +90,7 @@ class SimVP(nn.Module):
         return torch.cat(forecast, dim=1)[:, :num_steps]
 
     def _next_frames(self, frames: Tensor) -> Tensor:
-        """(B, T, C, H, W) -> (B, T, C, H, W), one pass of the network."""
+        """One pass of the network: (B, T, C, H, W), same shape out."""
         batch, num_frames, _, height, width = frames.shape
         flat = self._pad(frames.flatten(0, 1)).contiguous(memory_format=torch.channels_last)
         features, skip = self.encoder(flat)
@@ -100,19 +100,19 @@ class SimVP(nn.Module):
         return decoded[..., :height, :width].reshape(frames.shape)
 
     def _grid(self, height: int, width: int) -> tuple[int, int]:
-        """The grid of the features for frames of that size, every cell of them covered."""
+        """Size of the smallest feature grid that covers frames of this size."""
         return self.fit_grid((-(-height // self.stride), -(-width // self.stride)))
 
     def _pad(self, frames: Tensor) -> Tensor:
-        """Repeat the last row and column until the frame is as large as whole cells need."""
+        """Replicate the last row and column until the feature grid fits the frame exactly."""
         height, width = frames.shape[-2:]
         rows, columns = self._grid(height, width)
-        missing = (0, columns * self.stride - width, 0, rows * self.stride - height)
-        return F.pad(frames, missing, mode="replicate") if any(missing) else frames
+        padding = (0, columns * self.stride - width, 0, rows * self.stride - height)
+        return F.pad(frames, padding, mode="replicate") if any(padding) else frames
 
 
-# Both keep the memory in channels-last order, where a frame's features lie together: a plain
-# reshape would copy to the other order and back.
+# Both functions preserve the channels-last memory format; a plain reshape would copy to contiguous
+# format and back.
 
 
 def _merge_frames(features: Tensor, batch: int) -> Tensor:

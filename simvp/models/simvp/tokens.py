@@ -1,12 +1,12 @@
-"""Parts of transformers: a cell of the grid is a token.
+"""Components of transformers; each grid cell is a token.
 
-B: batch; N: tokens; C: channels; h, w: the grid.
+B: batch; N: tokens; C: channels; h, w: size of the grid.
 """
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-NUM_HEADS = 8  # as published, whatever the width
+NUM_HEADS = 8  # as published, for any number of channels
 
 
 def to_tokens(x: Tensor) -> Tensor:
@@ -19,16 +19,18 @@ def to_grid(tokens: Tensor, like: Tensor) -> Tensor:
     return tokens.transpose(1, 2).reshape(like.shape)
 
 
-def require_multiple(channels: int, factor: int, why: str) -> None:
-    """Raises ValueError, with the widths that would do, unless `factor` divides `channels`."""
+def require_multiple(channels: int, factor: int, reason: str) -> None:
+    """Raises ValueError, with valid numbers of channels, unless `factor` divides `channels`."""
     if channels % factor:
         below = channels - channels % factor
-        near = f"{below} or {below + factor}" if below else f"{factor}"
-        raise ValueError(f"{channels} channels are no multiple of {factor} ({why}); use {near}")
+        valid = f"{below} or {below + factor}" if below else f"{factor}"
+        raise ValueError(
+            f"{channels} channels are not a multiple of {factor} ({reason}); use {valid}"
+        )
 
 
 class TokenMlp(nn.Module):
-    """Expand the channels of each token and contract them again: (..., C), same out."""
+    """Two-layer MLP over the channels of each token: (..., C), same shape out."""
 
     def __init__(self, channels: int, hidden: int, *, drop: float) -> None:
         super().__init__()
@@ -44,22 +46,22 @@ class TokenMlp(nn.Module):
 
 
 class SelfAttention(nn.Module):
-    """Every token looks at every other: (B, N, C), same out.
+    """Multi-head self-attention: (B, N, C), same shape out.
 
     Args:
         drop: dropout probability of the output.
-    Raises: ValueError if the heads do not divide the channels.
+    Raises: ValueError if `channels` is not a multiple of the number of heads.
     """
 
     def __init__(self, channels: int, *, drop: float) -> None:
         super().__init__()
-        require_multiple(channels, NUM_HEADS, f"{NUM_HEADS} heads of attention")
+        require_multiple(channels, NUM_HEADS, f"{NUM_HEADS} attention heads")
         self.qkv = nn.Linear(channels, 3 * channels)
         self.proj = nn.Linear(channels, channels)
         self.proj_drop = nn.Dropout(drop)
 
     def forward(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
-        """`bias`: (heads, N, N), added to the scores before the softmax."""
+        """Apply attention, with `bias` (heads, N, N) added to the scores before the softmax."""
         batch, count, channels = x.shape
         qkv = self.qkv(x).reshape(batch, count, 3, NUM_HEADS, channels // NUM_HEADS)
         query, key, value = qkv.permute(2, 0, 3, 1, 4)

@@ -7,9 +7,9 @@ from simvp.models.simvp.layers import Pointwise, depthwise, init_he_fan_out
 
 
 class Block(nn.Module):
-    """An 11x11 depthwise convolution with a shortcut, then a linear map of the channels.
+    """An 11x11 depthwise convolution with a residual connection, then a 1x1 convolution.
 
-    (B, C, h, w), same out. The settings are not used: it has no MLP and no stochastic depth.
+    (B, C, h, w), same shape out. `settings` is not used.
     """
 
     def __init__(self, channels: int, settings: BlockSettings) -> None:

@@ -14,9 +14,9 @@ from simvp.models.simvp.layers import (
 
 
 class Block(nn.Module):
-    """A 7x7 depthwise convolution, LayerNorm and an MLP, with a shortcut: (B, C, h, w), same out.
+    """A 7x7 depthwise convolution, LayerNorm and an MLP with a residual connection.
 
-    As published, it has no dropout: `drop` is not used.
+    (B, C, h, w), same shape out. As published, there is no dropout; `settings.drop` is not used.
     """
 
     def __init__(self, channels: int, settings: BlockSettings) -> None:

@@ -1,6 +1,6 @@
 """Gated spatiotemporal attention, the translator of SimVP v2 (arXiv 2211.12509).
 
-All tensors are (B, C, h, w), and every module here keeps its input's shape.
+All tensors are (B, C, h, w); all modules preserve the shape of their input.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from simvp.models.simvp.layers import (
 
 
 class LargeKernel(nn.Module):
-    """What the 21x21 neighbourhood of a cell says: a 5x5 and a dilated 7x7 convolution, mixed."""
+    """A 21x21 convolution, decomposed into 5x5, dilated 7x7 and 1x1 convolutions."""
 
     def __init__(self, channels: int, out_channels: int) -> None:
         super().__init__()
@@ -28,25 +28,25 @@ class LargeKernel(nn.Module):
         self.conv_spatial = depthwise(channels, 7, dilation=3)
         self.conv1 = Pointwise(channels, out_channels)
 
-    def neighbourhood(self, x: Tensor) -> Tensor:
+    def convolve(self, x: Tensor) -> Tensor:
         """(B, C, h, w) -> (B, out_channels, h, w)."""
         x = self.conv1(self.conv_spatial(self.conv0(x)))
         return x
 
 
 class GatedLargeKernel(LargeKernel):
-    """One half of what the neighbourhood says, gated by the sigmoid of the other."""
+    """Half of the channels of the large-kernel convolution, gated by the other half."""
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels, 2 * channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        value, gate = self.neighbourhood(x).chunk(2, dim=1)
+        value, gate = self.convolve(x).chunk(2, dim=1)
         return torch.sigmoid(gate) * value
 
 
 class Attention(nn.Module):
-    """Large-kernel attention between two linear maps, with a shortcut."""
+    """Large-kernel attention between two 1x1 convolutions, with a residual connection."""
 
     def __init__(self, channels: int, gating_unit: nn.Module) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ class Attention(nn.Module):
 
 
 class Block(nn.Module):
-    """Attention, then an MLP with a 3x3 convolution inside, each scaled and added."""
+    """Attention and an MLP with a 3x3 convolution, each with a scaled residual connection."""
 
     gating_unit: Callable[[int], nn.Module] = GatedLargeKernel
 

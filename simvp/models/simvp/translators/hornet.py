@@ -20,9 +20,9 @@ _ORDER = 4
 
 
 class GatedConv(nn.Module):
-    """Neighbourhoods multiplied again and again, with twice the channels each time.
+    """Recursive gated convolution; each order has twice the channels of the previous one.
 
-    (B, C, h, w), same out. Raises ValueError if the channels cannot be halved often enough.
+    (B, C, h, w), same shape out. Raises ValueError if `channels` is not a multiple of 8.
     """
 
     def __init__(self, channels: int) -> None:
@@ -48,9 +48,9 @@ class GatedConv(nn.Module):
 
 
 class Block(nn.Module):
-    """Gated convolution, then an MLP, each scaled and added: (B, C, h, w), same out.
+    """Gated convolution and MLP, each with a scaled residual connection.
 
-    As published, it has no dropout: `drop` is not used.
+    (B, C, h, w), same shape out. As published, there is no dropout; `settings.drop` is not used.
     """
 
     def __init__(self, channels: int, settings: BlockSettings) -> None:

@@ -1,6 +1,6 @@
-"""The translator of the first SimVP: a U-Net of Inception blocks (arXiv 2206.05099).
+"""Translator of the original SimVP: a U-Net of Inception blocks (arXiv 2206.05099).
 
-B: batch; C: channels; h, w: the grid. All modules keep the grid.
+B: batch; C: channels; h, w: size of the grid, which all modules preserve.
 """
 
 import torch
@@ -15,7 +15,7 @@ _GROUPS = 8
 
 
 class GroupedConv(nn.Module):
-    """Grouped convolution, GroupNorm, leaky ReLU; (B, in, h, w) -> (B, out, h, w)."""
+    """Grouped convolution, GroupNorm, leaky ReLU: (B, in, h, w) -> (B, out, h, w)."""
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class GroupedConv(nn.Module):
 
 
 class Inception(nn.Module):
-    """The sum of convolutions of several reaches; (B, in, h, w) -> (B, out, h, w)."""
+    """Sum of convolutions with several kernel sizes: (B, in, h, w) -> (B, out, h, w)."""
 
     def __init__(self, in_channels: int, hidden: int, out_channels: int) -> None:
         super().__init__()
@@ -45,9 +45,9 @@ class Inception(nn.Module):
 
 
 class Translator(nn.Module):
-    """`num_blocks` blocks down and as many up, each of these given its opposite's output as well.
+    """`num_blocks` encoder blocks and as many decoder blocks with skip connections.
 
-    (B, T*S, h, w), same out.
+    (B, T*S, h, w), same shape out.
     """
 
     def __init__(self, channels: int, hidden: int, num_blocks: int) -> None:
@@ -68,7 +68,7 @@ class Translator(nn.Module):
         for block in self.encoder:
             x = block(x)
             skips.append(x)
-        skips.pop()  # the last one is the decoder's input itself
+        skips.pop()  # the last output is the input of the decoder
         for index, block in enumerate(self.decoder):
             x = block(x if index == 0 else torch.cat([x, skips.pop()], dim=1))
         return x

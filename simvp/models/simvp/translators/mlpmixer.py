@@ -8,9 +8,9 @@ from simvp.models.simvp.tokens import TokenMlp, to_grid, to_tokens
 
 
 class Block(nn.Module):
-    """An MLP across the cells, then one across the channels: (B, C, h, w), same out.
+    """An MLP across grid cells, then one across channels: (B, C, h, w), same shape out.
 
-    Every cell of the grid has weights of its own, so the network knows one grid only.
+    Each grid cell has separate weights, so the size of the frames is fixed.
     """
 
     def __init__(self, channels: int, settings: BlockSettings) -> None:

@@ -1,6 +1,6 @@
 """MogaNet. Source: Li et al., "Efficient Multi-order Gated Aggregation Network", arXiv 2211.03295.
 
-All tensors are (B, C, h, w), and every module here keeps its input's shape.
+All tensors are (B, C, h, w); all modules preserve the shape of their input.
 """
 
 import torch
@@ -19,11 +19,11 @@ from simvp.models.simvp.tokens import require_multiple
 
 
 class MultiOrderConv(nn.Module):
-    """Depthwise convolutions of growing reach for growing shares of the channels (1, 3, 4 of 8)."""
+    """Depthwise convolutions of three kernel sizes on 1/8, 3/8 and 4/8 of the channels."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        require_multiple(channels, 8, "shared 1 : 3 : 4 by convolutions of three reaches")
+        require_multiple(channels, 8, "split 1 : 3 : 4 between three convolutions")
         self.widths = [channels // 8, 3 * channels // 8, 4 * channels // 8]
         _, middle, wide = self.widths
         self.DW_conv0 = SpatialConv(channels, channels, 5, groups=channels)
@@ -39,7 +39,7 @@ class MultiOrderConv(nn.Module):
 
 
 class GatedAggregation(nn.Module):
-    """Neighbourhoods of several reaches, gated, with a shortcut."""
+    """Gated multi-order convolution with a residual connection."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ class GatedAggregation(nn.Module):
 
 
 class AggregatingMlp(Mlp):
-    """An MLP that weighs its hidden channels against what they have in common."""
+    """MLP that reweights each hidden channel relative to an aggregate of all of them."""
 
     def __init__(self, channels: int, hidden: int, *, drop: float) -> None:
         super().__init__(channels, hidden, drop=drop, mixes_cells=True)
@@ -74,7 +74,7 @@ class AggregatingMlp(Mlp):
 
 
 class Block(nn.Module):
-    """Gated aggregation, then an MLP, each scaled and added."""
+    """Gated aggregation and MLP, each with a scaled residual connection."""
 
     def __init__(self, channels: int, settings: BlockSettings) -> None:
         super().__init__()

@@ -8,9 +8,9 @@ from simvp.models.simvp.spatial import SpatialMean
 
 
 class Block(nn.Module):
-    """A cell's difference from its 3x3 neighbourhood, then an MLP, each scaled and added.
+    """3x3 mean minus the input, then an MLP, each with a scaled residual connection.
 
-    (B, C, h, w), same out.
+    (B, C, h, w), same shape out.
     """
 
     def __init__(self, channels: int, settings: BlockSettings) -> None:

@@ -1,7 +1,7 @@
 """Swin Transformer. Source: Liu et al., "Hierarchical Vision Transformer using Shifted Windows",
 arXiv 2103.14030.
 
-B: batch; C: channels; h, w: the grid; s: size of a window, cells.
+B: batch; C: channels; h, w: size of the grid; s: size of a window, in cells.
 """
 
 import torch
@@ -13,12 +13,12 @@ from simvp.models.simvp.tokens import NUM_HEADS, SelfAttention, TokenMlp
 
 
 def window_size(height: int) -> int:
-    """The size of the windows on a grid of that height, as SimVP chooses it."""
+    """Window size for a grid of this height, as in OpenSTL."""
     return min(8, 7 if height % 7 == 0 else max(4, height // 16))
 
 
 def fit_grid(grid: tuple[int, int]) -> tuple[int, int]:
-    """The smallest grid, not below the given one, that whole windows cover."""
+    """The smallest grid of at least this size that can be divided into windows."""
     height, width = grid
     while height % min(window_size(height), height):
         height += 1
@@ -27,9 +27,9 @@ def fit_grid(grid: tuple[int, int]) -> tuple[int, int]:
 
 
 class Block(nn.Module):
-    """Attention within windows, shifted in every second block, then an MLP: (B, C, h, w), same out.
+    """Window attention, shifted in every second block, then an MLP: (B, C, h, w), same shape out.
 
-    As in SimVP, the shift is cyclic and windows at the edge see what it brings there: no mask.
+    As in OpenSTL, the shift is cyclic and there is no attention mask at the edges.
     """
 
     def __init__(self, channels: int, settings: BlockSettings) -> None:
@@ -56,7 +56,7 @@ class Block(nn.Module):
 
 
 class WindowAttention(SelfAttention):
-    """Attention with a learned bias for every offset between two cells: (windows, s*s, C)."""
+    """Attention with learned relative position bias: (windows, s*s, C), same shape out."""
 
     def __init__(self, channels: int, size: int, *, drop: float) -> None:
         super().__init__(channels, drop=drop)
@@ -83,7 +83,7 @@ def to_windows(cells: Tensor, size: int) -> Tensor:
 
 
 def from_windows(windows: Tensor, like: Tensor) -> Tensor:
-    """The reverse of `to_windows`, to the shape of `like`."""
+    """Inverse of `to_windows`; returns the shape of `like`."""
     batch, height, width, channels = like.shape
     size = round(windows.shape[1] ** 0.5)
     blocks = windows.reshape(batch, height // size, width // size, size, size, channels)

@@ -1,7 +1,7 @@
-"""Temporal Attention Unit: large-kernel attention times a weight for each channel, that is for
-each feature at each time. Source: Tan et al., arXiv 2206.12126.
+"""Temporal Attention Unit: large-kernel attention with a weight per channel, that is, per feature
+and time step. Source: Tan et al., arXiv 2206.12126.
 
-All tensors are (B, C, h, w), and every module here keeps its input's shape.
+All tensors are (B, C, h, w); all modules preserve the shape of their input.
 """
 
 from torch import Tensor, nn
@@ -11,7 +11,7 @@ from simvp.models.simvp.translators import gsta
 
 
 class ChannelWeightedLargeKernel(gsta.LargeKernel):
-    """What the neighbourhood says (static), times squeeze and excitation (dynamic)."""
+    """Static (large-kernel convolution) times dynamic (squeeze and excitation) attention."""
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels, channels)
@@ -25,7 +25,7 @@ class ChannelWeightedLargeKernel(gsta.LargeKernel):
 
     def forward(self, x: Tensor) -> Tensor:
         dynamic: Tensor = self.fc(x.mean(dim=(2, 3)))
-        return dynamic[..., None, None] * self.neighbourhood(x) * x
+        return dynamic[..., None, None] * self.convolve(x) * x
 
 
 class Block(gsta.Block):
@@ -33,5 +33,5 @@ class Block(gsta.Block):
 
     def __init__(self, channels: int, settings: BlockSettings) -> None:
         super().__init__(channels, settings)
-        # As published, the attention keeps PyTorch's initial weights; only the MLP gets gsta's.
+        # As published, the attention has PyTorch's initialisation, only the MLP that of gsta.
         self.attn = gsta.Attention(channels, self.gating_unit(channels))

@@ -1,6 +1,6 @@
 """UniFormer. Source: Li et al., "Unifying Convolution and Self-attention", arXiv 2201.09450.
 
-All tensors are (B, C, h, w) unless said otherwise, and every block keeps its input's shape.
+All blocks map (B, C, h, w) to the same shape.
 """
 
 from torch import Tensor, nn
@@ -19,7 +19,7 @@ from simvp.models.simvp.tokens import SelfAttention, TokenMlp, to_grid, to_token
 
 
 class ConvBlock(nn.Module):
-    """Where the number of channels changes: a 5x5 neighbourhood, then an MLP."""
+    """5x5 depthwise convolution, then an MLP."""
 
     def __init__(self, channels: int, settings: BlockSettings) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class ConvBlock(nn.Module):
 
 
 class AttentionBlock(nn.Module):
-    """In the middle of the chain: attention of all cells to all cells, then an MLP."""
+    """Self-attention between all grid cells, then an MLP."""
 
     def __init__(self, channels: int, settings: BlockSettings) -> None:
         super().__init__()
@@ -66,6 +66,6 @@ class AttentionBlock(nn.Module):
 
 
 def Block(channels: int, settings: BlockSettings) -> nn.Module:
-    """The kind of block that belongs at this place of the chain."""
-    attends = settings.keeps_width and settings.index > 0
-    return AttentionBlock(channels, settings) if attends else ConvBlock(channels, settings)
+    """Convolution where the number of channels changes, self-attention in between."""
+    uses_attention = settings.keeps_width and settings.index > 0
+    return AttentionBlock(channels, settings) if uses_attention else ConvBlock(channels, settings)

@@ -1,6 +1,6 @@
-"""Visual Attention Network: gsta without the gate. Source: Guo et al., arXiv 2202.09741.
+"""Visual Attention Network: like gsta, but without the gate. Source: Guo et al., arXiv 2202.09741.
 
-All tensors are (B, C, h, w), and every module here keeps its input's shape.
+All tensors are (B, C, h, w); all modules preserve the shape of their input.
 """
 
 from torch import Tensor
@@ -9,13 +9,13 @@ from simvp.models.simvp.translators import gsta
 
 
 class MultiplyingLargeKernel(gsta.LargeKernel):
-    """The input times what its neighbourhood says."""
+    """The input multiplied by its large-kernel convolution."""
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x * self.neighbourhood(x)
+        return x * self.convolve(x)
 
 
 class Block(gsta.Block):

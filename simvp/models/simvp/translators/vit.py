@@ -10,7 +10,7 @@ from simvp.models.simvp.tokens import SelfAttention, TokenMlp, to_grid, to_token
 
 
 class Block(nn.Module):
-    """Attention of all cells to all cells, then an MLP: (B, C, h, w), same out."""
+    """Self-attention between all grid cells, then an MLP: (B, C, h, w), same shape out."""
 
     def __init__(self, channels: int, settings: BlockSettings) -> None:
         super().__init__()
