@@ -1,6 +1,7 @@
 """A config as TOML: commented for people, or plain for a run's folder."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import tomli_w
 from pydantic.fields import FieldInfo
@@ -27,10 +28,18 @@ def section_lines(section: Section, origins: Mapping[str, str | None] | None = N
     lines = []
     for key, field in type(section).model_fields.items():
         origin = (origins or {}).get(key)
-        assignment = tomli_w.dumps({key: getattr(section, key)}).strip()
+        assignment = _assignment(key, getattr(section, key))
         lines.append(f"# {describe(field)}")
         lines.append(assignment + (f"  # from {origin}" if origin else ""))
     return lines
+
+
+def _assignment(key: str, value: Any) -> str:
+    """`key = value` in one line of TOML; a table becomes an inline table."""
+    if isinstance(value, dict):
+        inner = ", ".join(_assignment(name, item) for name, item in value.items())
+        return f"{key} = {{ {inner} }}" if inner else f"{key} = {{}}"
+    return tomli_w.dumps({key: value}).strip()
 
 
 def describe(field: FieldInfo, *remarks: str) -> str:
