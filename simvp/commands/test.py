@@ -204,9 +204,8 @@ def _finite(value: Any) -> Any:
 
 def _table(forecast: Evaluation, persistence: Evaluation) -> list[str]:
     """Each metric beside that of persistence, and which way is better."""
-    units = {"psnr": "dB, higher is better", "ssim": "higher is better"}
     lines = [f"{'':6}{'forecast':>12}{'persistence':>14}"]
     for name, value in forecast.mean().items():
-        unit = units.get(name, "per frame, lower is better")
-        lines.append(f"{name:6}{value:12.4f}{persistence.mean()[name]:14.4f}   {unit}")
+        remark = metrics.SCORES[name].remark
+        lines.append(f"{name:6}{value:12.4f}{persistence.mean()[name]:14.4f}   {remark}")
     return lines

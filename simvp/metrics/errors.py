@@ -1,0 +1,69 @@
+"""Errors of values: summed over a frame as is usual in the field, and of each channel.
+
+B: batch; T: frames; C: channels.
+"""
+
+import torch
+from torch import Tensor
+
+from simvp.metrics.registry import Comparison, score
+
+
+@score("mse", unit="per frame", direction="lower")
+def mse(frames: Comparison) -> Tensor:
+    """Squared error summed over the pixels and channels of a frame, (B, T).
+
+    Source: OpenSTL, `openstl/core/metrics.py`.
+    """
+    return frames.squared_error
+
+
+@score("mae", unit="per frame", direction="lower")
+def mae(frames: Comparison) -> Tensor:
+    """Absolute error summed over the pixels and channels of a frame, (B, T).
+
+    Source: OpenSTL, `openstl/core/metrics.py`.
+    """
+    return frames.difference.abs().sum(dim=(2, 3, 4))
+
+
+@score("rmse", unit="per frame", direction="lower")
+def rmse(frames: Comparison) -> Tensor:
+    """Root of `mse`, (B, T)."""
+    return frames.squared_error.sqrt()
+
+
+@score("psnr", unit="dB", direction="higher")
+def psnr(frames: Comparison) -> Tensor:
+    """Peak signal-to-noise ratio in dB for a peak of 1.0, (B, T); inf where a frame is exact.
+
+    Source: Wikipedia, "Peak signal-to-noise ratio", definition by MSE.
+    """
+    return -10.0 * torch.log10(frames.squared_error / frames.pred[0, 0].numel())
+
+
+@score("rmse_unit", unit="channel", direction="lower", per="channel")
+def rmse_unit(frames: Comparison) -> Tensor:
+    """Root mean square error of each channel, sqrt(mean((pred - true)^2)), (B, T, C)."""
+    return frames.channel_squared_error.sqrt()
+
+
+@score("bias_unit", unit="channel", direction="zero", per="channel")
+def bias_unit(frames: Comparison) -> Tensor:
+    """Mean error of each channel, mean(pred - true), (B, T, C)."""
+    return frames.difference.mean(dim=(-2, -1))
+
+
+def channel_errors(pred: Tensor, true: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean squared error and mean error (forecast minus truth) of each channel of each frame.
+
+    For data in [0, 1]: multiply the second by the channel's range, the first by its square. The
+    squares can be averaged over frames before the root is taken.
+
+    Args:
+        pred, true: (B, T, C, H, W).
+    Returns: twice (B, T, C), on the device of the frames, in float64 where it has that.
+    Raises: ValueError if the shapes differ.
+    """
+    frames = Comparison.of(pred, true)
+    return frames.channel_squared_error, bias_unit(frames)
