@@ -9,7 +9,7 @@ from simvp.data import split as splits
 from simvp.data.batches import SampleDataset
 from simvp.data.card import read_card
 from simvp.data.description import DataDescription
-from simvp.engine import Trainer, build_network, count_parameters, network_cost
+from simvp.engine import Trainer, build_network, count_parameters, losses, network_cost
 from simvp.engine.weights import load_weights
 from simvp.errors import ConfigError
 from simvp.physics import parse_symmetries
@@ -41,6 +41,7 @@ def run(
         resume, overwrite = True, False
     if not resume and not overwrite and not print_model:
         folder.check_free()
+    losses.load(config.train.loss)  # refuses an unknown name before anything is started
     config = setup.resolve(config)
     train_set, val_set = _datasets(config)
     check_square(parse_symmetries(config.train.augment), train_set.frame_shape, "train.augment")

@@ -163,6 +163,11 @@ class TrainSection(Section):
     init_from: str = Field(
         "", description="weights to start from: ours or OpenSTL's, .pth or .safetensors; empty: new"
     )
+    loss: str = Field(
+        "mse",
+        description="training loss: mse, mae or huber (quadratic up to errors of 0.1); the best "
+        "model is the one of lowest validation mse with any of them",
+    )
     optimizer: Literal["muon", "adam"] = Field(
         "muon", description="muon: Muon for the matrices, Adam for the rest; adam: as published"
     )

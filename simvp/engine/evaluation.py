@@ -42,7 +42,7 @@ class Evaluation:
         return _named(self.frame_scores[index].mean(dim=0))
 
     def loss(self, frame_shape: tuple[int, int, int]) -> float:
-        """The mean squared error per value, which is the training loss."""
+        """The mean squared error per value, by which the best model is chosen."""
         return self.mean()["mse"] / math.prod(frame_shape)
 
 

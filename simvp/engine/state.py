@@ -16,6 +16,9 @@ from simvp.errors import RunError
 from simvp.models.simvp import SimVP
 from simvp.runtime.group import Group
 
+# Settings that checkpoints of version 1 do not record, because they had one value only.
+_BEFORE_RECORDED = {"train.loss": "mse"}
+
 
 @dataclass
 class Progress:
@@ -71,9 +74,10 @@ class State:
         self, content: Mapping[str, Any], group: Group, made_with: Mapping[str, Any]
     ) -> None:
         """Take up what `capture` gave. Raises RunError if it was made with something else."""
+        recorded = {**_BEFORE_RECORDED, **content["made_with"]}
         changed = [
             f"{name}: {before} then, {made_with.get(name)} now"
-            for name, before in content["made_with"].items()
+            for name, before in recorded.items()
             if made_with.get(name) != before
         ]
         if changed:
