@@ -3,11 +3,13 @@ from pathlib import Path
 
 import pytest
 
+from simvp import simulators
 from simvp.config import (
     Config,
     all_keys,
     assignment_layer,
     origins,
+    parameter_layer,
     read_layer,
     resolve,
     to_toml,
@@ -50,6 +52,21 @@ def problem(*assignments: str) -> str:
         (
             "run.name=a/b",
             "--set run.name: run.name = 'a/b': should be a folder name without slashes",
+        ),
+        (
+            "simulate.parameters={increment=300}",
+            "--set simulate.parameters: simulate.parameters.increment = 300.0: should be from -212 "
+            "to 212 degF (heating per step)",
+        ),
+        (
+            "simulate.parameters.incremnt=3",
+            "--set simulate.parameters.incremnt: simulate.parameters.incremnt = 3.0: boiling has "
+            "no such parameter; its parameters: increment. Did you mean 'increment'?",
+        ),
+        (
+            "simulate.parameters.increment=a",
+            "--set simulate.parameters.increment: simulate.parameters.increment = 'a': should be a "
+            "valid number",
         ),
         ("train.lr", "--set train.lr: expected section.key=value, for example train.lr=3e-4"),
     ],
@@ -120,6 +137,65 @@ def test_rendered_config_round_trips(tmp_path: Path) -> None:
     assert "lr = 0.0003  # from --set train.lr" in text.splitlines()
     parsed = tomllib.loads(text)
     assert [f"{s}.{k}" for s, table in parsed.items() for k in table] == all_keys()
+
+
+@pytest.mark.parametrize("system", simulators.names())
+@pytest.mark.parametrize("with_parameters", [False, True])
+def test_printed_config_is_read_back_for_every_system(
+    tmp_path: Path, system: str, with_parameters: bool
+) -> None:
+    layers = [assignment_layer(f"simulate.system={system}")]
+    if with_parameters:
+        for name, setting in simulators.load(system).settings.items():
+            layers.append(parameter_layer(f"{name}={setting.low + 0.25 * setting.high!r}"))
+    config = resolve(layers)
+    assert bool(config.simulate.parameters) is with_parameters
+    for text in (to_toml(config), to_toml(config, origins(layers))):
+        file = tmp_path / "printed.toml"
+        file.write_text(text)
+        assert resolve([read_layer(file)]) == config
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ("increment = 5", {"increment": 5.0}),
+        ("system = 'boiling'\nincrement = 10.0", {"increment": 10.0}),
+        # Version 1 wrote its default for every system.
+        ("system = 'heat'\nincrement = 10.0", {}),
+    ],
+)
+def test_an_increment_of_version_1_is_a_parameter(
+    tmp_path: Path, lines: str, expected: dict[str, float]
+) -> None:
+    file = tmp_path / "old.toml"
+    file.write_text(f"[simulate]\n{lines}\n")
+    assert resolve([read_layer(file)]).simulate.parameters == expected
+
+
+def test_an_increment_of_version_1_that_its_system_lacks_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "old.toml"
+    file.write_text("[simulate]\nsystem = 'heat'\nincrement = 5\n")
+    with pytest.raises(
+        ConfigError, match="old.toml: simulate.parameters.increment = 5.0: heat has"
+    ):
+        resolve([read_layer(file)])
+
+
+def test_parameters_of_several_layers_are_merged_and_later_ones_win(tmp_path: Path) -> None:
+    file = tmp_path / "gs.toml"
+    file.write_text("[simulate]\nsystem = 'gray-scott'\nparameters = {feed = 0.02, kill = 0.05}\n")
+    layers = [
+        read_layer(file),
+        assignment_layer("simulate.parameters.kill=0.055"),
+        parameter_layer("kill=0.06"),
+    ]
+    config = resolve(layers)
+    assert config.simulate.parameters == {"feed": 0.02, "kill": 0.06}
+    assert layers[0].tables["simulate"]["parameters"]["kill"] == 0.05
+    line = f"parameters = {{ feed = 0.02, kill = 0.06 }}  # from {file}, "
+    line += "--set simulate.parameters.kill, --param kill"
+    assert line in to_toml(config, origins(layers)).splitlines()
 
 
 def test_config_is_frozen() -> None:

@@ -95,6 +95,8 @@ def test_help_does_not_import_torch() -> None:
         "    result = CliRunner().invoke(app, [*arguments, '--help'])\n"
         "    assert result.exit_code == 0 and 'Usage' in result.output, result.output\n"
         "assert 'torch' not in sys.modules and 'numpy' not in sys.modules\n"
+        "assert CliRunner().invoke(app, ['simulate', '--help']).exit_code == 0\n"
+        "assert 'torch' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 

@@ -1,10 +1,16 @@
 import math
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from skimage.metrics import structural_similarity
 
+import simvp
 from simvp import metrics
 
 
@@ -17,7 +23,7 @@ def test_squared_and_absolute_errors_are_sums_over_a_frame() -> None:
     pred = true.clone()
     pred[0, 1, 0, 3, 4] = 0.5
     pred[0, 1, 0, 6, 8] = -0.25
-    scores = metrics.frame_scores(pred, true)[0, 1].tolist()
+    scores = metrics.scores(pred, true)[0][0, 1].tolist()
     mse, mae, rmse, psnr, _ = scores
     assert mse == 0.3125
     assert mae == 0.75
@@ -27,13 +33,13 @@ def test_squared_and_absolute_errors_are_sums_over_a_frame() -> None:
 
 def test_psnr_of_half_unit_error_is_6_db() -> None:
     true = torch.zeros(1, 1, 2, 7, 9)
-    psnr = metrics.frame_scores(true + 0.5, true)[0, 0, metrics.NAMES.index("psnr")]
+    psnr = metrics.scores(true + 0.5, true)[0][0, 0, metrics.NAMES.index("psnr")]
     assert float(psnr) == pytest.approx(20 * math.log10(2))
 
 
 def test_an_exact_frame_scores_perfectly() -> None:
     true = frames(0, 1, 1, 1, 8, 9)
-    assert metrics.frame_scores(true, true)[0, 0].tolist() == [0.0, 0.0, 0.0, math.inf, 1.0]
+    assert metrics.scores(true, true)[0][0, 0].tolist() == [0.0, 0.0, 0.0, math.inf, 1.0]
 
 
 @pytest.mark.parametrize("data_range", ["unit", "frame"])
@@ -42,7 +48,8 @@ def test_ssim_is_scikit_images(data_range: metrics.SsimRange, contrast: float) -
     true = 0.4 + contrast * 0.5 * frames(1, 2, 3, 2, 11, 13)
     pred = true + contrast * 0.2 * frames(2, 2, 3, 2, 11, 13)
     pred[0, 0, 0, 0, 0] = 1.7  # clipped before the comparison
-    ours = metrics.frame_scores(pred, true, ssim_data_range=data_range)[..., -1]
+    ours = metrics.scores(pred, true, ssim_data_range=data_range)[0]
+    ours = ours[..., metrics.NAMES.index("ssim")]
     for b in range(2):
         for t in range(3):
             x, y = true[b, t].double().numpy(), pred[b, t].clamp(0, 1).double().numpy()
@@ -60,7 +67,74 @@ def test_shapes_that_differ_are_refused() -> None:
     with pytest.raises(
         ValueError, match=r"pred has shape \(1, 2, 1, 7, 7\), true \(1, 1, 1, 7, 7\)"
     ):
-        metrics.frame_scores(torch.rand(1, 2, 1, 7, 7), torch.rand(1, 1, 1, 7, 7))
+        metrics.scores(torch.rand(1, 2, 1, 7, 7), torch.rand(1, 1, 1, 7, 7))[0]
+
+
+def test_the_usual_scores_come_first_with_their_units_and_directions() -> None:
+    assert metrics.NAMES == ("mse", "mae", "rmse", "psnr", "ssim")
+    assert {name: entry.remark for name, entry in metrics.SCORES.items()} == {
+        "mse": "per frame, lower is better",
+        "mae": "per frame, lower is better",
+        "rmse": "per frame, lower is better",
+        "psnr": "dB, higher is better",
+        "ssim": "higher is better",
+        "rmse_unit": "channel, lower is better",
+        "bias_unit": "channel, nearer to zero is better",
+    }
+
+
+@pytest.mark.parametrize("name", metrics.SCORES)
+def test_an_exact_forecast_is_better_in_the_direction_of_the_score(name: str) -> None:
+    entry, true = metrics.SCORES[name], frames(4, 1, 2, 1, 8, 9)
+    exact, wrong = (
+        entry.function(metrics.Comparison.of(pred, true)) for pred in (true, true + 0.3)
+    )
+    assert exact.shape == wrong.shape == ((1, 2, 1) if entry.per == "channel" else (1, 2))
+    better = {"lower": exact < wrong, "higher": exact > wrong, "zero": exact.abs() < wrong.abs()}
+    assert better[entry.direction].all()
+
+
+def test_channel_errors_computed_by_hand() -> None:
+    true = torch.zeros(1, 2, 2, 7, 8)
+    pred = true.clone()
+    pred[0, 0, 0, 0, 0] = 0.75  # one cell of 56
+    pred[0, 1, 1, 2:4, 5:8] = torch.tensor([[0.5, 0.5, 0.5], [-0.5, -0.5, 0.25]])
+    assert metrics.CHANNEL_NAMES == ("rmse_unit", "bias_unit")
+    rmse, bias = metrics.scores(pred, true)[1].unbind(dim=-1)
+    assert rmse.dtype == bias.dtype == torch.float64
+    expected = (torch.tensor([[[0.5625, 0], [0, 1.3125]]]).double() / 56).sqrt()
+    torch.testing.assert_close(rmse, expected)
+    torch.testing.assert_close(bias, torch.tensor([[[0.75, 0], [0, 0.75]]]).double() / 56)
+
+
+def test_channel_errors_agree_with_the_scores_of_the_frame() -> None:
+    pred, true = frames(5, 2, 3, 2, 7, 9), frames(6, 2, 3, 2, 7, 9)
+    of_frames, of_channels = metrics.scores(pred, true)
+    mse = of_frames[..., metrics.NAMES.index("mse")]
+    torch.testing.assert_close(of_channels[..., 0].square().sum(dim=-1) * 7 * 9, mse)
+
+
+def test_a_score_is_one_file(tmp_path: Path) -> None:
+    package = tmp_path / "simvp"
+    shutil.copytree(
+        Path(simvp.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__")
+    )
+    (package / "metrics" / "a_new_one.py").write_text(
+        "from simvp.metrics.registry import Comparison, score\n"
+        "@score('largest', unit='of 1', direction='lower')\n"
+        "def largest(frames):\n"
+        "    return frames.difference.abs().amax(dim=(2, 3, 4))\n"
+    )
+    code = (
+        "import torch\n"
+        "from simvp import metrics\n"
+        "assert metrics.NAMES == ('mse', 'mae', 'rmse', 'psnr', 'ssim', 'largest')\n"
+        "assert metrics.SCORES['largest'].remark == 'of 1, lower is better'\n"
+        "true = torch.zeros(1, 1, 1, 7, 7)\n"
+        "assert metrics.scores(true - 0.25, true)[0][0, 0, -1] == 0.25\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, env=environment)
 
 
 def test_persistence_repeats_the_last_input_frame() -> None:

@@ -87,7 +87,7 @@ def test_two_processes_simulate_the_same_samples(
     assert len(list(Path("shared").glob("*/*.npy"))) == 60
     wrong = next(Path("shared").glob("*_9/2.npy"))
     np.save(wrong, np.zeros((1, 8, 8), np.float32))
-    assert f"{wrong}: is there already and differs" in simvp(*arguments, code=2).stderr
+    assert f"{wrong}: exists already and differs" in simvp(*arguments, code=2).stderr
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")

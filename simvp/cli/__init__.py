@@ -8,8 +8,10 @@ from simvp import __version__
 from simvp.cli.console import ConsoleReport, exit_codes, show
 from simvp.cli.options import (
     ConfigOption,
+    ParamOption,
     PrintConfigOption,
     SetOption,
+    SimulateCommand,
     key,
     load_config,
     load_run_config,
@@ -50,14 +52,17 @@ def _root(
     pass
 
 
-@app.command()
+@app.command(cls=SimulateCommand)
 def simulate(
     ctx: typer.Context,
     simulate__system: Annotated[str | None, key("simulate.system", "--system")] = None,
     simulate__samples: Annotated[int | None, key("simulate.samples", "--samples")] = None,
     simulate__frames: Annotated[int | None, key("simulate.frames", "--frames")] = None,
     simulate__image_size: Annotated[int | None, key("simulate.image_size", "--image-size")] = None,
-    simulate__increment: Annotated[float | None, key("simulate.increment", "--increment")] = None,
+    parameters: ParamOption = None,
+    simulate__parameters__increment: Annotated[
+        float | None, typer.Option("--increment", help="Short for --param increment=X")
+    ] = None,
     simulate__seed: Annotated[int | None, key("simulate.seed", "--seed")] = None,
     data__path: DataPath = None,
     config: ConfigOption = None,

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
+from simvp import simulators
 from simvp.config import (
     Config,
     Layer,
@@ -18,6 +20,7 @@ from simvp.config import (
     machine_only,
     option_layer,
     origins,
+    parameter_layer,
     read_layer,
     resolve,
     section_types,
@@ -58,6 +61,14 @@ SetOption = Annotated[
         rich_help_panel="Settings",
     ),
 ]
+ParamOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--param",
+        metavar="NAME=VALUE",
+        help="Set a parameter of the system, listed below; repeatable",
+    ),
+]
 PrintConfigOption = Annotated[
     bool,
     typer.Option(
@@ -66,6 +77,23 @@ PrintConfigOption = Annotated[
         rich_help_panel="Settings",
     ),
 ]
+
+
+class SimulateCommand(TyperCommand):
+    """A command whose help ends with the parameters of each system.
+
+    They are read when this help is shown, because loading a simulator imports numpy.
+    """
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        lines = [
+            f"{name}: {parameter}, {setting.description} ({setting.bounds}, default "
+            f"{setting.default:g})"
+            for name in simulators.names()
+            for parameter, setting in simulators.load(name).settings.items()
+        ]
+        self.epilog = "\n\n".join(["Parameters of each system:", *lines])
+        super().format_help(ctx, formatter)
 
 
 def load_config(ctx: typer.Context) -> Config:
@@ -104,13 +132,14 @@ def _command_line_layers(ctx: typer.Context) -> list[Layer]:
     """Settings given on the command line, in increasing priority."""
     files = [read_layer(path) for path in ctx.params.get("config") or []]
     assignments = [assignment_layer(text) for text in ctx.params.get("assignments") or []]
+    parameters = [parameter_layer(text) for text in ctx.params.get("parameters") or []]
     flags = {parameter.name: parameter.opts[0] for parameter in ctx.command.params}
     options = [
         option_layer(flags[name], name.replace("__", "."), value)
         for name, value in ctx.params.items()
         if "__" in name and value is not None
     ]
-    return [*files, *assignments, *options]
+    return [*files, *assignments, *parameters, *options]
 
 
 def _resolve_or_print(ctx: typer.Context, layers: list[Layer]) -> Config:

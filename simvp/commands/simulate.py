@@ -38,7 +38,9 @@ def run(config: Config, report: Report) -> Summary:
         publish_text(card, card_to_toml(DatasetCard(**simulator.physics)))
     made, start = 0, time.perf_counter()
     with report.progress("simulating", settings.samples) as advance:
-        make = partial(make_missing, Job(folder, **settings.model_dump()))
+        parameters = simulator.complete(settings.parameters)
+        job = Job(folder, **settings.model_dump(exclude={"parameters"}), parameters=parameters)
+        make = partial(make_missing, job)
         batches = range(0, settings.samples, BATCH)
         for done, made_now in map_tasks(make, batches, _processes(settings)):
             made += made_now

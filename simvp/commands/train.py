@@ -10,7 +10,7 @@ from simvp.data.batches import WindowDataset
 from simvp.data.card import check_square
 from simvp.data.description import DataDescription, describe_data
 from simvp.data.split import Split, find_split, read_split
-from simvp.engine import Trainer, build_network, count_parameters, network_cost
+from simvp.engine import Trainer, build_network, count_parameters, losses, network_cost
 from simvp.engine.automatic import resolve_auto
 from simvp.engine.weights import load_weights
 from simvp.errors import ConfigError
@@ -53,6 +53,7 @@ def run(
         resume, overwrite = True, False
     if not resume and not overwrite and not print_model:
         folder.check_free()
+    losses.load(config.train.loss)  # refuses an unknown name before anything is started
     data = _open_data(config)
     config = _resolve(config, data)
     if print_model:

@@ -7,6 +7,7 @@ from simvp.config.loading import (
     machine_only,
     option_layer,
     origins,
+    parameter_layer,
     read_layer,
     resolve,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "machine_only",
     "option_layer",
     "origins",
+    "parameter_layer",
     "read_layer",
     "resolve",
     "section_types",

@@ -1,6 +1,5 @@
 """Merge TOML files and options into one frozen config; report all problems in one error."""
 
-import copy
 import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -31,7 +30,7 @@ def read_layer(path: Path) -> Layer:
     """The settings of a TOML file. Raises ConfigError if it is missing or not TOML."""
     try:
         text = path.read_bytes().decode("utf-8")
-        return Layer(str(path), tomllib.loads(text))
+        return Layer(str(path), _with_current_names(tomllib.loads(text)))
     except FileNotFoundError:
         raise ConfigError(
             f"{path}: config file not found; check the path given to --config"
@@ -45,9 +44,11 @@ def read_layer(path: Path) -> Layer:
 
 
 def option_layer(origin: str, key: str, value: Any) -> Layer:
-    """One setting given by a command-line option such as --lr."""
-    section, _, name = key.partition(".")
-    return Layer(origin, {section: {name: value}})
+    """One setting given by a command-line option such as --lr; `key` is dotted."""
+    tables = value
+    for name in reversed(key.split(".")):
+        tables = {name: tables}
+    return Layer(origin, _with_current_names(tables))
 
 
 def assignment_layer(assignment: str) -> Layer:
@@ -55,16 +56,48 @@ def assignment_layer(assignment: str) -> Layer:
 
     Raises: ConfigError if it is not an assignment.
     """
-    key, equals, text = (part.strip() for part in assignment.partition("="))
-    if not equals or not all(key.partition(".")):
+    key, equals, value = _parse_assignment(assignment)
+    if not equals or "." not in key or not all(key.split(".")):
         raise ConfigError(
             f"--set {assignment}: expected section.key=value, for example train.lr=3e-4"
         )
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except (ValueError, RecursionError):
-        value = text
     return option_layer(f"--set {key}", key, value)
+
+
+def parameter_layer(assignment: str) -> Layer:
+    """One parameter of the simulated system, given as `--param name=value`.
+
+    Raises: ConfigError if it is not an assignment.
+    """
+    name, equals, value = _parse_assignment(assignment)
+    if not equals or not name or "." in name:
+        raise ConfigError(f"--param {assignment}: expected NAME=VALUE, for example increment=5")
+    return option_layer(f"--param {name}", f"simulate.parameters.{name}", value)
+
+
+def _parse_assignment(assignment: str) -> tuple[str, str, Any]:
+    """The key, `=` or nothing, and the value, read as TOML if possible, else as a string."""
+    key, equals, text = (part.strip() for part in assignment.partition("="))
+    try:
+        return key, equals, tomllib.loads(f"value = {text}")["value"]
+    except (ValueError, RecursionError):
+        return key, equals, text
+
+
+def _with_current_names(tables: Tables) -> Tables:
+    """The tables with settings of version 1 renamed: its `simulate.increment` is a parameter now.
+
+    Version 1 wrote its default of 10 for every system, although only boiling used it.
+    """
+    simulate = tables.get("simulate")
+    if not isinstance(simulate, dict) or "increment" not in simulate:
+        return tables
+    renamed = {key: value for key, value in simulate.items() if key != "increment"}
+    increment, parameters = simulate["increment"], simulate.get("parameters", {})
+    is_unused = increment == 10 and simulate.get("system", "boiling") != "boiling"
+    if not is_unused and isinstance(parameters, dict):
+        renamed["parameters"] = {"increment": increment, **parameters}
+    return {**tables, "simulate": renamed}
 
 
 def machine_only(layer: Layer) -> Layer:
@@ -84,11 +117,7 @@ def resolve(layers: Sequence[Layer]) -> Config:
     """
     merged: Tables = {}
     for layer in layers:
-        for section, table in layer.tables.items():
-            if isinstance(table, dict) and isinstance(merged.get(section), dict):
-                merged[section].update(table)
-            else:
-                merged[section] = copy.copy(table)
+        _merge(merged, layer.tables)
     try:
         return Config.model_validate(merged)
     except ValidationError as error:
@@ -96,22 +125,42 @@ def resolve(layers: Sequence[Layer]) -> Config:
         raise ConfigError("\n".join(lines)) from None
 
 
+def _merge(into: Tables, tables: Tables) -> None:
+    """Set in `into` what `tables` sets, table by table."""
+    for key, value in tables.items():
+        if isinstance(value, dict):
+            earlier = into.get(key)
+            into[key] = {**earlier} if isinstance(earlier, dict) else {}
+            _merge(into[key], value)
+        else:
+            into[key] = value
+
+
 def origins(layers: Iterable[Layer]) -> dict[str, str]:
-    """The origin of each value, by dotted key such as `train.lr`."""
-    return {
-        f"{section}.{key}": layer.origin
-        for layer in layers
-        for section, table in layer.tables.items()
-        if isinstance(table, dict)
-        for key in table
-    }
+    """The origin of each value, by dotted key such as `train.lr`.
+
+    A table that several layers set has several origins, separated by commas.
+    """
+    found: dict[str, str] = {}
+    for layer in layers:
+        for section, table in layer.tables.items():
+            for key, value in table.items() if isinstance(table, dict) else ():
+                dotted, origin = f"{section}.{key}", layer.origin
+                if isinstance(value, dict):
+                    found.update({f"{dotted}.{name}": origin for name in value})
+                    earlier = found.get(dotted)
+                    origin = f"{earlier}, {origin}" if earlier else origin
+                found[dotted] = origin
+    return found
 
 
 def _describe(problem: ErrorDetails, layers: Sequence[Layer]) -> str:
     """`small.toml: model.N_S = 3: should be even, use 2 or 4`."""
     location = [str(part) for part in problem["loc"]]
-    key = ".".join(location[:2])
-    origin = origins(layers).get(key) or next(
+    known = origins(layers)
+    entry = ".".join(location[:3])  # of a table; it may also name a type of a union
+    key = entry if entry in known else ".".join(location[:2])
+    origin = known.get(key) or next(
         (layer.origin for layer in reversed(layers) if location[0] in layer.tables), "config"
     )
     if problem["type"] == "extra_forbidden":

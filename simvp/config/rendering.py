@@ -1,6 +1,7 @@
 """Render a config as commented TOML."""
 
 from collections.abc import Collection, Mapping
+from typing import Any
 
 import tomli_w
 from pydantic.fields import FieldInfo
@@ -35,10 +36,18 @@ def section_lines(
         if value is None or key in leave_out:
             continue
         origin = (origins or {}).get(key)
-        assignment = tomli_w.dumps({key: value}).strip()
+        assignment = _assignment(key, value)
         lines.append(f"# {describe(field)}")
         lines.append(assignment + (f"  # from {origin}" if origin else ""))
     return lines
+
+
+def _assignment(key: str, value: Any) -> str:
+    """`key = value` in one line of TOML; a table becomes an inline table."""
+    if isinstance(value, dict):
+        inner = ", ".join(_assignment(name, item) for name, item in value.items())
+        return f"{key} = {{ {inner} }}" if inner else f"{key} = {{}}"
+    return tomli_w.dumps({key: value}).strip()
 
 
 def describe(field: FieldInfo, *remarks: str) -> str:

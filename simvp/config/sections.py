@@ -6,7 +6,15 @@ computes. Help and defaults of the command-line options are generated from these
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from simvp import simulators
 from simvp.config import values
@@ -78,16 +86,18 @@ class SimulateSection(Section):
     samples: int = Field(100, ge=1, description="simulations to make")
     frames: int = Field(20, ge=1, description="frames of each, the initial one included")
     image_size: int = Field(64, ge=7, description="height and width of the grid, cells")
-    increment: float = Field(
-        10.0, ge=-212, le=212, description="of boiling: heating per step, degrees Fahrenheit"
+    parameters: dict[str, float] = Field(
+        {}, description="parameters of the system; `simvp simulate --help` lists them"
     )
     seed: Seed = Field(0, description="sample k is drawn from (seed, k)")
 
-    @model_validator(mode="after")
-    def _only_boiling_is_heated(self) -> Self:
-        if self.system != "boiling" and "increment" in self.model_fields_set:
-            raise ValueError(f"increment = {self.increment:g}: {self.system} has no such setting")
-        return self
+    @field_validator("parameters")
+    @classmethod
+    def _system_has_them(cls, value: dict[str, float], info: ValidationInfo) -> dict[str, float]:
+        # Loading a simulator imports numpy, which the command line avoids where it can.
+        if value and "system" in info.data:
+            values.check_parameters(info.data["system"], value)
+        return value
 
 
 class SplitSection(Section):
@@ -154,6 +164,11 @@ class TrainSection(Section):
     )
     init_from: str = Field(
         "", description="file of initial weights, from simvp or OpenSTL; empty: random weights"
+    )
+    loss: str = Field(
+        "mse",
+        description="training loss: mse, mae or huber (quadratic up to errors of 0.1); the best "
+        "model is the one of lowest validation mse with any of them",
     )
     optimizer: Literal["muon", "adam"] = Field(
         "muon", description="muon: Muon for matrices, Adam for other weights; adam: as published"

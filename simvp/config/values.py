@@ -3,6 +3,9 @@
 Each function returns the value, or raises ValueError with a message that says what is allowed.
 """
 
+from pydantic import ValidationError
+from pydantic_core import InitErrorDetails
+
 from simvp import simulators
 from simvp.errors import did_you_mean
 from simvp.models.simvp import translators
@@ -39,6 +42,24 @@ def system_name(value: str) -> str:
         known = ", ".join(simulators.names())
         raise ValueError(f"should be one of {known}.{did_you_mean(value, simulators.names())}")
     return value
+
+
+def check_parameters(system: str, parameters: dict[str, float]) -> None:
+    """Raises: ValidationError with a problem for each parameter that the system cannot have."""
+    problems = simulators.load(system).problems(parameters)
+    if problems:
+        raise ValidationError.from_exception_data(
+            "parameters",
+            [
+                InitErrorDetails(
+                    type="value_error",
+                    loc=(name,),
+                    input=parameters[name],
+                    ctx={"error": ValueError(problem)},
+                )
+                for name, problem in problems.items()
+            ],
+        )
 
 
 def device_name(value: str) -> str:

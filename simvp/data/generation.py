@@ -4,7 +4,7 @@ Apart from `simvp.commands`, for the processes that share the work begin without
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,14 +20,18 @@ BATCH = 8  # samples that are simulated together: few enough for the processor's
 
 @dataclass(frozen=True)
 class Job:
-    """The samples that a folder is to have; the rest are the settings of `simulate`."""
+    """The samples that a folder should hold, and the settings of `simulate` that they follow.
+
+    Attributes:
+        parameters: all parameters of the system, by name.
+    """
 
     folder: Path
     system: str
     samples: int
     frames: int
     image_size: int
-    increment: float
+    parameters: Mapping[str, float]
     seed: int
 
 
@@ -50,8 +54,7 @@ def _make(job: Job, numbers: Sequence[int]) -> Iterator[tuple[str, Frames]]:
     simulator = simulators.load(job.system)
     generators = [np.random.default_rng([job.seed, number]) for number in numbers]
     initial = np.stack([simulator.initial_state(job.image_size, rng) for rng in generators])
-    own = {"increment": job.increment} if job.system == "boiling" else {}
-    batch = simulator.simulate(initial, frames=job.frames, **own)
+    batch = simulator.simulate(initial, frames=job.frames, **job.parameters)
     for number, first, frames in zip(numbers, initial, batch, strict=True):
         digest = hashlib.sha256(first.tobytes()).hexdigest()
         yield f"{digest}_{job.system}_{number}", frames
@@ -65,8 +68,8 @@ def _is_missing(sample: Path, frames: Frames) -> bool:
     for i in present:
         if not np.array_equal(read_frame(sample / f"{i}.npy"), frames[i]):
             raise DataError(
-                f"{sample / f'{i}.npy'}: is there already and differs from what would be written "
-                "(made with another --increment?); choose another --data-path, or delete the "
-                "sample"
+                f"{sample / f'{i}.npy'}: exists already and differs from what would be written, "
+                "perhaps because it was made with other parameters (--param); choose another "
+                "--data-path, or delete the sample"
             )
     return len(present) < len(frames)

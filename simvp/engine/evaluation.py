@@ -28,13 +28,11 @@ class Evaluation:
 
     Attributes:
         frame_scores: (N, T, M), M as in `metrics.NAMES`.
-        rmse, bias: root mean square error and mean error of each channel, (N, T, C), in [0, 1]
-            units.
+        channel_scores: (N, T, C, M), M as in `metrics.CHANNEL_NAMES`, in [0, 1] units.
     """
 
     frame_scores: Tensor
-    rmse: Tensor
-    bias: Tensor
+    channel_scores: Tensor
 
     def mean(self) -> dict[str, float]:
         """Each score, averaged over windows and steps."""
@@ -50,7 +48,7 @@ class Evaluation:
         return _named(self.frame_scores[index].mean(dim=0))
 
     def loss(self, shape: tuple[int, int, int]) -> float:
-        """The mean squared error per value of frames (C, H, W)."""
+        """The mean squared error per value of frames (C, H, W), which selects the best model."""
         return self.mean()["mse"] / math.prod(shape)
 
 
@@ -95,25 +93,32 @@ def evaluate(
                 consume(dataset.ids(indices.tolist()), inputs, true, pred)
         advance(len(indices) * group.world_size, "")
     rows = [index for indices in local for index in indices]
-    num_columns = len(metrics.NAMES) + 2 * dataset.shape[0]
-    zeros = torch.zeros(len(dataset), aft, num_columns, dtype=torch.float64)
-    return {name: _gathered(zeros, rows, pieces, group) for name, pieces in scored.items()}
+    shape = (len(dataset), aft, dataset.shape[0])
+    return {name: _gathered(shape, rows, pieces, group) for name, pieces in scored.items()}
 
 
 def _scores(pred: Tensor, true: Tensor, config: Config) -> Tensor:
-    """All scores of a batch side by side, (B, T, M + 2 C), on the device: nothing waits for it."""
-    errors = metrics.channel_errors(pred, true)
-    scores = metrics.frame_scores(pred, true, ssim_data_range=config.metrics.ssim_data_range)
-    return torch.cat([scores, *errors], dim=-1)
+    """All scores of a batch side by side, (B, T, columns), on the device: nothing waits for it."""
+    of_frames, of_channels = metrics.scores(
+        pred, true, ssim_data_range=config.metrics.ssim_data_range
+    )
+    return torch.cat([of_frames, of_channels.flatten(2)], dim=-1)
 
 
-def _gathered(zeros: Tensor, rows: list[int], pieces: list[Tensor], group: Group) -> Evaluation:
-    """The scores of all processes, given those of this process's windows, `rows`."""
-    scores = zeros.clone()
+def _gathered(
+    shape: tuple[int, int, int], rows: list[int], pieces: list[Tensor], group: Group
+) -> Evaluation:
+    """The scores of all processes.
+
+    Args:
+        shape: number of windows, forecast steps and channels.
+        rows, pieces: this process's windows and their scores.
+    """
+    num_windows, steps, channels = shape
+    sizes = [len(metrics.NAMES), channels * len(metrics.CHANNEL_NAMES)]
+    scores = torch.zeros(num_windows, steps, sum(sizes), dtype=torch.float64)
     if pieces:
         scores[rows] = torch.cat(pieces).cpu().double()
     # The order of summation does not matter: all terms but one are 0.
-    scores = group.sum(scores)
-    num_scores = len(metrics.NAMES)
-    rmse, bias = scores[..., num_scores:].chunk(2, dim=-1)
-    return Evaluation(scores[..., :num_scores], rmse, bias)
+    of_frames, of_channels = torch.split(group.sum(scores), sizes, dim=-1)
+    return Evaluation(of_frames, of_channels.reshape(*shape, -1))

@@ -9,6 +9,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import get_total_norm
 
 from simvp.config import Config
+from simvp.engine import losses
 from simvp.engine.compilation import compile_blocks, uncompiled
 from simvp.engine.optimizer import Optimizer
 from simvp.models.simvp import SimVP
@@ -31,6 +32,7 @@ class Learner:
         self.device = group.device
         self.num_inputs = config.data.pre_seq_length
         self.precision = config.train.precision
+        self.loss = losses.load(config.train.loss)
         self.optimizer = Optimizer(config.train, network)
         # float16 has no room for small gradients unless they are scaled up.
         self.scaler = torch.amp.GradScaler(group.device.type, enabled=self.precision == "fp16")
@@ -57,13 +59,13 @@ class Learner:
         On a CPU the optimizer step is skipped if the loss or a gradient is not finite. With several
         processes all of them skip it, because they see the same averaged gradients.
 
-        Returns: the mean squared error per value before the step, (), on the device.
+        Returns: the loss before the step, the mean over all values, (), on the device.
         """
         inputs, true = frames[:, : self.num_inputs], frames[:, self.num_inputs :]
         usual = len(frames) == self.batch_size
         with autocast(self.device, self.precision), nullcontext() if usual else uncompiled():
             forecast = self.parallel(inputs, true.shape[1])
-        loss = nn.functional.mse_loss(forecast.float(), true)
+        loss = self.loss(forecast.float(), true)
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         finite = self._is_finite(loss)
         self.failed |= ~finite

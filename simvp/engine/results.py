@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from simvp import metrics
 from simvp.config import Config
 from simvp.data.batches import WindowDataset
 from simvp.data.description import DataDescription
 from simvp.engine.evaluation import Evaluation
 from simvp.storage.files import publish, publish_text
 
-_UNITS = {"psnr": "dB, higher is better", "ssim": "higher is better"}
+_LABELS = {"rmse_unit": "RMSE", "bias_unit": "bias"}
 
 
 def write_scores(
@@ -52,18 +53,20 @@ def write_scores(
 
 
 def channel_scores(evaluation: Evaluation, data: DataDescription) -> dict[str, dict[str, Any]]:
-    """RMSE and bias of each channel in its unit, averaged over windows, per step and over all."""
-    scores: dict[str, dict[str, Any]] = {}
-    for i, (name, span) in enumerate(zip(data.channels, data.to_scaling().span, strict=True)):
-        rmse = span * evaluation.rmse[..., i].mean(dim=0)
-        bias = span * evaluation.bias[..., i].mean(dim=0)
-        scores[name] = {
-            "unit": data.card.channel(name).unit,
-            "rmse": float(rmse.mean()),
-            "bias": float(bias.mean()),
-            "per_step": {"rmse": rmse.tolist(), "bias": bias.tolist()},
+    """The scores of each channel in its unit, averaged over windows, per step and over all."""
+    by_step = evaluation.channel_scores.mean(dim=0)
+    found: dict[str, dict[str, Any]] = {}
+    for i, (channel, span) in enumerate(zip(data.channels, data.to_scaling().span, strict=True)):
+        values = {
+            name: by_step[:, i, j] * (span if metrics.SCORES[name].unit == "channel" else 1.0)
+            for j, name in enumerate(metrics.CHANNEL_NAMES)
         }
-    return scores
+        found[channel] = {
+            "unit": data.card.channel(channel).unit,
+            **{name: float(value.mean()) for name, value in values.items()},
+            "per_step": {name: value.tolist() for name, value in values.items()},
+        }
+    return found
 
 
 def _finite(value: Any) -> Any:
@@ -76,17 +79,19 @@ def _finite(value: Any) -> Any:
 
 
 def table(forecast: Evaluation, persistence: Evaluation, data: DataDescription) -> list[str]:
-    """Each score beside that of persistence, then RMSE and bias of each channel in its unit."""
+    """Each score beside that of persistence, then those of each channel in its unit."""
     reference = persistence.mean()
     lines = [f"{'':6}{'forecast':>12}{'persistence':>14}"]
     for name, value in forecast.mean().items():
-        unit = _UNITS.get(name, "per frame, lower is better")
-        lines.append(f"{name:6}{value:12.4f}{reference[name]:14.4f}   {unit}")
-    channels, baseline = channel_scores(forecast, data), channel_scores(persistence, data)
+        remark = metrics.SCORES[name].remark
+        lines.append(f"{name:6}{value:12.4f}{reference[name]:14.4f}   {remark}")
     lines.append("")
-    for name, scores in channels.items():
-        lines.append(
-            f"{data.card.label(name)}: RMSE {scores['rmse']:.4g} (persistence "
-            f"{baseline[name]['rmse']:.4g}), bias {scores['bias']:+.3g}"
-        )
+    baseline = channel_scores(persistence, data)
+    for channel, scores in channel_scores(forecast, data).items():
+        values = [
+            f"{_LABELS.get(name, name)} {scores[name]:.4g} (persistence "
+            f"{baseline[channel][name]:.4g})"
+            for name in metrics.CHANNEL_NAMES
+        ]
+        lines.append(f"{data.card.label(channel)}: {', '.join(values)}")
     return lines

@@ -15,6 +15,9 @@ from simvp.errors import RunError
 from simvp.models.simvp import SimVP
 from simvp.runtime.group import Group
 
+# Settings that checkpoints of version 1 do not record, because they had one value only.
+_BEFORE_RECORDED = {"train.loss": "mse"}
+
 
 @dataclass
 class Progress:
@@ -78,9 +81,10 @@ class State:
         self, content: Mapping[str, Any], group: Group, fixed_settings: Mapping[str, Any]
     ) -> None:
         """Restore a captured state. Raises RunError if `fixed_settings` have changed."""
+        recorded = {**_BEFORE_RECORDED, **content["made_with"]}
         changed = [
             f"{name} was {before}, now {fixed_settings.get(name)}"
-            for name, before in content["made_with"].items()
+            for name, before in recorded.items()
             if fixed_settings.get(name) != before
         ]
         if changed:

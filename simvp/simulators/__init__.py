@@ -1,13 +1,18 @@
-"""Simulators, each a module: `PHYSICS`, what its data card says; `initial_state`; `simulate`.
+"""Simulators: each module in this package is one system, found by its file name.
+
+A module defines `PHYSICS`, the entries of the data card; `SETTINGS`, the parameters that a user
+may change, by name (optional); and the functions `initial_state` and `simulate`.
 
 B: samples; T: frames; C, H, W: a frame. All samples of a batch advance together.
 """
 
 import importlib
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from simvp.errors import did_you_mean
 
 if TYPE_CHECKING:  # the command line knows their names without numpy
     import numpy as np
@@ -23,22 +28,59 @@ def names() -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
+class Setting:
+    """A parameter of a system: its default, and its bounds, which are allowed values."""
+
+    default: float
+    low: float
+    high: float
+    description: str
+    unit: str = ""
+
+    @property
+    def bounds(self) -> str:
+        return f"{self.low:g} to {self.high:g} {self.unit}".rstrip()
+
+
+@dataclass(frozen=True)
 class Simulator:
     """A simulated system.
 
     Attributes:
+        name: as `names()` gives it.
         physics: the entries of its data card.
+        settings: its parameters, by name.
         initial_state: (size, generator) -> (C, size, size), what a sample starts from.
-        simulate: (initial states (B, C, H, W), frames=T, further settings) -> (B, T, C, H, W)
-            in [0, 1].
+        simulate: (initial states (B, C, H, W), frames=T, one keyword for each setting)
+            -> (B, T, C, H, W) in [0, 1].
     """
 
+    name: str
     physics: dict[str, Any]
+    settings: Mapping[str, Setting]
     initial_state: "Callable[[int, np.random.Generator], Frames]"
     simulate: "Callable[..., Frames]"
+
+    def problems(self, parameters: Mapping[str, float]) -> dict[str, str]:
+        """What is wrong with each parameter that is unknown or out of bounds, by its name."""
+        found = {}
+        for name, value in parameters.items():
+            setting = self.settings.get(name)
+            if setting is None:
+                known = ", ".join(self.settings) or "none"
+                hint = did_you_mean(name, self.settings)
+                found[name] = f"{self.name} has no such parameter; its parameters: {known}.{hint}"
+            elif not setting.low <= value <= setting.high:
+                found[name] = f"should be from {setting.bounds} ({setting.description})"
+        return found
+
+    def complete(self, parameters: Mapping[str, float]) -> dict[str, float]:
+        """All parameters of the system: the given ones, and the defaults of the others."""
+        return {name: setting.default for name, setting in self.settings.items()} | {**parameters}
 
 
 def load(name: str) -> Simulator:
     """The simulator of that name, one of `names()`."""
     module = importlib.import_module(f"{__name__}.{name.replace('-', '_')}")
-    return Simulator(module.PHYSICS, module.initial_state, module.simulate)
+    settings = getattr(module, "SETTINGS", {})
+    return Simulator(name, module.PHYSICS, settings, module.initial_state, module.simulate)

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from simvp.simulators import Setting
+
 BOILING_POINT = 212.0  # degrees Fahrenheit; a cell that reaches it starts again at 0
 
 # What the data card says of it.
@@ -21,6 +23,10 @@ PHYSICS: dict[str, Any] = {
     "boundary_y": "periodic",
     "boundary_x": "periodic",
     "symmetries": ["roll", "flip_x", "flip_y", "rot90"],
+}
+
+SETTINGS = {
+    "increment": Setting(10.0, -BOILING_POINT, BOILING_POINT, "heating per step", "degF"),
 }
 
 Grid = NDArray[np.float32]
@@ -54,7 +60,9 @@ def step(temperature: Grid, increment: float) -> Grid:
     return total
 
 
-def simulate(initial: Grid, *, frames: int, increment: float) -> Grid:
+def simulate(
+    initial: Grid, *, frames: int, increment: float = SETTINGS["increment"].default
+) -> Grid:
     """The trajectories from `initial`, itself included, scaled to [0, 1].
 
     Args:

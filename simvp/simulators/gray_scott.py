@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from simvp.simulators import Setting
+
 # What the data card says of it.
 PHYSICS: dict[str, Any] = {
     "name": "gray-scott",
@@ -23,10 +25,15 @@ PHYSICS: dict[str, Any] = {
     "symmetries": ["roll", "flip_x", "flip_y", "rot90"],
 }
 
+# The defaults give moving spots. Within the bounds, concentrations stay in [0, 1]; at smaller kill
+# rates they do not.
+SETTINGS = {
+    "feed": Setting(0.014, 0.0, 0.1, "feed rate of u", "per step"),
+    "kill": Setting(0.054, 0.03, 0.1, "removal rate of v beyond the feed rate", "per step"),
+}
+
 Grid = NDArray[np.float32]
 
-# Moving spots.
-FEED, KILL = np.float32(0.014), np.float32(0.054)
 _DIFFUSION_U, _DIFFUSION_V = np.float32(0.2), np.float32(0.1)
 _STEPS_PER_FRAME = 30
 _STEPS_BEFORE = 600  # until the first frame, in which squares of v have become spots
@@ -44,12 +51,13 @@ def initial_state(size: int, rng: np.random.Generator) -> Grid:
     return np.stack([u, v])
 
 
-def step(u: Grid, v: Grid) -> tuple[Grid, Grid]:
+def step(u: Grid, v: Grid, *, feed: float, kill: float) -> tuple[Grid, Grid]:
     """One step of unit length of both concentrations, (..., H, W) each."""
+    feed_rate, kill_rate = np.float32(feed), np.float32(kill)
     reaction = u * v
     reaction *= v
-    next_u = u + _DIFFUSION_U * _laplacian(u) - reaction + FEED * (1 - u)
-    next_v = v + _DIFFUSION_V * _laplacian(v) + reaction - (FEED + KILL) * v
+    next_u = u + _DIFFUSION_U * _laplacian(u) - reaction + feed_rate * (1 - u)
+    next_v = v + _DIFFUSION_V * _laplacian(v) + reaction - (feed_rate + kill_rate) * v
     return next_u, next_v
 
 
@@ -63,18 +71,25 @@ def _laplacian(x: Grid) -> Grid:
     return total
 
 
-def simulate(initial: Grid, *, frames: int) -> Grid:
+def simulate(
+    initial: Grid,
+    *,
+    frames: int,
+    feed: float = SETTINGS["feed"].default,
+    kill: float = SETTINGS["kill"].default,
+) -> Grid:
     """The trajectories from `initial`, from the moment when spots have formed.
 
     Args:
         initial: (..., 2, H, W), u and v.
         frames: number of frames T, at least 1.
+        feed, kill: the paper's F and k, per step.
     Returns: (..., T, 2, H, W) in [0, 1].
     """
     u, v = initial[..., 0, :, :], initial[..., 1, :, :]
     trajectory = []
     for frame in range(frames):
         for _ in range(_STEPS_PER_FRAME if frame else _STEPS_BEFORE):
-            u, v = step(u, v)
+            u, v = step(u, v, feed=feed, kill=kill)
         trajectory.append(np.stack([u, v], axis=-3))
     return np.stack(trajectory, axis=-4)

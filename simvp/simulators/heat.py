@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from simvp.simulators import Setting
+
 # What the data card says of it.
 PHYSICS: dict[str, Any] = {
     "name": "heat",
@@ -22,10 +24,13 @@ PHYSICS: dict[str, Any] = {
     "symmetries": ["flip_x", "flip_y", "rot90"],
 }
 
+# The explicit scheme in two dimensions is stable up to 1/4.
+SETTINGS = {
+    "diffusion": Setting(0.2, 0.0, 0.25, "share of a difference that flows per step"),
+}
+
 Grid = NDArray[np.float32]
 
-# Of the explicit scheme: the share of a difference that flows in one step. Stable up to 1/4.
-_DIFFUSION = np.float32(0.2)
 _STEPS_PER_FRAME = 8
 
 # A plate begins as a patchwork of this many squares along each side, with that many spots in it,
@@ -44,24 +49,28 @@ def initial_state(size: int, rng: np.random.Generator) -> Grid:
     return plate[np.newaxis]
 
 
-def step(temperature: Grid) -> Grid:
+def step(temperature: Grid, diffusion: float) -> Grid:
     """Diffusion between neighbouring cells of a grid (..., H, W); nothing crosses the walls."""
+    share = np.float32(diffusion)
     padding = [(0, 0)] * (temperature.ndim - 2) + [(1, 1), (1, 1)]
     seen = np.pad(temperature, padding, mode="edge")
     after = seen[..., :-2, 1:-1] + seen[..., 2:, 1:-1]
     after += seen[..., 1:-1, :-2]
     after += seen[..., 1:-1, 2:]
-    after *= _DIFFUSION
-    after += (1 - 4 * _DIFFUSION) * temperature
+    after *= share
+    after += (1 - 4 * share) * temperature
     return after
 
 
-def simulate(initial: Grid, *, frames: int) -> Grid:
+def simulate(
+    initial: Grid, *, frames: int, diffusion: float = SETTINGS["diffusion"].default
+) -> Grid:
     """The trajectories from `initial`, itself included; where it is 0 or 1 the temperature stays.
 
     Args:
         initial: (..., 1, H, W) in [0, 1].
         frames: number of frames T, at least 1.
+        diffusion: diffusion coefficient times time step over squared cell size, up to 1/4.
     Returns: (..., T, 1, H, W) in [0, 1].
     """
     fixed = (initial == 0) | (initial == 1)
@@ -69,6 +78,6 @@ def simulate(initial: Grid, *, frames: int) -> Grid:
     trajectory = [temperature]
     for _ in range(1, frames):
         for _ in range(_STEPS_PER_FRAME):
-            temperature = np.where(fixed, initial, step(temperature))
+            temperature = np.where(fixed, initial, step(temperature, diffusion))
         trajectory.append(temperature)
     return np.stack(trajectory, axis=-4)

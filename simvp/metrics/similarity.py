@@ -1,0 +1,52 @@
+"""Structural similarity. B: batch; T: frames; C, H, W: a frame; N: images."""
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from simvp.metrics.registry import Comparison, SsimRange, score
+
+# Window and constants of scikit-image's `structural_similarity`, after Wang et al. 2004.
+SSIM_WINDOW = 7
+_SSIM_K1, _SSIM_K2 = 0.01, 0.03
+
+
+@score("ssim", direction="higher")
+def _ssim(frames: Comparison) -> Tensor:
+    return ssim(frames.pred, frames.true, data_range=frames.ssim_data_range)
+
+
+def ssim(pred: Tensor, true: Tensor, *, data_range: SsimRange = "unit") -> Tensor:
+    """Structural similarity of each frame, the mean over its channels: (B, T, C, H, W) -> (B, T).
+
+    As scikit-image computes it with its defaults: 7x7 uniform window, sample covariance, windows
+    that do not fit in the frame left out. The prediction is clipped to [0, 1] first.
+
+    Args:
+        data_range: "unit" for 1.0; "frame" for the range of each true frame.
+    Raises: ValueError if a frame is smaller than the window.
+    Source: Wang et al., "Image Quality Assessment: From Error Visibility to Structural
+        Similarity", IEEE TIP 13(4), 2004.
+    """
+    if min(pred.shape[-2:]) < SSIM_WINDOW:
+        raise ValueError(f"SSIM needs frames of {SSIM_WINDOW}x{SSIM_WINDOW} pixels or more")
+    shape = pred.shape[:3]
+    pred, true = pred.clamp(0.0, 1.0).flatten(0, 2), true.flatten(0, 2)
+    span = true.new_ones(())
+    if data_range == "frame":
+        low, high = true.reshape(*shape[:2], -1).aminmax(dim=-1)
+        span = (high - low).flatten().repeat_interleave(shape[2]).reshape(-1, 1, 1)
+    c1, c2 = (_SSIM_K1 * span).square(), (_SSIM_K2 * span).square()
+
+    mean_pred, mean_true = _window_mean(pred), _window_mean(true)
+    unbiased = SSIM_WINDOW**2 / (SSIM_WINDOW**2 - 1)
+    var_pred = unbiased * (_window_mean(pred * pred) - mean_pred.square())
+    var_true = unbiased * (_window_mean(true * true) - mean_true.square())
+    covariance = unbiased * (_window_mean(pred * true) - mean_pred * mean_true)
+    similarity = (2 * mean_pred * mean_true + c1) * (2 * covariance + c2)
+    similarity /= (mean_pred.square() + mean_true.square() + c1) * (var_pred + var_true + c2)
+    return similarity.mean(dim=(-2, -1)).reshape(shape).mean(dim=-1)
+
+
+def _window_mean(images: Tensor) -> Tensor:
+    """Mean over each window that fits: (N, H, W) -> (N, H - 6, W - 6)."""
+    return F.avg_pool2d(images.unsqueeze(1), SSIM_WINDOW, stride=1).squeeze(1)
