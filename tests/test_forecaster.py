@@ -96,5 +96,5 @@ def test_a_run_without_its_description_or_with_a_damaged_one_is_refused(
         package.load(run)
     simvp("train", "--resume")  # a finished run: it adds the description and trains nothing
     assert package.load(run).data.card.unit == "K"
-    with pytest.raises(RunError, match="there is no run of this name"):
+    with pytest.raises(RunError, match="run not found"):
         package.load(run.parent / "other")
