@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
