@@ -32,11 +32,11 @@ def read_layer(path: Path) -> Layer:
         text = path.read_bytes().decode("utf-8")
         return Layer(str(path), _with_current_names(tomllib.loads(text)))
     except FileNotFoundError:
-        raise ConfigError(
-            f"{path}: config file not found; check the path given to --config"
-        ) from None
+        raise ConfigError(f"{path}: config file not found; check the path") from None
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from None
+        raise ConfigError(
+            f"{path}: cannot be read ({error.strerror}); check its permissions"
+        ) from None
     except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, or a number too long
         raise ConfigError(
             f"{path}: is not valid TOML: {error}\n`--print-config` prints a complete example"

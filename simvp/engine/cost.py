@@ -15,11 +15,13 @@ _BYTES_PER_PARAMETER = 16
 
 @dataclass(frozen=True)
 class Cost:
-    """Attributes:
-    parameters: number of trainable parameters.
-    multiply_adds: of convolutions and matrix products in the forecast of one sample.
-    training_bytes: memory of weights, gradients, optimizer state, and of the tensors that a
-        training step of one batch saves for the backward pass.
+    """Cost of a network.
+
+    Attributes:
+        parameters: number of trainable parameters.
+        multiply_adds: of convolutions and matrix products in the forecast of one sample.
+        training_bytes: memory of weights, gradients, optimizer state, and of the tensors that a
+            training step of one batch saves for the backward pass.
     """
 
     parameters: int

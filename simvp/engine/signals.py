@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 
 class StopRequest:
-    """Number of the first signal received; 0 if none."""
+    """Whether a signal was received: `signum` is the number of the first one, or 0."""
 
     def __init__(self) -> None:
         self.signum = 0
@@ -34,6 +36,3 @@ def stop_request() -> Iterator[StopRequest]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)

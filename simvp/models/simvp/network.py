@@ -111,8 +111,8 @@ class SimVP(nn.Module):
         return F.pad(frames, padding, mode="replicate") if any(padding) else frames
 
 
-# Both functions preserve the channels-last memory format; a plain reshape would copy to contiguous
-# format and back.
+# Both functions preserve the channels-last memory format; a plain reshape would convert to
+# contiguous format and back.
 
 
 def _merge_frames(features: Tensor, batch: int) -> Tensor:

@@ -19,7 +19,7 @@ from simvp.models.simvp.tokens import require_multiple
 
 
 class MultiOrderConv(nn.Module):
-    """Depthwise convolutions of three kernel sizes on 1/8, 3/8 and 4/8 of the channels."""
+    """A depthwise convolution, then larger ones on 3/8 and 4/8 of the channels, and a 1x1 one."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
