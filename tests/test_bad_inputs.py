@@ -226,7 +226,7 @@ DATA_AND_CONFIG: list[tuple[str, Prepare, list[str], str]] = [
             f"43-old-{name}",
             lambda path=path: split_file().write_text(json.dumps({"train": {"samples": [[path]]}})),
             TRAIN,
-            "train: expected `samples`",
+            "is not a split file: train.samples.0.0: ",
         )
         for name, path in [("dots", "a/../0.npy"), ("nul", "a/\0.npy"), ("newline", "a\n/0.npy")]
     ),
@@ -247,7 +247,7 @@ DATA_AND_CONFIG: list[tuple[str, Prepare, list[str], str]] = [
         "47-pkl",
         lambda: split_file().write_text('{"train": {"samples": [["a/1.pkl"]]}}'),
         TRAIN,
-        "train: expected `samples`",
+        "is not a split file: train.samples.0.0: ",
     ),
     (
         "48-changed",

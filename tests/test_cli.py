@@ -154,7 +154,7 @@ def test_test_reads_the_config_of_the_run(trained: Path, simvp: Simvp) -> None:
         ("split --data-path data --samples 3", "3 samples split into 2 train, 0 validation"),
         ("split --data-path data --total-length 9", "has 8 frames, but 9"),
         ("train --data-path nowhere", "nowhere: contains no split file"),
-        ("train --data no.json", "no.json: there is no such split file"),
+        ("train --data no.json", "no.json: split file not found"),
         (
             "train --data-path data",
             "has 8 frames in the split file, and no sample has more, but 20 are needed",

@@ -12,7 +12,6 @@ from simvp.config import Config
 from simvp.config.sections import TrainSection
 from simvp.data import read_split
 from simvp.data.batches import WindowDataset
-from simvp.data.split import newest_split
 from simvp.engine import build_network
 from simvp.engine.forecaster import load
 from simvp.engine.muon import Muon
@@ -98,7 +97,7 @@ def test_model_trained_in_bf16_is_validated_in_fp32(split_data: Path, simvp: Sim
     result = simvp("train", "--data-path", "data", *TINY, *options)
     assert "; forecasts in fp32" in result.stdout
     row = Path("work_dirs/default/metrics.csv").read_text().splitlines()[1].split(",")
-    segments = read_split(newest_split(split_data)).segments("validation")
+    segments = read_split(split_data).segments("validation")
     val_set = WindowDataset(segments, window=7, stride=4, scaling=None)
     frames = val_set.read(list(range(len(val_set))))[1]
     with torch.inference_mode():
@@ -145,7 +144,7 @@ def test_recomputation_gives_the_same_gradients(
 
 
 def test_frames_are_cached_if_they_fit_in_memory(split_data: Path) -> None:
-    segments = read_split(newest_split(split_data)).segments("train")
+    segments = read_split(split_data).segments("train")
     cached, uncached = (WindowDataset(segments, window=7, stride=7, scaling=None) for _ in range(2))
     assert cached.keep_in_memory(10**9) and not uncached.keep_in_memory(10**3)
     first = cached.read([2, 0])[1]

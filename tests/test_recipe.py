@@ -9,7 +9,6 @@ from torch import nn
 
 from simvp.config import Config
 from simvp.data import read_split
-from simvp.data.split import newest_split
 from simvp.engine import build_network
 from simvp.engine.automatic import resolve_auto
 from simvp.engine.compilation import uncompiled
@@ -40,7 +39,7 @@ def test_the_batch_size_leaves_700_steps(
 def resolved(
     data: Path, config: Config, windows: int, device: str = "cpu", world_size: int = 1
 ) -> Config:
-    split = read_split(newest_split(data))
+    split = read_split(data)
     return resolve_auto(
         config,
         split,
@@ -71,7 +70,7 @@ def test_nothing_is_left_to_be_decided(split_data: Path) -> None:
     config = resolved(split_data, Config.model_validate({"metrics": {"precision": "auto"}}), 70)
     assert config.model.boundary == "zeros,periodic" and config.train.augment == "flip_y"
     assert config.train.precision in ("fp32", "bf16")
-    assert config.data.split == str(newest_split(split_data))
+    assert config.data.split == str(read_split(split_data).path)
     experiment = config.model_dump(exclude={"run"})
     assert "auto" not in [value for section in experiment.values() for value in section.values()]
 

@@ -77,8 +77,11 @@ def test_files_of_version_1_and_of_the_old_scripts_load(split_data: Path, prefix
     prefix = prefix.replace("ABSOLUTE", str(split_data))
     old.write_text(json.dumps(as_version_1(path, prefix), indent=4))
     new_split, old_split = read_split(path), read_split(old)
-    assert (old_split.channels, old_split.shape) == (new_split.channels, new_split.shape)
-    assert old_split.scaling == new_split.scaling and old_split.statistics is None
+    assert (old_split.data.channels, old_split.data.shape) == (
+        new_split.data.channels,
+        new_split.data.shape,
+    )
+    assert old_split.data.scaling == new_split.data.scaling and old_split.statistics is None
     for part in ("train", "validation", "test"):
         for new, listed in zip(new_split.segments(part), old_split.segments(part), strict=True):
             assert listed.series.id == new.series.id
@@ -130,7 +133,9 @@ def test_data_outside_0_to_1_are_scaled_by_the_range_of_the_training_part(
     result = simvp("split", "--data-path", "data", "--train-ratio", "0.65", "--val-ratio", "0.2")
     split = read_split(only_split(data))
     training = np.stack([s.series.read(s.start, s.stop) for s in split.segments("train")])
-    assert split.scaling.low == (training.min(),) and split.scaling.high == (training.max(),)
+    assert split.data.scaling.low == (training.min(),) and split.data.scaling.high == (
+        training.max(),
+    )
     assert f"value: {training.min():.4g} to {training.max():.4g}" in result.stdout
 
 
@@ -140,8 +145,8 @@ def test_the_card_decides_the_scaling_of_physical_values(data: Path, simvp: Simv
     card.write_text("[channels.sst]\nunit = 'K'\nlow = 240.0\nhigh = 310.0\n")
     assert "sst (K): 250" in simvp("split", "--data-path", "data").stdout
     split = read_split(only_split(data))
-    assert split.scaling.low == (240.0,) and split.scaling.high == (310.0,)
-    assert split.channels == ("sst",)
+    assert split.data.scaling.low == (240.0,) and split.data.scaling.high == (310.0,)
+    assert split.data.channels == ("sst",)
     split.check_scaling()
     card.write_text("[channels.sst]\nunit = 'K'\nlow = 230.0\nhigh = 310.0\n")
     with pytest.raises(DataError, match="was made with other values of `stored`, `low` or `high`"):
@@ -160,7 +165,7 @@ def test_low_and_high_at_the_top_mean_scaled_files_unless_the_card_says_physical
     card.write_text("stored = 'physical'\nlow = 250.0\nhigh = 300.0\n")
     simvp("split", "--data-path", "data")
     split = read_split(only_split(data))
-    assert split.stored == "physical" and split.scaling.high == (300.0,)
+    assert split.data.stored == "physical" and split.data.scaling.high == (300.0,)
 
 
 def test_8_bit_frames_are_scaled_from_0_to_255(data: Path, simvp: Simvp) -> None:
@@ -168,7 +173,7 @@ def test_8_bit_frames_are_scaled_from_0_to_255(data: Path, simvp: Simvp) -> None
         np.save(file, (20 + 100 * np.load(file)).astype(np.uint8))
     simvp("split", "--data-path", "data")
     split = read_split(only_split(data))
-    assert split.scaling.low == (0.0,) and split.scaling.high == (255.0,)
+    assert split.data.scaling.low == (0.0,) and split.data.scaling.high == (255.0,)
 
 
 def test_a_split_of_data_that_was_replaced_is_refused(split_data: Path) -> None:
@@ -181,7 +186,7 @@ def test_a_split_of_data_that_was_replaced_is_refused(split_data: Path) -> None:
 def test_a_sample_that_was_deleted_is_named(split_data: Path) -> None:
     series = read_split(only_split(split_data)).segments("test")[0].series
     shutil.rmtree(split_data / series.id)
-    with pytest.raises(DataError, match=f"{series.id}: is listed in .*, but there is no such"):
+    with pytest.raises(DataError, match=f"{series.id} is listed in .*, but there is no such"):
         read_split(only_split(split_data))
 
 
@@ -221,10 +226,10 @@ def test_a_damaged_file_of_format_2_is_one_message(
         ("[" * 100_000, "not JSON"),
         ("[]", "expected a JSON object"),
         ("{}", "has no samples"),
-        ('{"train": 3}', "train: expected `samples`"),
-        ('{"train": {"samples": [[1, 2]]}}', "train: expected `samples`"),
-        ('{"train": {"samples": [["a/0.pkl"]]}}', "train: expected `samples`"),
-        ('{"train": {"samples": [[]]}}', "train: expected `samples`"),
+        ('{"train": 3}', "is not a split file: train"),
+        ('{"train": {"samples": [[1, 2]]}}', "is not a split file: train"),
+        ('{"train": {"samples": [["a/0.pkl"]]}}', "is not a split file: train"),
+        ('{"train": {"samples": [[]]}}', "is not a split file: train"),
         (
             '{"train": {"samples": [["a/0.npy"]]}, "test": {"samples": [["a/0.npy"]]}}',
             "sample a is listed in train and again in test",

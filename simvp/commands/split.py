@@ -14,7 +14,7 @@ from simvp.data.card import CARD_NAME, check_square
 from simvp.data.scaling import Scaling, Statistics, StatisticsAccumulator, choose_scaling
 from simvp.data.series import Segment, Series, Source, as_fingerprint, check_finite
 from simvp.data.source import open_source
-from simvp.data.split_records import PARTS, write_split
+from simvp.data.split_records import PARTS, PartRecord, SegmentRecord, SourceRecord, SplitRecord
 from simvp.errors import ConfigError, DataError
 from simvp.progress import Report, Summary
 
@@ -40,14 +40,22 @@ def run(config: Config, report: Report) -> Summary:
     parts = [segments[a:b] for a, b in zip(starts[:-1], starts[1:], strict=True)]
     scaling = _choose_scaling(source, statistics)
     rest = round(1 - settings.train_ratio - settings.val_ratio, 9)
-    path = write_split(
-        folder,
-        source,
-        ratios=[settings.train_ratio, settings.val_ratio, rest],
-        parts=parts,
+    ratios = [settings.train_ratio, settings.val_ratio, rest]
+    train, validation, test = (
+        PartRecord(ratio=ratio, segments=[_as_record(segment) for segment in part])
+        for ratio, part in zip(ratios, parts, strict=True)
+    )
+    record = SplitRecord(
+        source=SourceRecord(kind=source.kind, path=".", stored=source.card.stored_as()),
+        channels=source.channels,
+        shape=source.shape,
         scaling=scaling,
         statistics=statistics,
+        train=train,
+        validation=validation,
+        test=test,
     )
+    path = record.write(folder)
     counts = ", ".join(f"{size} {name}" for size, name in zip(sizes, PARTS, strict=True))
     return Summary(
         [
@@ -57,6 +65,16 @@ def run(config: Config, report: Report) -> Summary:
             f"wrote {path}",
         ],
         f"simvp train{data_option(config)}",
+    )
+
+
+def _as_record(segment: Segment) -> SegmentRecord:
+    return SegmentRecord(
+        series=segment.series.id,
+        start=segment.start,
+        stop=segment.stop,
+        step=segment.step,
+        fingerprint=segment.fingerprint,
     )
 
 

@@ -9,7 +9,7 @@ from simvp import metrics
 from simvp.commands.hints import name_option, short_id
 from simvp.config import Config, to_toml
 from simvp.data.batches import WindowDataset
-from simvp.data.description import DataDescription, describe_data, read_description
+from simvp.data.description import DataDescription, read_description
 from simvp.data.scaling import Scaling
 from simvp.data.sources.frames import write_frames
 from simvp.data.split import Split, find_split, read_split
@@ -59,7 +59,7 @@ def run(config: Config, weights: str, report: Report) -> Summary:
             device=group.device,
             world_size=group.world_size,
         )
-        if group.is_main and data != describe_data(split):
+        if group.is_main and data != split.data:
             report.say(
                 "warning: the data card or scaling differs from the one that the run was trained "
                 f"with; units and ranges are taken from {folder.data_file}"
@@ -132,7 +132,7 @@ def _description(folder: RunFolder, split: Split) -> DataDescription:
 
     Raises: RunError if the split is of other data.
     """
-    current = describe_data(split)
+    current = split.data
     if not folder.data_file.exists():  # no run yet, or one of version 1
         return current
     trained = read_description(folder.data_file)

@@ -8,7 +8,6 @@ from simvp.commands.hints import name_option
 from simvp.config import Config, to_toml
 from simvp.data.batches import WindowDataset
 from simvp.data.card import check_square
-from simvp.data.description import DataDescription, describe_data
 from simvp.data.split import Split, find_split, read_split
 from simvp.engine import Trainer, build_network, count_parameters, losses, network_cost
 from simvp.engine.automatic import resolve_auto
@@ -28,7 +27,6 @@ class _Data:
     """What a run is trained and validated on."""
 
     split: Split
-    description: DataDescription
     train_set: WindowDataset
     val_set: WindowDataset
 
@@ -66,9 +64,9 @@ def run(
     with launcher.join(config) as group, folder.lock(is_main=group.is_main):
         summary = _fit(config, folder, group, report if group.is_main else Report(), data, resume)
         if and_test:
-            test_set = test.test_set(config, data.split, data.description)
+            test_set = test.test_set(config, data.split, data.split.data)
             tested = test.score(
-                config, folder, folder.best_model, group, test_set, data.description, report
+                config, folder, folder.best_model, group, test_set, data.split.data, report
             )
             summary = Summary([*summary.lines, "", *tested.lines], tested.next_command)
         return summary if group.is_main else Summary()
@@ -78,17 +76,16 @@ def _open_data(config: Config) -> _Data:
     split = read_split(find_split(config.data.split, config.data.path))
     split.check_scaling()
     pre, aft = config.data.pre_seq_length, config.data.aft_seq_length
-    description = describe_data(split)
     datasets = [
         WindowDataset(
             split.segments(part),
             window=pre + aft,
             stride=stride,
-            scaling=description.network_scaling,
+            scaling=split.data.network_scaling,
         )
         for part, stride in (("train", config.data.stride), ("validation", aft))
     ]
-    return _Data(split, description, *datasets)
+    return _Data(split, *datasets)
 
 
 def _resolve(config: Config, data: _Data) -> Config:
@@ -100,7 +97,7 @@ def _resolve(config: Config, data: _Data) -> Config:
         device=launcher.device(config),
         world_size=launcher.num_processes(config),
     )
-    check_square(parse_symmetries(config.train.augment), data.split.shape, "train.augment")
+    check_square(parse_symmetries(config.train.augment), data.split.data.shape, "train.augment")
     return config
 
 
@@ -135,7 +132,7 @@ def _fit(
 ) -> Summary:
     for dataset in (data.train_set, data.val_set):
         dataset.keep_in_memory(free_memory())
-    network = build_network(config, data.split.shape, group.device)
+    network = build_network(config, data.split.data.shape, group.device)
     found = checkpoint.newest_training(folder.checkpoints, report.say) if resume else None
     if config.train.init_from and found is None:
         load_weights(network, Path(config.train.init_from))
@@ -153,7 +150,7 @@ def _fit(
     group.wait()  # every process has read the checkpoint before one of them changes the folder
     if group.is_main:
         begin = folder.begin if found is None else folder.resume
-        begin(to_toml(config), data.description.to_json())
+        begin(to_toml(config), data.split.data.to_json())
     _announce(trainer, resume=resume, continues=found is not None)
     trainer.fit()
     best = min(trainer.progress.history, key=lambda row: row["val_loss"])

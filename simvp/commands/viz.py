@@ -91,7 +91,7 @@ def _frames(sample: Path) -> NDArray[np.float32]:
 
 def _physical(frames: NDArray[np.float32], data: DataDescription) -> NDArray[np.float32]:
     """Saved frames in physical units: they are stored as the data's own files."""
-    return data.to_scaling().to_physical(frames) if data.stored == "scaled" else frames
+    return data.scaling.to_physical(frames) if data.stored == "scaled" else frames
 
 
 def _listing(folder: RunFolder) -> list[str]:

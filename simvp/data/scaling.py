@@ -23,6 +23,17 @@ class Scaling:
     low: tuple[float, ...]
     high: tuple[float, ...]
 
+    def __post_init__(self) -> None:
+        if len(self.low) != len(self.high):
+            raise ValueError(f"{len(self.low)} values for low, but {len(self.high)} for high")
+        for low, high in zip(self.low, self.high, strict=True):
+            if low >= high:
+                raise ValueError(f"low = {low:g} is not below high = {high:g}")
+
+    @property
+    def is_identity(self) -> bool:
+        return set(self.low) == {0.0} and set(self.high) == {1.0}
+
     @property
     def span(self) -> tuple[float, ...]:
         return tuple(high - low for low, high in zip(self.low, self.high, strict=True))

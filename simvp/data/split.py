@@ -1,4 +1,4 @@
-"""Split files: which segments of which series train, validate and test."""
+"""Splits: which segments of which series train, validate and test."""
 
 import json
 from dataclasses import dataclass, replace
@@ -8,9 +8,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from simvp.data import split_v1
-from simvp.data.card import CARD_NAME, DatasetCard, Stored, read_card
+from simvp.data.card import CARD_NAME, DatasetCard, read_card
+from simvp.data.description import DataDescription
 from simvp.data.scaling import Scaling, Statistics
-from simvp.data.series import Segment, Series, Source
+from simvp.data.series import Segment, Series
 from simvp.data.source import open_source
 from simvp.data.sources.frames import FrameSeries, open_frame
 from simvp.data.split_records import PARTS, SUFFIX, SegmentRecord, SplitRecord
@@ -25,20 +26,13 @@ class Split:
 
     Attributes:
         path: the split file.
-        card: data card of the source.
-        channels, shape: names of the channels, and (C, H, W) of a frame.
-        scaling: the physical values that the network's 0 and 1 stand for.
-        stored: whether the files hold physical or scaled values.
+        data: channels, shape, scaling and data card.
         statistics: of the training part, in physical units; None in files of version 1.
         parts: the segments of each part.
     """
 
     path: Path
-    card: DatasetCard
-    channels: tuple[str, ...]
-    shape: tuple[int, int, int]
-    scaling: Scaling
-    stored: Stored
+    data: DataDescription
     statistics: Statistics | None
     parts: dict[str, list[Segment]]
 
@@ -53,10 +47,11 @@ class Split:
 
     def check_scaling(self) -> None:
         """Raises DataError if the data card now contradicts how the data were read and scaled."""
-        contradicts = self.card != DatasetCard() and self.card.stored_as() != self.stored
-        for name, low, high in zip(self.channels, self.scaling.low, self.scaling.high, strict=True):
-            card = self.card.channel(name)
-            contradicts |= card.low not in (None, low) or card.high not in (None, high)
+        card, scaling = self.data.card, self.data.scaling
+        contradicts = card != DatasetCard() and card.stored_as() != self.data.stored
+        for name, low, high in zip(self.data.channels, scaling.low, scaling.high, strict=True):
+            channel = card.channel(name)
+            contradicts |= channel.low not in (None, low) or channel.high not in (None, high)
         if contradicts:
             raise DataError(
                 f"{self.path}: was made with other values of `stored`, `low` or `high` than the "
@@ -64,8 +59,14 @@ class Split:
             )
 
 
-def newest_split(folder: Path) -> Path:
-    """The split file in a folder that was written last. Raises DataError if there is none."""
+def find_split(split: str, data_path: str) -> Path:
+    """The split file that `data.split` names; without a name the newest one in `data.path`.
+
+    Raises: DataError if there is none.
+    """
+    if split:
+        return Path(split)
+    folder = Path(data_path)
     found = sorted(folder.glob(f"*{SUFFIX}"), key=lambda path: (path.stat().st_mtime_ns, path.name))
     if not found:
         raise DataError(
@@ -73,14 +74,6 @@ def newest_split(folder: Path) -> Path:
             f"`simvp split --data-path {folder}`, or give one with --data"
         )
     return found[-1]
-
-
-def find_split(split: str, data_path: str) -> Path:
-    """The split file that `data.split` names; without a name the newest one in `data.path`.
-
-    Raises: DataError if there is none.
-    """
-    return Path(split) if split else newest_split(Path(data_path))
 
 
 def read_split(path: str | Path) -> Split:
@@ -91,7 +84,7 @@ def read_split(path: str | Path) -> Split:
     Raises: DataError if it is not one, or does not fit the data that it names; ConfigError if the
         data card is not valid.
     """
-    path = newest_split(Path(path)) if Path(path).is_dir() else Path(path)
+    path = find_split("", str(path)) if Path(path).is_dir() else Path(path)
     record = _read_json(path)
     if "format" not in record:
         return _from_lists(path, record)
@@ -111,9 +104,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         record = json.loads(path.read_bytes())
     except FileNotFoundError:
-        raise DataError(
-            f"{path}: there is no such split file; make one with `simvp split`"
-        ) from None
+        raise DataError(f"{path}: split file not found; make one with `simvp split`") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
     except (ValueError, RecursionError) as error:
@@ -129,54 +120,45 @@ def _from_record(path: Path, record: SplitRecord) -> Split:
     source = open_source(
         path.parent / record.source.path, variables=record.source.variables, axes=record.source.axes
     )
-    found = (source.kind, *source.shape)
-    if found != (record.source.kind, *record.shape):
+    if (source.kind, source.shape) != (record.source.kind, record.shape):
         raise DataError(
             f"{source.path}: format and shape of the frames have changed since {path.name} was "
-            f"written (now {', '.join(map(str, found))}); restore them, or {_MAKE_ANOTHER}"
+            f"written (now {source.kind}, {source.shape}); restore them, or {_MAKE_ANOTHER}"
         )
-    channels, stored = tuple(record.channels), record.source.stored
-    scaling = Scaling(tuple(record.scaling.low), tuple(record.scaling.high))
-    if stored == "scaled":  # the card gives the units, and may have been corrected since
-        scaling = source.card.stored_scaling(channels) or scaling
+    is_scaled, scaling = record.source.stored == "scaled", record.scaling
+    if is_scaled:  # the card gives the units, and may have been corrected since
+        scaling = source.card.stored_scaling(record.channels) or scaling
+    # The names and the scaling of the split hold, whatever the card says by now.
     series = {
         item.id: replace(
-            item, channels=channels, stored_scaling=scaling if stored == "scaled" else None
+            item, channels=record.channels, stored_scaling=scaling if is_scaled else None
         )
         for item in source.series
     }
-    parts = {
-        name: [_segment(path, source, series, item) for item in getattr(record, name).segments]
-        for name in PARTS
-    }
+    parts = {name: _segments(path, series, getattr(record, name).segments) for name in PARTS}
     _check_disjoint(path, parts)
-    return Split(
-        path=path,
-        card=source.card,
-        channels=channels,
-        shape=source.shape,
+    data = DataDescription(
+        channels=record.channels,
+        shape=record.shape,
         scaling=scaling,
-        stored=stored,
-        statistics=Statistics(**{k: tuple(v) for k, v in record.statistics}),
-        parts=parts,
+        stored=record.source.stored,
+        card=source.card,
     )
+    return Split(path, data, record.statistics, parts)
 
 
-def _segment(
-    path: Path, source: Source, series: dict[str, Series], record: SegmentRecord
-) -> Segment:
-    if record.series not in series:
+def _segments(path: Path, series: dict[str, Series], records: list[SegmentRecord]) -> list[Segment]:
+    missing = next((record.series for record in records if record.series not in series), None)
+    if missing is not None:
         raise DataError(
-            f"{source.path / record.series}: is listed in {path.name}, but there is no such "
+            f"{path.parent}: sample {missing} is listed in {path.name}, but there is no such "
             f"sample; restore it, or {_MAKE_ANOTHER}"
         )
-    return Segment(
-        series[record.series], record.start, record.stop, record.step, record.fingerprint
-    )
+    return [Segment(series[r.series], r.start, r.stop, r.step, r.fingerprint) for r in records]
 
 
 def _check_disjoint(path: Path, parts: dict[str, list[Segment]]) -> None:
-    """Raises DataError if a frame is listed twice."""
+    """Raises DataError if a segment is empty or a frame is listed twice."""
     last: dict[str, tuple[int, str]] = {}
     listed = [(segment, name) for name, segments in parts.items() for segment in segments]
     for segment, name in sorted(listed, key=lambda item: min(item[0].frames, default=0)):
@@ -193,41 +175,28 @@ def _check_disjoint(path: Path, parts: dict[str, list[Segment]]) -> None:
 
 
 def _from_lists(path: Path, record: dict[str, Any]) -> Split:
-    """The split of a file of version 1: the values of its frames are within [0, 1]."""
-    listed = split_v1.parse(path, record, PARTS)
-    first = next(sample for samples in listed.values() for sample in samples)
-    array = open_frame(first.frames[0])
+    """The split of a file of version 1, which was made for values within [0, 1]."""
+    listed = split_v1.parse(path, record)
+    first = next(frames[0] for samples in listed.values() for _, frames, _ in samples)
+    array, card = open_frame(first), read_card(path.parent)
     shape = array.shape if array.ndim == 3 else (1, *array.shape)
-    card = read_card(path.parent)
     channels = card.channel_names(shape[0], path.parent / CARD_NAME)
     stored_scaling = card.stored_scaling(channels)
-    parts = {
-        name: [
-            Segment(
-                FrameSeries(
-                    id=sample.id,
-                    channels=channels,
-                    shape=shape,
-                    stored_scaling=stored_scaling,
-                    folder=Path(sample.frames[0]).parent,
-                    listed=sample.frames,
-                    checksums=sample.checksums,
-                ),
-                0,
-                len(sample.frames),
+    parts: dict[str, list[Segment]] = {name: [] for name in PARTS}
+    for name, samples in listed.items():
+        for sample_id, frames, checksums in samples:
+            series = FrameSeries(
+                id=sample_id,
+                channels=channels,
+                shape=shape,
+                stored_scaling=stored_scaling,
+                folder=Path(frames[0]).parent,
+                listed=frames,
+                checksums=checksums,
             )
-            for sample in samples
-        ]
-        for name, samples in listed.items()
-    }
-    unit = Scaling((0.0,) * len(channels), (1.0,) * len(channels))
-    return Split(
-        path=path,
-        card=card,
-        channels=channels,
-        shape=shape,
-        scaling=stored_scaling or unit,
-        stored=card.stored_as(),
-        statistics=None,
-        parts=parts,
+            parts[name].append(Segment(series, 0, len(frames)))
+    scaling = stored_scaling or Scaling((0.0,) * shape[0], (1.0,) * shape[0])
+    data = DataDescription(
+        channels=channels, shape=shape, scaling=scaling, stored=card.stored_as(), card=card
     )
+    return Split(path, data, None, parts)

@@ -1,19 +1,15 @@
-"""The content of a split file, format 2, and writing it."""
+"""The content of a split file, format 2."""
 
 import hashlib
 import json
-import os
-from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from simvp.config.sections import Section
 from simvp.data.card import Stored
 from simvp.data.scaling import Scaling, Statistics
-from simvp.data.series import Segment, Source
 from simvp.storage.files import publish_text
 
 PARTS = ("train", "validation", "test")
@@ -33,8 +29,8 @@ class SegmentRecord(Section):
 class PartRecord(Section):
     """A part: its share of the series when the split was made, and its segments."""
 
-    ratio: float
-    segments: list[SegmentRecord]
+    ratio: float = 0.0
+    segments: list[SegmentRecord] = []
 
 
 class SourceRecord(Section):
@@ -47,44 +43,19 @@ class SourceRecord(Section):
     axes: str | None = None
 
 
-class ScalingRecord(Section):
-    """`Scaling` in physical units."""
-
-    low: list[float]
-    high: list[float]
-
-    @model_validator(mode="after")
-    def _is_ordered(self) -> Self:
-        if len(self.low) != len(self.high):
-            raise ValueError(f"{len(self.low)} values for low, but {len(self.high)} for high")
-        for low, high in zip(self.low, self.high, strict=True):
-            if low >= high:
-                raise ValueError(f"low = {low:g} is not below high = {high:g}")
-        return self
-
-
-class StatisticsRecord(Section):
-    """`Statistics` of the training part in physical units."""
-
-    low: list[float]
-    high: list[float]
-    mean: list[float]
-    std: list[float]
-
-
 class SplitRecord(Section):
-    """The whole file."""
+    """The whole file; scaling and statistics are of the training part, in physical units."""
 
-    id: str
-    format: Literal[2]
+    format: Literal[2] = 2
     source: SourceRecord
-    channels: list[str]
+    channels: tuple[str, ...]
     shape: tuple[int, int, int]
-    scaling: ScalingRecord
-    statistics: StatisticsRecord
-    train: PartRecord = PartRecord(ratio=0.0, segments=[])
-    validation: PartRecord = PartRecord(ratio=0.0, segments=[])
-    test: PartRecord = PartRecord(ratio=0.0, segments=[])
+    scaling: Scaling
+    statistics: Statistics
+    train: PartRecord = PartRecord()
+    validation: PartRecord = PartRecord()
+    test: PartRecord = PartRecord()
+    id: str = ""
 
     @model_validator(mode="after")
     def _fits_channels(self) -> Self:
@@ -92,54 +63,10 @@ class SplitRecord(Section):
             raise ValueError(f"{len(self.scaling.low)} scalings for {len(self.channels)} channels")
         return self
 
-
-def write_split(
-    folder: Path,
-    source: Source,
-    *,
-    ratios: Sequence[float],
-    parts: Sequence[Sequence[Segment]],
-    scaling: Scaling,
-    statistics: Statistics,
-    variables: Sequence[str] | None = None,
-    axes: str | None = None,
-) -> Path:
-    """Write a split file, named by the hash of its content, to `folder`.
-
-    Args:
-        ratios, parts: share and segments of train, validation and test.
-        scaling, statistics: of the training part, in physical units.
-        variables, axes: as `source` was opened with.
-    """
-    source_record = SourceRecord(
-        kind=source.kind,
-        path=os.path.relpath(source.path, folder).replace(os.sep, "/"),
-        stored=source.card.stored_as(),
-        variables=None if variables is None else list(variables),
-        axes=axes,
-    )
-    record: dict[str, Any] = {
-        "format": 2,
-        "source": source_record.model_dump(exclude_none=True),
-        "channels": source.channels,
-        "shape": source.shape,
-        "scaling": asdict(scaling),
-        "statistics": asdict(statistics),
-    }
-    for name, ratio, segments in zip(PARTS, ratios, parts, strict=True):
-        record[name] = {"ratio": ratio, "segments": [_as_record(segment) for segment in segments]}
-    digest = hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
-    path = folder / f"{digest}{SUFFIX}"
-    publish_text(path, json.dumps({"id": digest, **record}, indent=1) + "\n")
-    return path
-
-
-def _as_record(segment: Segment) -> dict[str, Any]:
-    record = SegmentRecord(
-        series=segment.series.id,
-        start=segment.start,
-        stop=segment.stop,
-        step=segment.step,
-        fingerprint=segment.fingerprint,
-    )
-    return record.model_dump(exclude_defaults=True)
+    def write(self, folder: Path) -> Path:
+        """Write the file to a folder, named by the hash of its content. Raises OutputError."""
+        content = {"format": 2, **self.model_dump(mode="json", exclude_defaults=True)}
+        digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+        path = folder / f"{digest}{SUFFIX}"
+        publish_text(path, json.dumps({"id": digest, **content}, indent=1) + "\n")
+        return path

@@ -26,7 +26,7 @@ def resolve_auto(
         world_size: number of processes that train together.
     Raises: ConfigError if the device does not support the precision.
     """
-    card, model, train, metrics = split.card, config.model, config.train, config.metrics
+    card, model, train, metrics = split.data.card, config.model, config.train, config.metrics
     if model.boundary == "auto":
         model = model.model_copy(update={"boundary": f"{card.boundary_y},{card.boundary_x}"})
     if train.augment == "auto":

@@ -61,7 +61,7 @@ class Forecaster:
         self._check(tuple(frames.shape))
         device = next(self.network.parameters()).device
         last = frames[-self.frames_in :] if frames.ndim < 5 else frames[:, -self.frames_in :]
-        scaling = self.data.to_scaling()
+        scaling = self.data.scaling
         values = last.detach().to(device, torch.float32)
         batch = values.reshape(-1, self.frames_in, *self.data.shape)
         inputs = scaling.to_unit(batch)

@@ -56,7 +56,7 @@ def channel_scores(evaluation: Evaluation, data: DataDescription) -> dict[str, d
     """The scores of each channel in its unit, averaged over windows, per step and over all."""
     by_step = evaluation.channel_scores.mean(dim=0)
     found: dict[str, dict[str, Any]] = {}
-    for i, (channel, span) in enumerate(zip(data.channels, data.to_scaling().span, strict=True)):
+    for i, (channel, span) in enumerate(zip(data.channels, data.scaling.span, strict=True)):
         values = {
             name: by_step[:, i, j] * (span if metrics.SCORES[name].unit == "channel" else 1.0)
             for j, name in enumerate(metrics.CHANNEL_NAMES)
