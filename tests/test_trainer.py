@@ -176,3 +176,15 @@ def test_checkpoints_come_at_their_interval_and_at_the_end(split_data: Path, sim
     folder = split_data.parent / "work_dirs" / "default" / "checkpoints"
     names = sorted(path.name for path in folder.iterdir())
     assert names == ["epoch_3.pth", "epoch_4.pth", "latest.pth", "previous.pth"]
+
+
+@pytest.mark.parametrize("lr", ["1e10", "1e38"])
+def test_update_that_overflows_is_not_saved(split_data: Path, simvp: Simvp, lr: str) -> None:
+    """Loss and gradients are finite, and then the updated weights are not usable."""
+    options = ["--lr", lr, "--set", f"train.muon_lr={lr}", "--epochs", "3"]
+    result = simvp("train", "--data-path", "data", *TINY, *options, code=1)
+    assert "not finite" in result.stderr and "training stopped" in result.stderr
+    assert "best" not in result.stdout
+    run = Path("work_dirs/default")
+    assert not (run / "simvp_model.pth").exists()
+    assert list((run / "checkpoints").iterdir()) == []

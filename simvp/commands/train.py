@@ -157,7 +157,7 @@ def _fit(
     return Summary(
         [
             f"trained {config.train.epochs} epochs; the best by validation is epoch "
-            f"{best['epoch']}: loss {best['val_loss']:.5f}, mse {best['val_mse']:.4g}",
+            f"{best['epoch']}: loss {best['val_loss']:.4g}, mse {best['val_mse']:.4g}",
             f"wrote {folder.best_model} (the best model), {folder.metrics_file.name}, "
             f"{folder.checkpoints.name}",
         ],

@@ -4,7 +4,7 @@ N: windows; B: batch; T: forecast steps; C, H, W: a frame; M: scores.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +13,8 @@ from torch import Tensor
 from simvp import metrics
 from simvp.config import Config
 from simvp.data.batches import WindowDataset, batches, scoring_batches
+from simvp.engine.statistics import recompute_statistics
+from simvp.models.simvp import SimVP
 from simvp.progress import Advance
 from simvp.runtime.devices import autocast
 from simvp.runtime.group import Group
@@ -95,6 +97,31 @@ def evaluate(
     rows = [index for indices in local for index in indices]
     shape = (len(dataset), aft, dataset.shape[0])
     return {name: _gathered(shape, rows, pieces, group) for name, pieces in scored.items()}
+
+
+def validate(
+    network: SimVP,
+    val_set: WindowDataset,
+    config: Config,
+    group: Group,
+    training_inputs: Iterable[Tensor],
+) -> Evaluation:
+    """Score a network during training; it is in evaluation mode afterwards.
+
+    Args:
+        training_inputs: batches (B, T, C, H, W) for BatchNorm statistics of the current weights.
+            They are computed in the precision of the forecasts, because rounding the weights
+            shifts the mean of every channel.
+    """
+    network.eval()
+    if config.train.recompute_statistics:
+        with autocast(group.device, config.metrics.precision):
+            recompute_statistics(network, training_inputs)
+    group.broadcast_buffers(network)
+    forecasters: dict[str, ForecastFunction] = {"forecast": network}
+    return evaluate(forecasters, val_set, config, group, advance=lambda count, note: None)[
+        "forecast"
+    ]
 
 
 def _scores(pred: Tensor, true: Tensor, config: Config) -> Tensor:

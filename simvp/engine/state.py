@@ -111,7 +111,7 @@ def _device_rng_state(device: torch.device) -> Tensor | None:
 def describe_epoch(row: dict[str, float], epochs: int, *, is_best: bool) -> str:
     """One line of at most 80 characters with the results of an epoch."""
     return (
-        f"epoch {row['epoch']:>{len(str(epochs))}}/{epochs}  loss {row['train_loss']:.5f}  "
-        f"val loss {row['val_loss']:.5f}  mse {row['val_mse']:<6.4g}  "
+        f"epoch {row['epoch']:>{len(str(epochs))}}/{epochs}  loss {row['train_loss']:<9.4g}  "
+        f"val loss {row['val_loss']:<9.4g}  mse {row['val_mse']:<6.4g}  "
         f"ssim {row['val_ssim']:.4f}  {'best' if is_best else ''}"
     ).rstrip()

@@ -6,7 +6,7 @@ B: batch; T: frames; C, H, W: a frame.
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -16,18 +16,16 @@ from simvp.config import Config
 from simvp.data import augmentation
 from simvp.data.batches import WindowDataset, batches, training_batches
 from simvp.engine.compilation import uncompiled
-from simvp.engine.evaluation import Evaluation, evaluate
+from simvp.engine.evaluation import validate
 from simvp.engine.learner import Learner
 from simvp.engine.schedule import one_cycle
 from simvp.engine.signals import StopRequest, stop_request
 from simvp.engine.state import Progress, State, TrainingLoss, describe_epoch
-from simvp.engine.statistics import recompute_statistics
 from simvp.errors import Interrupted, RunFailed
 from simvp.models.simvp import SimVP
 from simvp.physics import parse_symmetries
 from simvp.progress import Advance, Report
 from simvp.runs import RunFolder
-from simvp.runtime.devices import autocast
 from simvp.runtime.group import Group
 from simvp.storage import checkpoint
 from simvp.storage.files import publish_text
@@ -111,6 +109,7 @@ class Trainer:
 
     def _save(self, name: str) -> None:
         """Write the checkpoint `name` and make it the latest one. All processes call this."""
+        self._check_weights()
         content = self.state.capture(self.group, self._made_with())
         if self.group.is_main:
             checkpoint.save_training(self.folder.checkpoints, name, content)
@@ -188,9 +187,14 @@ class Trainer:
 
     def _finish_epoch(self) -> None:
         """Validate, save the best network, the history and, when it is due, a checkpoint."""
+        self._check_weights()
         with uncompiled():
-            scores = self._validate()
+            scores = validate(
+                self.network, self.val_set, self.config, self.group, self._statistics_inputs()
+            )
         val_loss, local = scores.loss(self.val_set.shape), self.state.loss
+        if not math.isfinite(val_loss):
+            raise self._failed("the validation loss is not finite")
         totals = self.group.sum(torch.tensor([local.total, local.count], dtype=torch.float64))
         last_step = (self.progress.epoch + 1) * self.steps_per_epoch - 1
         row = {
@@ -215,37 +219,26 @@ class Trainer:
         if epoch % train.checkpoint_interval == 0 or epoch == train.epochs:
             self._save(f"epoch_{epoch}.pth")
 
-    def _validate(self) -> Evaluation:
-        self.network.eval()
-        if self.config.train.recompute_statistics:
-            self._recompute_statistics()
-        self.group.broadcast_buffers(self.network)
-        scores = evaluate(
-            {"forecast": self.network},
-            self.val_set,
-            self.config,
-            self.group,
-            advance=lambda count, note: None,
-        )
-        return scores["forecast"]
-
-    def _recompute_statistics(self) -> None:
-        """Recompute BatchNorm statistics on training windows, transformed as in this epoch.
-
-        They are computed in the precision of the forecasts, because rounding the weights shifts
-        the mean of every channel.
-        """
+    def _statistics_inputs(self) -> Iterator[Tensor]:
+        """Inputs of some training windows, transformed as in this epoch."""
         count = math.ceil(_NUM_STATISTICS_WINDOWS / self.config.train.samples_per_step)
         first_batches = self._epoch_batches(self.progress.epoch)[:count]
         device, pre = self.group.device, self.config.data.pre_seq_length
-        with autocast(device, self.config.metrics.precision):
-            recompute_statistics(
-                self.network,
-                (
-                    self._transform(frames.to(device, non_blocking=True), indices)[:, :pre]
-                    for indices, frames in batches(self.train_set, first_batches, device.type)
-                ),
-            )
+        for indices, frames in batches(self.train_set, first_batches, device.type):
+            yield self._transform(frames.to(device, non_blocking=True), indices)[:, :pre]
+
+    def _check_weights(self) -> None:
+        """Raises RunFailed if an update has made a weight non-finite: it must not be saved."""
+        finite = torch.stack([weight.isfinite().all() for weight in self.network.parameters()])
+        if not finite.all():
+            raise self._failed("a weight is not finite after the update")
+
+    def _failed(self, reason: str) -> RunFailed:
+        return RunFailed(
+            f"epoch {self.progress.epoch + 1}, step {self.progress.batch} of "
+            f"{self.steps_per_epoch}: {reason}; training stopped and the last checkpoint is "
+            "intact. Lower --lr"
+        )
 
     def _interrupt(self, signum: int) -> None:
         self._save(checkpoint.LATEST)
