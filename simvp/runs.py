@@ -2,61 +2,33 @@
 
 import re
 import shutil
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from simvp.errors import RunError, did_you_mean
-from simvp.storage.files import convert_os_errors, publish_text, remove_stale
-from simvp.storage.locks import lock_folder
+from simvp.storage.files import convert_os_errors, lock_folder, publish_text, remove_stale
 
 FRAME_KINDS = ("inputs", "trues", "preds")
 
 
-@dataclass(frozen=True)
 class RunFolder:
     """Paths in `work_dirs/<name>`; README describes the files."""
 
-    path: Path
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config_file = path / "config.toml"
+        self.data_file = path / "data.json"
+        self.metrics_file = path / "metrics.csv"
+        self.checkpoints = path / "checkpoints"
+        self.latest = self.checkpoints / "latest.pth"
+        self.best_model = path / "simvp_model.pth"
+        self.saved = path / "saved"
+        self.pictures = path / "pictures"
 
-    @property
-    def config_file(self) -> Path:
-        return self.path / "config.toml"
-
-    @property
-    def data_file(self) -> Path:
-        return self.path / "data.json"
-
-    @property
-    def metrics_file(self) -> Path:
-        return self.path / "metrics.csv"
-
-    @property
-    def checkpoints(self) -> Path:
-        return self.path / "checkpoints"
-
-    @property
-    def latest(self) -> Path:
-        return self.checkpoints / "latest.pth"
-
-    @property
-    def best_model(self) -> Path:
-        return self.path / "simvp_model.pth"
-
-    @property
-    def saved(self) -> Path:
-        return self.path / "saved"
-
-    @property
-    def pictures(self) -> Path:
-        return self.path / "pictures"
-
-    @contextmanager
-    def lock(self, *, is_main: bool) -> Iterator[None]:
+    def lock(self, *, is_main: bool) -> AbstractContextManager[None]:
         """Lock the folder in the main process while the block runs. Raises RunError."""
-        with lock_folder(self.path) if is_main else nullcontext():
-            yield
+        return lock_folder(self.path) if is_main else nullcontext()
 
     def exists(self) -> bool:
         """Whether the folder contains a run."""
@@ -123,8 +95,10 @@ class RunFolder:
         if len(found) == 1:
             return found[0]
         if not found:
+            without_hash = {name.partition("_")[2] or name: None for name in names}
+            hint = did_you_mean(part, [*without_hash, *names])
             raise RunError(
-                f"{self.saved}: no saved sample id contains {part!r}.{_suggest(part, names)} "
+                f"{self.saved}: no saved sample id contains {part!r}.{hint} "
                 f"Run `simvp viz` without an id to list all {len(names)} samples"
             )
         shown = ", ".join(found[:5]) + (", ..." if len(found) > 5 else "")
@@ -143,8 +117,3 @@ def matching(part: str, names: Iterable[str]) -> list[str]:
     no_digit_after = r"(?!\d)" if part[-1:].isdigit() else ""
     pattern = re.compile(no_digit_before + re.escape(part) + no_digit_after)
     return [name for name in names if part and (name.startswith(part) or pattern.search(name))]
-
-
-def _suggest(part: str, names: list[str]) -> str:
-    without_hash = {name.partition("_")[2] or name: None for name in names}
-    return did_you_mean(part, [*without_hash, *names])

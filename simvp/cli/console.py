@@ -18,12 +18,12 @@ class ConsoleReport(Report):
     """Messages on standard output; progress bars only if standard error is a terminal."""
 
     def __init__(self) -> None:
-        self._live: Progress | None = None
+        self._bar: Progress | None = None
 
     def say(self, line: str) -> None:
-        if self._live is not None and sys.stdout.isatty():
+        if self._bar is not None and sys.stdout.isatty():
             # Rich prints the line above the bar.
-            self._live.console.print(line, markup=False, highlight=False, soft_wrap=True)
+            self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
         else:
             print(line, flush=True)
 
@@ -32,15 +32,40 @@ class ConsoleReport(Report):
         if not sys.stderr.isatty():
             yield lambda count, note: None
             return
-        from simvp.cli.bar import progress_bar
+        with progress_bar() as bar:
+            self._bar = bar
+            task = bar.add_task(description, total=total, completed=done, note="", rate="")
 
-        with progress_bar() as self._live:
-            task = self._live.add_task(description, total=total, completed=done, note="")
-            live = self._live
+            def advance(count: int, note: str) -> None:
+                speed = bar.tasks[0].speed or 0
+                rate = f"{speed:.1f}/s" if speed >= 1 or not speed else f"{1 / speed:.1f} s each"
+                bar.update(task, advance=count, note=note, rate=rate)
+
             try:
-                yield lambda count, note: live.update(task, advance=count, note=note)
+                yield advance
             finally:
-                self._live = None
+                self._bar = None
+
+
+def progress_bar() -> "Progress":
+    """A bar on standard error with count, rate, time left and a note; removed when complete."""
+    from rich.console import Console  # importing rich is slow
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    return Progress(
+        "{task.description}",
+        BarColumn(bar_width=None),
+        MofNCompleteColumn(),
+        "{task.fields[rate]}",
+        TimeRemainingColumn(),
+        "left {task.fields[note]}",
+        console=Console(stderr=True),
+        transient=True,
+        expand=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+        speed_estimate_period=120,
+    )
 
 
 def show(summary: Summary) -> None:
@@ -59,7 +84,9 @@ def exit_codes() -> Iterator[None]:
     except SimvpError as error:
         raise _report_error(error) from None
     except (MemoryError, RuntimeError) as error:
-        if not _is_out_of_memory(error):
+        # torch.OutOfMemoryError covers GPUs only; the CPU allocator raises RuntimeError.
+        phrases = ("out of memory", "allocate memory")
+        if not isinstance(error, MemoryError) and not any(text in str(error) for text in phrases):
             raise
         reason = (str(error) or "MemoryError").splitlines()[0]
         failure = RunFailed(
@@ -80,9 +107,3 @@ def _report_error(error: SimvpError) -> typer.Exit:
     if not pass_to_launcher(error):
         print(f"error: {error}" if error.exit_code <= 2 else str(error), file=sys.stderr)
     return typer.Exit(error.exit_code)
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    # torch.OutOfMemoryError covers GPUs only; the CPU allocator raises RuntimeError.
-    phrases = ("out of memory", "allocate memory")
-    return isinstance(error, MemoryError) or any(phrase in str(error) for phrase in phrases)

@@ -1,23 +1,25 @@
 """Command-line options for config keys, and the config that results from them.
 
-The parameter `train__lr` is the option for the key `train.lr`. Help and default are those of the
-config field. The option itself has no default, so that None means "not given".
+Name, type, help and default of an option are those of the config field. The option itself has no
+default, so that None means "not given".
 """
 
+import functools
+import inspect
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 from typer.core import TyperCommand
 
 from simvp import simulators
+from simvp.cli.console import exit_codes, show
 from simvp.config import (
     Config,
     Layer,
     assignment_layer,
     describe,
-    experiment_only,
-    machine_only,
     option_layer,
     origins,
     parameter_layer,
@@ -26,57 +28,93 @@ from simvp.config import (
     section_types,
     to_toml,
 )
+from simvp.progress import Summary
 from simvp.runs import RunFolder
 
 LOCAL_CONFIG = Path("simvp.toml")
+FLAGS = {"data.path": "--data-path", "data.split": "--data"}  # others are --NAME
 
 
-def key(dotted: str, *flags: str) -> Any:
-    """The typer option for a config key such as `train.lr`."""
-    section, _, name = dotted.partition(".")
+def _common_options(
+    config: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--config",
+            metavar="FILE",
+            help="Read settings from a TOML file; overrides ./simvp.toml; repeatable",
+            rich_help_panel="Settings",
+        ),
+    ] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Set any key, for example train.lr=3e-4; repeatable",
+            rich_help_panel="Settings",
+        ),
+    ] = None,
+    print_config: Annotated[
+        bool,
+        typer.Option(
+            "--print-config",
+            help="Print the resolved settings as commented TOML, and exit",
+            rich_help_panel="Settings",
+        ),
+    ] = False,
+) -> None:
+    """Options of every command, which `load_config` reads from the context."""
+
+
+def with_settings(**sections: str) -> Callable[[Callable[..., Summary]], Callable[..., None]]:
+    """Add options for config keys to a command, and print its summary.
+
+    Args:
+        sections: the keys of each section, separated by spaces, for example `train="epochs lr"`.
+    """
+    settings = [
+        _setting_option(section, name)
+        for section, names in sections.items()
+        for name in names.split()
+    ]
+
+    def decorate(command: Callable[..., Summary]) -> Callable[..., None]:
+        context, *own = inspect.signature(command).parameters.values()
+        common = inspect.signature(_common_options).parameters.values()
+
+        @functools.wraps(command)
+        def run(**values: Any) -> None:
+            with exit_codes():
+                show(command(**{option.name: values[option.name] for option in [context, *own]}))
+
+        # Typer reads the options of a command from its signature.
+        run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+            [context, *settings, *own, *common]
+        )
+        return run
+
+    return decorate
+
+
+def _setting_option(section: str, name: str) -> inspect.Parameter:
+    """The option of a config key; `train__lr` for `train.lr`."""
     field = section_types()[section].model_fields[name]
-    default = str(field.default).lower() if field.default in (True, False) else field.default
+    kind: Any = (*get_args(field.annotation), field.annotation)[0]  # int of `int | str`
+    flag = FLAGS.get(f"{section}.{name}", "--" + name.replace("_", "-"))
+    default = str(field.default).lower() if kind is bool else field.default
     text = describe(field, f"default {default}" if default != "" else "")
-    panel = "Multiple processes or machines" if section == "launch" else None
-    return typer.Option(
-        *flags, help=text[0].upper() + text[1:], show_default=False, rich_help_panel=panel
+    option = typer.Option(
+        f"{flag}/--no-{flag[2:]}" if kind is bool else flag,
+        help=text[0].upper() + text[1:],
+        show_default=False,
+        rich_help_panel="Multiple processes or machines" if section == "launch" else None,
     )
-
-
-ConfigOption = Annotated[
-    list[Path] | None,
-    typer.Option(
-        "--config",
-        metavar="FILE",
-        help="Read settings from a TOML file; overrides ./simvp.toml; repeatable",
-        rich_help_panel="Settings",
-    ),
-]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="KEY=VALUE",
-        help="Set any key, for example train.lr=3e-4; repeatable",
-        rich_help_panel="Settings",
-    ),
-]
-ParamOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--param",
-        metavar="NAME=VALUE",
-        help="Set a parameter of the system, listed below; repeatable",
-    ),
-]
-PrintConfigOption = Annotated[
-    bool,
-    typer.Option(
-        "--print-config",
-        help="Print the resolved settings as commented TOML, and exit",
-        rich_help_panel="Settings",
-    ),
-]
+    return inspect.Parameter(
+        f"{section}__{name}",
+        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+        default=None,
+        annotation=Annotated[kind | None, option],
+    )
 
 
 class SimulateCommand(TyperCommand):
@@ -110,18 +148,12 @@ def load_run_config(ctx: typer.Context) -> Config:
     The sections `run` and `launch` are merged as for a new run. All other settings come from the
     config saved with the run; only --config files and options override them.
     """
-    local = [machine_only(layer) for layer in _local_layers()]
+    local = [layer.select(machine=True) for layer in _local_layers()]
     given = _command_line_layers(ctx)
-    return _resolve_or_print(ctx, [*local, *_saved_layers([*local, *given]), *given])
-
-
-def _saved_layers(layers: list[Layer]) -> list[Layer]:
-    file = _run_folder(resolve([machine_only(layer) for layer in layers])).config_file
-    return [experiment_only(read_layer(file))] if file.exists() else []
-
-
-def _run_folder(config: Config) -> RunFolder:
-    return RunFolder(Path(config.run.work_dir) / config.run.name)
+    run = resolve([layer.select(machine=True) for layer in [*local, *given]]).run
+    file = RunFolder(Path(run.work_dir) / run.name).config_file
+    saved = [read_layer(file).select(machine=False)] if file.exists() else []
+    return _resolve_or_print(ctx, [*local, *saved, *given])
 
 
 def _local_layers() -> list[Layer]:
@@ -130,21 +162,22 @@ def _local_layers() -> list[Layer]:
 
 def _command_line_layers(ctx: typer.Context) -> list[Layer]:
     """Settings given on the command line, in increasing priority."""
-    files = [read_layer(path) for path in ctx.params.get("config") or []]
-    assignments = [assignment_layer(text) for text in ctx.params.get("assignments") or []]
-    parameters = [parameter_layer(text) for text in ctx.params.get("parameters") or []]
     flags = {parameter.name: parameter.opts[0] for parameter in ctx.command.params}
-    options = [
-        option_layer(flags[name], name.replace("__", "."), value)
-        for name, value in ctx.params.items()
-        if "__" in name and value is not None
+    return [
+        *map(read_layer, ctx.params.get("config") or []),
+        *map(assignment_layer, ctx.params.get("assignments") or []),
+        *map(parameter_layer, ctx.params.get("parameters") or []),
+        *(
+            option_layer(flags[name], name.replace("__", "."), value)
+            for name, value in ctx.params.items()
+            if "__" in name and value is not None
+        ),
     ]
-    return [*files, *assignments, *parameters, *options]
 
 
 def _resolve_or_print(ctx: typer.Context, layers: list[Layer]) -> Config:
     config = resolve(layers)
-    if ctx.params.get("print_config"):
+    if ctx.params["print_config"]:
         print(to_toml(config, origins(layers)), end="")
         raise typer.Exit()
     return config

@@ -12,9 +12,6 @@ from pydantic_core import ErrorDetails
 from simvp.config.sections import Config, all_keys, section_types
 from simvp.errors import ConfigError, did_you_mean
 
-# Sections that describe the machine, not the experiment. They are not read from a run's config.
-MACHINE_SECTIONS = ("run", "launch")
-
 Tables = dict[str, Any]
 
 
@@ -24,6 +21,11 @@ class Layer:
 
     origin: str
     tables: Tables
+
+    def select(self, *, machine: bool) -> "Layer":
+        """Only the sections `run` and `launch`, which describe the machine; or all others."""
+        tables = {k: v for k, v in self.tables.items() if (k in ("run", "launch")) == machine}
+        return Layer(self.origin, tables)
 
 
 def read_layer(path: Path) -> Layer:
@@ -52,40 +54,30 @@ def option_layer(origin: str, key: str, value: Any) -> Layer:
 
 
 def assignment_layer(assignment: str) -> Layer:
-    """One setting given as `--set section.key=value`; values that are not TOML are strings.
-
-    Raises: ConfigError if it is not an assignment.
-    """
-    key, equals, value = _parse_assignment(assignment)
-    if not equals or "." not in key or not all(key.split(".")):
-        raise ConfigError(
-            f"--set {assignment}: expected section.key=value, for example train.lr=3e-4"
-        )
-    return option_layer(f"--set {key}", key, value)
+    """The layer of `--set section.key=value`. Raises ConfigError if it is not an assignment."""
+    return _assignment_layer("--set", "section.key=value, for example train.lr=3e-4", assignment)
 
 
 def parameter_layer(assignment: str) -> Layer:
-    """One parameter of the simulated system, given as `--param name=value`.
-
-    Raises: ConfigError if it is not an assignment.
-    """
-    name, equals, value = _parse_assignment(assignment)
-    if not equals or not name or "." in name:
-        raise ConfigError(f"--param {assignment}: expected NAME=VALUE, for example increment=5")
-    return option_layer(f"--param {name}", f"simulate.parameters.{name}", value)
+    """The layer of `--param name=value`. Raises ConfigError if it is not an assignment."""
+    expected = "NAME=VALUE, for example increment=5"
+    return _assignment_layer("--param", expected, assignment, prefix="simulate.parameters.")
 
 
-def _parse_assignment(assignment: str) -> tuple[str, str, Any]:
-    """The key, `=` or nothing, and the value, read as TOML if possible, else as a string."""
-    key, equals, text = (part.strip() for part in assignment.partition("="))
+def _assignment_layer(option: str, expected: str, assignment: str, prefix: str = "") -> Layer:
+    name, equals, text = (part.strip() for part in assignment.partition("="))
+    key = prefix + name
+    if not equals or "." not in key or not all(key.split(".")):
+        raise ConfigError(f"{option} {assignment}: expected {expected}")
     try:
-        return key, equals, tomllib.loads(f"value = {text}")["value"]
-    except (ValueError, RecursionError):
-        return key, equals, text
+        value = tomllib.loads(f"value = {text}")["value"]
+    except (ValueError, RecursionError):  # not TOML: a string without quotes
+        value = text
+    return option_layer(f"{option} {name}", key, value)
 
 
 def _with_current_names(tables: Tables) -> Tables:
-    """The tables with settings of version 1 renamed: its `simulate.increment` is a parameter now.
+    """Rename `simulate.increment` of version 1 to `simulate.parameters.increment`.
 
     Version 1 wrote its default of 10 for every system, although only boiling used it.
     """
@@ -98,16 +90,6 @@ def _with_current_names(tables: Tables) -> Tables:
     if not is_unused and isinstance(parameters, dict):
         renamed["parameters"] = {"increment": increment, **parameters}
     return {**tables, "simulate": renamed}
-
-
-def machine_only(layer: Layer) -> Layer:
-    """The layer with the sections `run` and `launch` only."""
-    return Layer(layer.origin, {k: v for k, v in layer.tables.items() if k in MACHINE_SECTIONS})
-
-
-def experiment_only(layer: Layer) -> Layer:
-    """The layer without the sections `run` and `launch`."""
-    return Layer(layer.origin, {k: v for k, v in layer.tables.items() if k not in MACHINE_SECTIONS})
 
 
 def resolve(layers: Sequence[Layer]) -> Config:

@@ -6,19 +6,12 @@ computes. Help and defaults of the command-line options are generated from these
 
 from typing import Annotated, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from simvp import simulators
 from simvp.config import values
 from simvp.models.simvp import translators
+from simvp.physics import parse_boundary, parse_symmetries
 
 
 class Section(BaseModel):
@@ -29,17 +22,11 @@ class Section(BaseModel):
     )
 
 
-Seed = Annotated[int, Field(ge=0, lt=2**63)]
-
-
 class RunSection(Section):
-    name: Annotated[str, AfterValidator(values.folder_name)] = Field(
-        "default", description="name of the run and of its folder in work_dir"
-    )
+    name: values.FolderName = Field("default", description="name of the run and its folder")
     work_dir: str = Field("work_dirs", description="folder of all runs", min_length=1)
-    device: Annotated[str, AfterValidator(values.device_name)] = Field(
-        "auto",
-        description="device: auto (a GPU if there is one), cpu, cuda, cuda:N or mps",
+    device: values.Device = Field(
+        "auto", description="device: auto (a GPU if there is one), cpu, cuda, cuda:N or mps"
     )
 
 
@@ -80,7 +67,7 @@ class DataSection(Section):
 
 
 class SimulateSection(Section):
-    system: Annotated[str, AfterValidator(values.system_name)] = Field(
+    system: Annotated[str, values.one_of(simulators.names())] = Field(
         "boiling", description=f"what to simulate: {', '.join(simulators.names())}"
     )
     samples: int = Field(100, ge=1, description="simulations to make")
@@ -89,13 +76,12 @@ class SimulateSection(Section):
     parameters: dict[str, float] = Field(
         {}, description="parameters of the system; `simvp simulate --help` lists them"
     )
-    seed: Seed = Field(0, description="sample k is drawn from (seed, k)")
+    seed: values.Seed = Field(0, description="sample k is drawn from (seed, k)")
 
     @field_validator("parameters")
     @classmethod
     def _system_has_them(cls, value: dict[str, float], info: ValidationInfo) -> dict[str, float]:
-        # Loading a simulator imports numpy, which the command line avoids where it can.
-        if value and "system" in info.data:
+        if value and "system" in info.data:  # loading a simulator imports numpy
             values.check_parameters(info.data["system"], value)
         return value
 
@@ -110,7 +96,7 @@ class SplitSection(Section):
         False, description="use only the first and the last of the selected frames"
     )
     reverse: bool = Field(False, description="use the frames in reverse order")
-    seed: Seed = Field(0, description="random seed of the split")
+    seed: values.Seed = Field(0, description="random seed of the split")
 
     @model_validator(mode="after")
     def _check_ratios(self) -> Self:
@@ -123,27 +109,21 @@ class SplitSection(Section):
 
 
 class ModelSection(Section):
-    model_type: Annotated[str, AfterValidator(values.translator_name)] = Field(
+    model_type: Annotated[str, values.one_of(translators.names())] = Field(
         "gsta", description=f"type of the translator: {', '.join(translators.names())}"
     )
-    hid_S: Annotated[int, AfterValidator(values.even)] = Field(
-        16, ge=2, description="channels per frame in encoder and decoder; even"
-    )
+    hid_S: values.Even = Field(16, ge=2, description="channels of encoder and decoder; even")
     hid_T: int = Field(64, ge=2, description="hidden channels of the translator")
-    N_S: Annotated[int, AfterValidator(values.even)] = Field(
+    N_S: values.Even = Field(
         2, ge=2, le=16, description="layers of encoder and decoder; every second halves the grid"
     )
     N_T: int = Field(8, ge=2, description="number of translator blocks")
     mlp_ratio: float = Field(8.0, gt=1, description="ratio of MLP width to channels in each block")
     drop: float = Field(0.0, ge=0, lt=1, description="dropout probability in the MLPs")
     drop_path: float = Field(0.0, ge=0, lt=1, description="stochastic depth rate of the last block")
-    spatio_kernel_enc: Annotated[int, AfterValidator(values.odd)] = Field(
-        3, ge=1, description="kernel size of the encoder; odd"
-    )
-    spatio_kernel_dec: Annotated[int, AfterValidator(values.odd)] = Field(
-        3, ge=1, description="kernel size of the decoder; odd"
-    )
-    boundary: Annotated[str, AfterValidator(values.boundary_words)] = Field(
+    spatio_kernel_enc: values.Odd = Field(3, ge=1, description="kernel size of the encoder; odd")
+    spatio_kernel_dec: values.Odd = Field(3, ge=1, description="kernel size of the decoder; odd")
+    boundary: Annotated[str, values.auto_or(parse_boundary)] = Field(
         "auto",
         description="boundary condition: zeros (as published), periodic, reflect, replicate, or "
         "two of them as y,x; auto: as in the data card, otherwise zeros",
@@ -152,12 +132,12 @@ class ModelSection(Section):
 
 class TrainSection(Section):
     epochs: int = Field(20, ge=1, description="number of passes over the training samples")
-    batch_size: Annotated[int | str, AfterValidator(values.batch_size)] = Field(
+    batch_size: values.BatchSize = Field(
         "auto",
         description="samples per step and process; auto: 2 to 16, to train for about 700 steps",
     )
     val_batch_size: int = Field(8, ge=1, description="batch size in validation and test")
-    augment: Annotated[str, AfterValidator(values.symmetry_words)] = Field(
+    augment: Annotated[str, values.auto_or(parse_symmetries)] = Field(
         "auto",
         description="random symmetry transformations: none or a list of roll,flip_x,flip_y,rot90; "
         "auto: as in the data card, otherwise none",
@@ -178,25 +158,20 @@ class TrainSection(Section):
     )
     muon_lr: float = Field(1e-2, gt=0, description="peak learning rate of Muon")
     final_div_factor: float = Field(1e4, ge=1, description="final learning rate = initial / this")
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
-        "auto",
-        description="numerical precision: fp32, bf16, fp16; auto: bf16 if the hardware supports "
-        "it, else fp32",
+    precision: values.Precision = Field(
+        "auto", description="fp32, bf16, fp16; auto: bf16 if the hardware supports it, else fp32"
     )
-    compile: Annotated[bool | str, AfterValidator(values.compile_switch)] = Field(
-        "auto",
-        description="whether to compile the network; auto: on GPUs for long runs",
+    compile: values.Compile = Field(
+        "auto", description="whether to compile the network; auto: on GPUs for long runs"
     )
     recompute_statistics: bool = Field(
-        True,
-        description="recompute BatchNorm statistics for the current weights before validation; "
-        "false: as published",
+        True, description="recompute BatchNorm statistics before validation; false: as published"
     )
     checkpoint_interval: int = Field(5, ge=1, description="epochs between checkpoints")
     checkpoint_every_minutes: float = Field(
         15.0, ge=0, description="minutes between checkpoints within an epoch; 0: none"
     )
-    seed: Seed = Field(0, description="random seed of initial weights, sample order and dropout")
+    seed: values.Seed = Field(0, description="random seed of weights, sample order and dropout")
 
     @property
     def samples_per_step(self) -> int:
@@ -206,13 +181,11 @@ class TrainSection(Section):
 
 
 class MetricsSection(Section):
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
-        "fp32",
-        description="precision of forecasts in validation and test; options as for train.precision",
+    precision: values.Precision = Field(
+        "fp32", description="precision of forecasts in validation and test, as train.precision"
     )
     ssim_data_range: Literal["unit", "frame"] = Field(
-        "unit",
-        description="data range of SSIM: unit: 1.0; frame: range of each true frame",
+        "unit", description="data range of SSIM: unit: 1.0; frame: range of each true frame"
     )
 
 
@@ -238,11 +211,7 @@ class Config(Section):
 
 def section_types() -> dict[str, type[Section]]:
     """The class of each section, in display order."""
-    types: dict[str, type[Section]] = {}
-    for name, field in Config.model_fields.items():
-        assert isinstance(field.annotation, type) and issubclass(field.annotation, Section)
-        types[name] = field.annotation
-    return types
+    return {name: type(field.default) for name, field in Config.model_fields.items()}
 
 
 def all_keys() -> list[str]:

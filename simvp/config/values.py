@@ -1,93 +1,87 @@
-"""Validators for settings that bounds alone cannot check.
+"""Types of settings that bounds alone cannot check.
 
-Each function returns the value, or raises ValueError with a message that says what is allowed.
+The validators raise ValueError with a message that says what is allowed.
 """
 
-from pydantic import ValidationError
+import re
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic_core import InitErrorDetails
 
 from simvp import simulators
 from simvp.errors import did_you_mean
-from simvp.models.simvp import translators
-from simvp.physics import parse_boundary, parse_symmetries
 
 
-def even(value: int) -> int:
-    if value % 2:
-        raise ValueError(f"should be even, use {value - 1 or 2} or {value + 1}")
-    return value
+def _check(is_valid: Callable[[Any], object], expected: Callable[[Any], str]) -> AfterValidator:
+    """Accept valid values; for others, the message is "should be" and the expected value."""
+
+    def check(value: Any) -> Any:
+        if not is_valid(value):
+            raise ValueError(f"should be {expected(value)}")
+        return value
+
+    return AfterValidator(check)
 
 
-def odd(value: int) -> int:
-    if value % 2 == 0:
-        raise ValueError(f"should be odd, use {value - 1} or {value + 1}")
-    return value
+def one_of(names: Sequence[str]) -> AfterValidator:
+    """Accept one of `names`; the message suggests similar ones."""
+    known = ", ".join(names)
+    return _check(names.__contains__, lambda x: f"one of {known}.{did_you_mean(x, names)}")
 
 
-def folder_name(value: str) -> str:
-    if value in ("", ".", "..") or any(character in value for character in "/\\\0\n"):
-        raise ValueError("should be a folder name without slashes")
-    return value
+def auto_or(parse: Callable[[str], object]) -> AfterValidator:
+    """Accept "auto", and what `parse` accepts."""
+
+    def check(value: str) -> str:
+        if value != "auto":
+            parse(value)
+        return value
+
+    return AfterValidator(check)
 
 
-def translator_name(value: str) -> str:
-    if value not in translators.names():
-        known = ", ".join(translators.names())
-        raise ValueError(f"should be one of {known}.{did_you_mean(value, translators.names())}")
-    return value
-
-
-def system_name(value: str) -> str:
-    if value not in simulators.names():
-        known = ", ".join(simulators.names())
-        raise ValueError(f"should be one of {known}.{did_you_mean(value, simulators.names())}")
-    return value
+Even = Annotated[int, _check(lambda x: x % 2 == 0, lambda x: f"even, use {x - 1 or 2} or {x + 1}")]
+Odd = Annotated[int, _check(lambda x: x % 2 == 1, lambda x: f"odd, use {x - 1} or {x + 1}")]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+FolderName = Annotated[
+    str,
+    _check(
+        lambda x: x not in ("", ".", "..") and not set(x) & set("/\\\0\n"),
+        lambda x: "a folder name without slashes",
+    ),
+]
+Device = Annotated[
+    str,
+    _check(
+        re.compile(r"auto|cpu|cuda(:\d+)?|mps").fullmatch,
+        lambda x: "auto, cpu, cuda, cuda:N (the N-th GPU, from 0) or mps",
+    ),
+]
+BatchSize = Annotated[
+    int | str,
+    _check(
+        lambda x: x == "auto" or (isinstance(x, int) and x >= 1),
+        lambda x: "auto or a positive integer",
+    ),
+]
+Compile = Annotated[
+    bool | str, _check(lambda x: x in (True, False, "auto"), lambda x: "auto, true or false")
+]
 
 
 def check_parameters(system: str, parameters: dict[str, float]) -> None:
     """Raises: ValidationError with a problem for each parameter that the system cannot have."""
-    problems = simulators.load(system).problems(parameters)
+    problems: list[InitErrorDetails] = [
+        {
+            "type": "value_error",
+            "loc": (name,),
+            "input": parameters[name],
+            "ctx": {"error": ValueError(problem)},
+        }
+        for name, problem in simulators.load(system).problems(parameters).items()
+    ]
     if problems:
-        raise ValidationError.from_exception_data(
-            "parameters",
-            [
-                InitErrorDetails(
-                    type="value_error",
-                    loc=(name,),
-                    input=parameters[name],
-                    ctx={"error": ValueError(problem)},
-                )
-                for name, problem in problems.items()
-            ],
-        )
-
-
-def device_name(value: str) -> str:
-    kind, _, index = value.partition(":")
-    if value not in ("auto", "cpu", "cuda", "mps") and not (kind == "cuda" and index.isdecimal()):
-        raise ValueError("should be auto, cpu, cuda, cuda:N (the N-th GPU, from 0) or mps")
-    return value
-
-
-def boundary_words(value: str) -> str:
-    if value != "auto":
-        parse_boundary(value)
-    return value
-
-
-def symmetry_words(value: str) -> str:
-    if value != "auto":
-        parse_symmetries(value)
-    return value
-
-
-def batch_size(value: int | str) -> int | str:
-    if value != "auto" and (isinstance(value, str) or value < 1):
-        raise ValueError("should be auto or a positive integer")
-    return value
-
-
-def compile_switch(value: bool | str) -> bool | str:
-    if isinstance(value, str) and value != "auto":
-        raise ValueError("should be auto, true or false")
-    return value
+        raise ValidationError.from_exception_data("parameters", problems)

@@ -10,11 +10,6 @@ import torch
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
-# Parameters of glibc's mallopt: size of free memory above which it is returned to the system, and
-# maximum number of blocks allocated with mmap.
-_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
-_INT_MAX = 2**31 - 1
-
 
 def best_precision(device: torch.device) -> tuple[str, str]:
     """bf16 if the device supports it natively, otherwise fp32; and the reason as text."""
@@ -22,13 +17,13 @@ def best_precision(device: torch.device) -> tuple[str, str]:
         major, minor = torch.cuda.get_device_capability(device)
         reason = f"CUDA compute capability {major}.{minor}"
         return ("bf16", reason) if major >= 8 else ("fp32", f"{reason}, bfloat16 needs 8.0")
-    if device.type == "cpu":
-        if torch.cpu._is_amx_tile_supported():
-            return "bf16", "this CPU has AMX"
-        if torch.cpu._is_avx512_bf16_supported():
-            return "bf16", "this CPU has AVX512_BF16"
-        return "fp32", "this CPU has no bfloat16 support"
-    return "fp32", f"bfloat16 is not used on {device.type}"
+    if device.type != "cpu":
+        return "fp32", f"bfloat16 is not used on {device.type}"
+    if torch.cpu._is_amx_tile_supported():
+        return "bf16", "this CPU has AMX"
+    if torch.cpu._is_avx512_bf16_supported():
+        return "bf16", "this CPU has AVX512_BF16"
+    return "fp32", "this CPU has no bfloat16 support"
 
 
 def describe_precision(device: torch.device, precision: str) -> str:
@@ -60,19 +55,13 @@ def configure_backend(device: torch.device) -> None:
         # TF32 would reduce the accuracy of fp32; bf16 is available for speed.
         torch.backends.cudnn.allow_tf32 = False
     elif sys.platform == "linux":
-        _reuse_freed_memory()
-
-
-def _reuse_freed_memory() -> None:
-    """Make the C library reuse the memory of freed tensors.
-
-    By default, large blocks are returned to the system at once, and mapping and zeroing the pages
-    of the next tensor took a third of the time of a training step.
-    """
-    library = ctypes.CDLL(None)
-    if hasattr(library, "mallopt"):  # glibc only
-        library.mallopt(_M_MMAP_MAX, 0)
-        library.mallopt(_M_TRIM_THRESHOLD, _INT_MAX)
+        # Make glibc reuse the memory of freed tensors. By default, large blocks are returned to the
+        # system at once, and mapping and zeroing the pages of the next tensor took a third of the
+        # time of a training step.
+        library = ctypes.CDLL(None)
+        if hasattr(library, "mallopt"):
+            library.mallopt(-4, 0)  # M_MMAP_MAX: allocate no blocks with mmap
+            library.mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD: return no memory to the system
 
 
 def free_memory() -> int:

@@ -9,10 +9,11 @@ import logging
 import os
 import sys
 import tempfile
-import threading
 import time
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -20,7 +21,10 @@ from simvp.config import Config, to_toml
 from simvp.config.sections import LaunchSection
 from simvp.errors import ConfigError, Interrupted, PeerLost, RunFailed, SimvpError, UserError
 from simvp.runtime.group import Group, choose_device, process_group, rank_info
-from simvp.runtime.processes import cores
+from simvp.runtime.processes import cores, exit_after
+
+if TYPE_CHECKING:
+    from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
 
 # Environment variable of launched processes. The launcher prints their errors.
 LAUNCHED = "SIMVP_LAUNCHED"
@@ -62,8 +66,15 @@ def device(config: Config) -> torch.device:
 
 def join(config: Config) -> AbstractContextManager[Group]:
     """Join the group that this process belongs to; a group of one without launcher."""
-    exit_with_launcher()
+    if LAUNCHED in os.environ:
+        # Processes orphaned by a killed launcher would keep the run folder locked.
+        exit_after(partial(_wait_for_exit, os.getppid()))
     return process_group(config.run.device, timeout_minutes=config.launch.timeout_minutes)
+
+
+def _wait_for_exit(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.1)
 
 
 def is_restart() -> bool:
@@ -92,17 +103,15 @@ def run(command: list[str], config: Config) -> None:
     logging.getLogger("torch.distributed.run").setLevel(logging.CRITICAL)
     with tempfile.TemporaryDirectory(prefix="simvp-") as folder:
         file = Path(folder) / "config.toml"
-        joining = config.model_copy(
-            update={"launch": LaunchSection(timeout_minutes=config.launch.timeout_minutes)}
-        )
-        file.write_text(to_toml(joining), encoding="utf-8")
+        joining = LaunchSection(timeout_minutes=config.launch.timeout_minutes)
+        file.write_text(to_toml(config.model_copy(update={"launch": joining})), encoding="utf-8")
         arguments = torchrun.parse_args(  # type: ignore[no-untyped-call]
             [*_group_options(config.launch), "-m", "simvp", *command, "--config", str(file)]
         )
         try:
             torchrun.run(arguments)  # type: ignore[no-untyped-call]
         except ChildFailedError as error:
-            raise _first_error(error) from None
+            raise _first_error(error.failures) from None
         except DistNetworkError as error:
             raise ConfigError(
                 f"launch.rdzv_endpoint = {config.launch.rdzv_endpoint!r}: rendezvous failed "
@@ -120,30 +129,8 @@ def _group_options(launch: LaunchSection) -> list[str]:
     options = [f"--nproc-per-node={launch.nproc}", f"--max-restarts={launch.max_restarts}"]
     if launch.nnodes == 1:
         return [*options, "--standalone"]
-    return [
-        *options,
-        f"--nnodes={launch.nnodes}",
-        f"--node-rank={launch.node_rank}",
-        "--rdzv-backend=static",
-        f"--rdzv-endpoint={launch.rdzv_endpoint}",
-    ]
-
-
-def exit_with_launcher() -> None:
-    """In a launched process: exit when the launcher is killed.
-
-    Otherwise the orphaned processes would continue and keep the run folder locked.
-    """
-    if LAUNCHED not in os.environ:
-        return
-    launcher = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == launcher:
-            time.sleep(0.1)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True, name="launcher watch").start()
+    options += [f"--nnodes={launch.nnodes}", f"--node-rank={launch.node_rank}"]
+    return [*options, "--rdzv-backend=static", f"--rdzv-endpoint={launch.rdzv_endpoint}"]
 
 
 def pass_to_launcher(error: SimvpError) -> bool:
@@ -154,11 +141,13 @@ def pass_to_launcher(error: SimvpError) -> bool:
     path = os.environ.get("TORCHELASTIC_ERROR_FILE")
     if LAUNCHED not in os.environ or path is None:
         return False
+    # A lost connection can be reported in the same second as the death of the process that caused
+    # it. A process that hangs is killed half a minute after the others report a lost connection.
+    delay = 5 if isinstance(error, PeerLost) else 0
     content = {
         "message": str(error),
-        "timestamp": str(int(time.time())),
+        "timestamp": str(int(time.time()) + delay),
         "exit_code": error.exit_code,
-        "is_consequence": isinstance(error, PeerLost),
     }
     Path(path).write_text(json.dumps(content), encoding="utf-8")
     return True
@@ -176,31 +165,17 @@ def exit_group_process(code: object) -> None:
         os._exit(code if isinstance(code, int) else 0)
 
 
-def _first_error(error: Exception) -> SimvpError:
+def _first_error(failures: "dict[int, ProcessFailure]") -> SimvpError:
     """The error of the process that failed first."""
-    rank, failure = min(
-        error.failures.items(),  # type: ignore[attr-defined]
-        key=lambda item: item[1].timestamp + _delay(item[1].error_file_data),
-    )
+    rank, failure = min(failures.items(), key=lambda item: item[1].timestamp)
     code = failure.error_file_data.get("exit_code")
     if code is None:  # The process died without calling `pass_to_launcher`.
+        status = failure.exitcode
+        cause = f"signal {-status}" if status < 0 else f"exit code {status}, see above"
         return RunFailed(
-            f"process {rank} died ({_cause(failure.exitcode)}) and the others were stopped; "
-            "resume from the newest checkpoint with --resume"
+            f"process {rank} died ({cause}) and the others were stopped; resume from the newest "
+            "checkpoint with --resume"
         )
     if code == UserError.exit_code:
         return UserError(failure.message)
     return RunFailed(failure.message) if code == 1 else Interrupted(code - 128, failure.message)
-
-
-def _delay(message: dict[str, object]) -> int:
-    """Seconds to add to the time of a failure that another failure caused.
-
-    A lost connection can be reported in the same second as the death of the process that caused
-    it. A process that hangs is killed half a minute after the others report the lost connection.
-    """
-    return 5 if message.get("is_consequence") else 0
-
-
-def _cause(code: int) -> str:
-    return f"signal {-code}" if code < 0 else f"exit code {code}, see above"

@@ -40,17 +40,18 @@ def map_tasks(
     # Spawn, because a forked process would inherit locks held by other threads.
     context = multiprocessing.get_context("spawn")
     executor = ProcessPoolExecutor(processes, context, initializer=_follow_parent)
+    previous = signal.signal(signal.SIGTERM, _raise_interrupted)
     try:
-        with _sigterm_raises():
-            with _sigint_blocked():
-                results = executor.map(function, tasks)  # starts the workers
-            yield from results
+        with _sigint_blocked():
+            results = executor.map(function, tasks)  # starts the workers
+        yield from results
     except BrokenProcessPool:
         raise RunFailed(
             "a worker process died, possibly because memory ran out; files written so far are "
             "complete. Run the same command again to resume"
         ) from None
     finally:
+        signal.signal(signal.SIGTERM, previous)
         executor.shutdown(cancel_futures=True)
 
 
@@ -60,34 +61,26 @@ def _follow_parent() -> None:
     An idle worker of ProcessPoolExecutor would otherwise wait forever for a parent that was killed.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    exit_after(parent.join)
+
+
+def exit_after(wait: Callable[[], None]) -> None:
+    """Exit this process as soon as `wait`, called in a background thread, returns."""
 
     def watch() -> None:
-        parent = multiprocessing.parent_process()
-        assert parent is not None
-        parent.join()
+        wait()
         os._exit(1)
 
-    threading.Thread(target=watch, daemon=True, name="parent watch").start()
+    threading.Thread(target=watch, daemon=True, name="exit").start()
 
 
-@contextmanager
-def _sigterm_raises() -> Iterator[None]:
-    """Raise Interrupted on SIGTERM while the block runs, so that the workers are shut down."""
-
-    def stop(signum: int, frame: FrameType | None) -> None:
-        raise Interrupted(
-            signum,
-            "terminated; files written so far are complete. Run the same command again to resume",
-        )
-
-    if threading.current_thread() is not threading.main_thread():
-        yield  # Signal handlers can be set in the main thread only.
-        return
-    previous = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)
+def _raise_interrupted(signum: int, frame: FrameType | None) -> None:
+    raise Interrupted(
+        signum,
+        "terminated; files written so far are complete. Run the same command again to resume",
+    )
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from simvp.errors import OutputError, RunError
 from simvp.storage.files import publish
@@ -34,19 +35,11 @@ def save(path: Path, content: Mapping[str, Any]) -> None:
             torch.save(dict(content), temporary)
     except RuntimeError as error:  # raised by torch.save if the disk is full
         free = shutil.disk_usage(path.parent).free
+        needed = sum(item.nbytes for item in tree_leaves(dict(content)) if isinstance(item, Tensor))
         raise OutputError(
-            f"{path}: cannot be written: {_num_bytes(content) / 1e6:.1f} MB are needed, "
+            f"{path}: cannot be written: {needed / 1e6:.1f} MB are needed, "
             f"{free / 1e6:.1f} MB are free; free some disk space"
         ) from error
-
-
-def _num_bytes(content: Any) -> int:
-    """Total size of the tensors in nested containers."""
-    if isinstance(content, Mapping):
-        return sum(_num_bytes(item) for item in content.values())
-    if isinstance(content, list | tuple):
-        return sum(_num_bytes(item) for item in content)
-    return content.nbytes if isinstance(content, Tensor) else 0
 
 
 def link(existing: Path, path: Path) -> None:
@@ -81,7 +74,13 @@ def load(path: Path) -> dict[str, Any]:
         found = type(content).__name__
         raise DamagedFile(f"{path}: expected a dictionary of tensors, found {found}")
     if is_training_state(content):
-        _check_training(path, content)
+        if content["format"] != FORMAT:
+            raise RunError(
+                f"{path}: has checkpoint format {content['format']!r}, but this version of simvp "
+                f"reads format {FORMAT}; use the version that wrote it"
+            )
+        if content.pop("sha256", None) != digest(content):
+            raise DamagedFile(f"{path}: is damaged (SHA-256 mismatch)")
     return content
 
 
@@ -106,7 +105,9 @@ def newest_training(folder: Path, say: Callable[[str], None]) -> dict[str, Any] 
         say: called with a message for each damaged checkpoint that is skipped.
     Raises: RunError if all checkpoints are damaged.
     """
-    candidates = [folder / LATEST, folder / PREVIOUS, *_by_epoch(folder)]
+    # epoch_15.pth, epoch_10.pth, epoch_5.pth: sorted by name, because file times are unreliable.
+    by_epoch = sorted(folder.glob("epoch_[0-9]*.pth"), key=lambda path: (len(path.name), path.name))
+    candidates = [folder / LATEST, folder / PREVIOUS, *reversed(by_epoch)]
     damaged: set[int] = set()  # inodes, because a file can have several names
     for path in candidates:
         if not path.exists() or path.stat().st_ino in damaged:
@@ -134,44 +135,25 @@ def newest_training(folder: Path, say: Callable[[str], None]) -> dict[str, Any] 
 def digest(content: Any) -> str:
     """SHA-256 of nested containers of tensors, numbers and strings."""
     hasher = hashlib.sha256()
-    _update(hasher, content)
+
+    def update(value: Any) -> None:
+        if isinstance(value, Mapping):
+            for key, item in value.items():
+                hasher.update(f"{key!r}:".encode())
+                update(item)
+        elif isinstance(value, list | tuple):
+            hasher.update(f"[{len(value)}]".encode())
+            for item in value:
+                update(item)
+        elif isinstance(value, Tensor):
+            hasher.update(f"{value.dtype}{tuple(value.shape)}".encode())
+            data = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+            hasher.update(data.numpy().data)
+        else:
+            hasher.update(repr(value).encode())
+
+    update(content)
     return hasher.hexdigest()
-
-
-def _update(hasher: "hashlib._Hash", value: Any) -> None:
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            hasher.update(f"{key!r}:".encode())
-            _update(hasher, item)
-    elif isinstance(value, list | tuple):
-        hasher.update(f"[{len(value)}]".encode())
-        for item in value:
-            _update(hasher, item)
-    elif isinstance(value, Tensor):
-        hasher.update(f"{value.dtype}{tuple(value.shape)}".encode())
-        hasher.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    else:
-        hasher.update(repr(value).encode())
-
-
-def _check_training(path: Path, content: dict[str, Any]) -> None:
-    if content["format"] != FORMAT:
-        raise RunError(
-            f"{path}: has checkpoint format {content['format']!r}, but this version of simvp reads "
-            f"format {FORMAT}; use the version that wrote it"
-        )
-    if content.pop("sha256", None) != digest(content):
-        raise DamagedFile(f"{path}: is damaged (SHA-256 mismatch)")
-
-
-def _by_epoch(folder: Path) -> list[Path]:
-    """epoch_15.pth, epoch_10.pth, ...: sorted by name, because file times are unreliable."""
-    numbered = [
-        (int(path.stem.removeprefix("epoch_")), path)
-        for path in folder.glob("epoch_*.pth")
-        if path.stem.removeprefix("epoch_").isdecimal()
-    ]
-    return [path for _, path in sorted(numbered, reverse=True)]
 
 
 def load_into(model: nn.Module, weights: Mapping[str, Any]) -> None:
@@ -179,7 +161,14 @@ def load_into(model: nn.Module, weights: Mapping[str, Any]) -> None:
 
     Raises: RunError if a tensor is missing, unexpected, not finite or has another shape.
     """
-    problems = _mismatches(model.state_dict(), weights)
+    shapes = {name: [*tensor.shape] for name, tensor in model.state_dict().items()}
+    found = {name: [*item.shape] for name, item in weights.items() if isinstance(item, Tensor)}
+    problems = [
+        f"{name}: " + (f"has shape {found[name]}, expected {shape}" if name in found else "missing")
+        for name, shape in shapes.items()
+        if found.get(name) != shape
+    ]
+    problems += [f"{name}: unexpected" for name in weights if name not in shapes]
     if problems:
         more = [f"... and {len(problems) - 10} more"] if len(problems) > 10 else []
         raise RunError(
@@ -198,15 +187,3 @@ def load_into(model: nn.Module, weights: Mapping[str, Any]) -> None:
 def is_training_state(content: Mapping[str, Any]) -> bool:
     """Whether a loaded file is a training checkpoint, as opposed to plain weights."""
     return "format" in content and "model" in content
-
-
-def _mismatches(expected: Mapping[str, Tensor], found: Mapping[str, Any]) -> list[str]:
-    """One line per tensor that is missing, unexpected or has another shape."""
-    problems = []
-    for name, tensor in expected.items():
-        value = found.get(name)
-        if not isinstance(value, Tensor):
-            problems.append(f"{name}: missing")
-        elif value.shape != tensor.shape:
-            problems.append(f"{name}: has shape {[*value.shape]}, expected {[*tensor.shape]}")
-    return problems + [f"{name}: unexpected" for name in found if name not in expected]

@@ -1,17 +1,19 @@
-"""Atomic writes: files are written under a temporary name, synced and renamed."""
+"""Atomic writes: files are written under a temporary name, synced and renamed. Locks of folders."""
 
 import os
 import shutil
-from collections import deque
+import socket
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from simvp.errors import OutputError
+from filelock import FileLock, Timeout
+
+from simvp.errors import OutputError, RunError
 
 TEMPORARY_PREFIX = ".simvp-"
-_MAX_PENDING = 4  # calls, which bounds the memory of their arguments
 
 
 @contextmanager
@@ -105,20 +107,52 @@ def _sync(path: Path) -> None:
 def in_background() -> Iterator[Callable[..., None]]:
     """Yield `call(function, *arguments)`, which runs functions in order in a background thread.
 
-    The block ends when all calls have finished. Exceptions are raised by a later `call` or at the
-    end of the block.
+    A call waits until the previous one has finished, which bounds the memory of arguments, and
+    raises its exception. The end of the block waits for the last one.
     """
-    thread = ThreadPoolExecutor(1, "simvp writer")
-    pending: deque[Future[None]] = deque()
+    previous: list[Future[None]] = []
 
     def call(function: Callable[..., None], *arguments: object) -> None:
-        pending.append(thread.submit(function, *arguments))
-        if len(pending) > _MAX_PENDING:
-            pending.popleft().result()
+        if previous:
+            previous.pop().result()
+        previous.append(thread.submit(function, *arguments))
 
-    try:
+    with ThreadPoolExecutor(1, "simvp writer") as thread:
         yield call
-        while pending:
-            pending.popleft().result()
+        for future in previous:
+            future.result()
+
+
+@contextmanager
+def lock_folder(folder: Path) -> Iterator[None]:
+    """Lock `folder` while the block runs; the operating system releases a dead process's lock.
+
+    Raises: RunError if another process holds the lock.
+    """
+    with convert_os_errors(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    # The lock is next to the folder, which may not exist yet. Windows cannot read a locked file, so
+    # the process that holds the lock is described in a second file.
+    lock = FileLock(folder.with_name(f".{folder.name}.lock"))
+    holder = folder.with_name(f".{folder.name}.lock-holder")
+    try:
+        # The operating system may need a moment to release the lock of a killed process.
+        lock.acquire(timeout=2)
+    except Timeout:
+        try:
+            found = holder.read_text(encoding="utf-8")
+        except OSError:
+            found = "unknown process"
+        raise RunError(
+            f"{folder}: another simvp process is writing to this folder ({found}); wait for it to "
+            "finish, stop it, or choose another --name"
+        ) from None
+    try:
+        with convert_os_errors(holder):
+            since = time.strftime("%Y-%m-%d %H:%M:%S")
+            description = f"process {os.getpid()} on {socket.gethostname()} since {since}"
+            holder.write_text(description, encoding="utf-8")
+        yield
     finally:
-        thread.shutdown(cancel_futures=True)
+        holder.unlink(missing_ok=True)
+        lock.release()
