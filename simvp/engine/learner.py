@@ -22,9 +22,17 @@ class Learner:
 
     Nothing here synchronises with a GPU: losses stay on it until the caller reads them.
 
+    Once a loss or a gradient is not finite, every later optimizer step is skipped, on the device:
+    the weights and the optimizer's state stay those of the step before. (BatchNorm's running
+    statistics do not.) The caller reads `failed` when it reads the losses, and aborts. A gradient
+    norm beyond the range of float32 counts as not finite.
+
+    The check takes 1.1 ms of a training step of 310 ms, and the optimizers take 1.5 ms longer for
+    it: 0.8 % in all (the default network in bf16, 2 samples of 64x64, one core of a Xeon with AMX,
+    alternating with and without it; in fp32 0.6 %).
+
     Attributes:
-        failed: whether a loss or gradient was not finite, a tensor on the device. On a CPU the
-            weights are then those before that step; on other devices they may be spoiled.
+        failed: whether a loss or a gradient was not finite, a tensor on the device.
     """
 
     def __init__(self, config: Config, network: SimVP, group: Group) -> None:
@@ -56,9 +64,6 @@ class Learner:
     def step(self, frames: Tensor, *, lr_factor: float, beta1: float) -> Tensor:
         """One optimizer step on frames (B, T, C, H, W), inputs and truth.
 
-        On a CPU the optimizer step is skipped if the loss or a gradient is not finite. With several
-        processes all of them skip it, because they see the same averaged gradients.
-
         Returns: the loss before the step, the mean over all values, (), on the device.
         """
         inputs, true = frames[:, : self.num_inputs], frames[:, self.num_inputs :]
@@ -66,21 +71,14 @@ class Learner:
         with autocast(self.device, self.precision), nullcontext() if usual else uncompiled():
             forecast = self.parallel(inputs, true.shape[1])
         loss = self.loss(forecast.float(), true)
-        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-        finite = self._is_finite(loss)
-        self.failed |= ~finite
-        # CPU execution is synchronous, so reading the flag costs nothing; on a GPU it would stall
-        # every step, and the flag is read at the next log step instead.
-        if self.device.type == "cpu" and not finite:
-            return loss.detach()
-        with autocast(self.device, self.precision):  # the weights and averages stay float32
-            self.optimizer.step(self.scaler, lr_factor=lr_factor, beta1=beta1)
-        return loss.detach()
-
-    def _is_finite(self, loss: Tensor) -> Tensor:
-        """Whether the loss and the gradients are finite, (), on the device."""
-        finite = loss.isfinite()
-        if not self.scaler.is_enabled():  # with it gradients may overflow: it lowers the scale
+        self.failed |= ~loss.isfinite()
+        # A loss of one process that is not finite makes the gradients NaN, and with them the
+        # average over all processes, so that all of them skip the step.
+        seed = torch.where(self.failed, torch.nan, torch.ones_like(loss))
+        self.scaler.scale(loss).backward(seed)  # type: ignore[no-untyped-call]
+        if not self.scaler.is_enabled():  # GradScaler checks the gradients and lowers its scale
             gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
-            finite = finite & get_total_norm(gradients).isfinite()
-        return finite
+            self.failed |= ~get_total_norm(gradients).isfinite()
+        with autocast(self.device, self.precision):  # the weights and averages stay float32
+            self.optimizer.step(self.scaler, lr_factor=lr_factor, beta1=beta1, skip=self.failed)
+        return loss.detach()

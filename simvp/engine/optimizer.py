@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from simvp.config.sections import TrainSection
 from simvp.engine.muon import Muon
@@ -24,18 +24,26 @@ class Optimizer:
         if matrices:
             self.parts["muon"] = (Muon(matrices), settings.muon_lr)
 
-    def step(self, scaler: torch.amp.GradScaler, *, lr_factor: float, beta1: float) -> None:
+    def step(
+        self, scaler: torch.amp.GradScaler, *, lr_factor: float, beta1: float, skip: Tensor
+    ) -> None:
         """Update the weights and clear their gradients.
 
         Args:
+            scaler: if it is enabled, its own check of the gradients takes the place of `skip`.
             lr_factor: learning rate relative to the peak learning rate of each optimizer.
             beta1: momentum of Adam.
+            skip: (), on the device; true leaves weights and optimizer state unchanged.
         """
         for part, peak_lr in self.parts.values():
             for parameters in part.param_groups:
                 parameters["lr"] = lr_factor * peak_lr
                 if "betas" in parameters:
                     parameters["betas"] = (beta1, parameters["betas"][1])
+            if not scaler.is_enabled():
+                # The attribute by which GradScaler tells fused optimizers to skip a step on the
+                # device, without reading the flag on the host.
+                part.found_inf = skip.float()  # type: ignore[attr-defined]
             scaler.step(part)
             part.zero_grad()
         scaler.update()

@@ -1,4 +1,13 @@
-"""A convolution of each channel with itself alone, as fast in training as in a forecast.
+"""Depthwise convolution with a faster gradient of the weights on CPUs.
+
+oneDNN has optimised code for the gradient of a depthwise convolution's weights only for kernels of
+at most three columns without padding, and falls back to much slower code for others. Here the
+gradient is computed for three columns of the kernel at a time.
+
+With `torch.nn.functional.conv2d` instead, the reference of the tests, a training step of the
+default network takes 1.4 times as long in bf16 (in fp32 1.03 to 1.06 times). Measured on one core
+of a Xeon with AMX, 2 samples of 64x64 in a batch: medians of the ratios of 12 pairs of alternating
+steps.
 
 B: batch; C: channels; H, W: height and width; h, w: the same of the output; k: kernel size.
 """
@@ -9,22 +18,21 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-# What oneDNN computes the weights' gradient of by code of its own: kernels of at most three columns
-# in images without padding. For others it takes up to twenty times as long, many times a forecast.
 _FAST_COLUMNS = 3
 
 
 def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, *, padding: int) -> Tensor:
-    """(B, C, H, W) with a kernel (C, 1, k, k) of each channel's own -> (B, C, h, w).
+    """Convolve each channel with its kernel: (B, C, H, W) -> (B, C, h, w).
 
     Args:
+        weight: (C, 1, k, k).
         bias: (C,), or None.
-        padding: rows and columns of zeros around the grid.
+        padding: rows and columns of zeros on each side.
     """
     is_plain = x.device.type != "cpu" or torch.compiler.is_compiling()
     if is_plain or weight.shape[-1] <= _FAST_COLUMNS or not torch.is_grad_enabled():
         return F.conv2d(x, weight, bias, padding=padding, groups=len(weight))
-    if torch.is_autocast_enabled("cpu"):  # which does not see what happens in the backward pass
+    if torch.is_autocast_enabled("cpu"):  # autocast does not reach into the backward pass
         dtype = torch.get_autocast_dtype("cpu")
         x, weight, bias = x.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
     y: Tensor = _Depthwise.apply(x, weight, bias, padding)  # type: ignore[no-untyped-call]
@@ -44,7 +52,7 @@ class _Depthwise(torch.autograd.Function):
         x, weight = ctx.saved_tensors
         needs_x, needs_weight, needs_bias, _ = ctx.needs_input_grad
         of_x = of_weight = of_bias = None
-        if needs_x:  # what each cell gave to its neighbours comes back from them
+        if needs_x:  # the correlation with the flipped kernel
             padding = weight.shape[-1] - 1 - ctx.padding
             of_x = F.conv2d(gradient, weight.flip(2, 3), padding=padding, groups=len(weight))
         if needs_weight:
@@ -55,17 +63,18 @@ class _Depthwise(torch.autograd.Function):
 
 
 def _weight_gradient(gradient: Tensor, x: Tensor, weight: Tensor) -> Tensor:
-    """The kernels' gradient (C, 1, k, k), few columns at a time.
+    """The gradient of the kernels, (C, 1, k, k), for `_FAST_COLUMNS` columns at a time.
 
-    The columns from the c-th on are kernels that see x without its first c columns.
+    Columns c to c + 2 of a kernel act like a kernel of three columns on `x` without its first c
+    columns.
     """
     channels, ones, zeros, only_weight = len(weight), [1, 1], [0, 0], [False, True, False]
     pieces: list[Tensor] = []
     for first in range(0, weight.shape[-1], _FAST_COLUMNS):
         kernels = weight[..., first : first + _FAST_COLUMNS]
-        seen = x[..., first : first + gradient.shape[-1] + kernels.shape[-1] - 1]
+        part = x[..., first : first + gradient.shape[-1] + kernels.shape[-1] - 1]
         _, piece, _ = torch.ops.aten.convolution_backward(
-            gradient, seen, kernels, None, ones, zeros, ones, False, zeros, channels, only_weight
+            gradient, part, kernels, None, ones, zeros, ones, False, zeros, channels, only_weight
         )
         pieces.append(piece)
     return torch.cat(pieces, dim=-1)
