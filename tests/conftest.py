@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from helpers import TINY, Simvp, run_simvp, write_sample
+from helpers import TINY, TRAIN, Simvp, run_simvp, write_sample
 
 # At these sizes one thread is fastest, here and in subprocesses.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -28,7 +28,7 @@ def simvp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Simvp:
 
 @pytest.fixture(scope="session")
 def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folders `data`, `split_data`, `trained` and `tested`: working directories after each step."""
+    """Working directories, made once: one for each fixture below, and one of a run of `TRAIN`."""
     folders = tmp_path_factory.mktemp("shared")
 
     def step(name: str, *arguments: str, after: str = "") -> None:
@@ -43,6 +43,7 @@ def trained_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     step("split_data", "split", "--data-path", "data", *ratios, after="data")
     step("trained", "train", "--data-path", "data", "--epochs", "2", *TINY, after="split_data")
     step("tested", "test", after="trained")
+    step("straight", *TRAIN, after="split_data")
     return folders
 
 

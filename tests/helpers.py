@@ -46,7 +46,7 @@ TINY = [
 # Four epochs of three steps on the samples of the fixture `split_data`.
 TRAIN = ("train", "--data-path", "data", "--epochs", "4", *TINY)
 
-# The same in a process.
+# The same training in a separate process.
 TRAIN_COMMAND = [sys.executable, "-m", "simvp", *TRAIN]
 
 # Saves a checkpoint at every step, so that a kill can interrupt any operation.
@@ -158,11 +158,10 @@ def kill_while_training(command: list[str], folder: Path, delay: float) -> None:
 
 def check_kill_and_resume(nproc: int, epochs: int, kills: int, longest: float) -> None:
     """Kill and resume a run `kills` times; the result must be bitwise equal."""
-    options = ["--nproc", str(nproc), "--epochs", str(epochs), *OFTEN]
-    options += ["--set", f"train.checkpoint_interval={epochs}"]
+    options = ["--nproc", str(nproc), "--epochs", str(epochs)]
     straight = [*TRAIN_COMMAND, *options, "--name", "straight"]
     subprocess.run(straight, check=True, capture_output=True, timeout=900)
-    command = [*TRAIN_COMMAND, *options, "--name", "killed", "--resume"]
+    command = [*TRAIN_COMMAND, *options, *OFTEN, "--name", "killed", "--resume"]
     killed, rng = Path("work_dirs/killed"), random.Random(nproc)
     for _ in range(kills):
         kill_while_training(command, killed, rng.uniform(0.0, longest))

@@ -27,7 +27,7 @@ def test_batch_equals_its_samples_simulated_separately(system: str) -> None:
 
 
 def test_system_has_exactly_the_symmetries_of_its_card(system: str) -> None:
-    """What the card says is true: a transformed trajectory is the one of the transformed start."""
+    """Simulating a transformed initial state transforms all frames."""
     simulator = simulators.load(system)
     card = DatasetCard(**simulator.physics)
     initial = simulator.initial_state(16, np.random.default_rng(0))

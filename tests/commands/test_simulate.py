@@ -47,30 +47,6 @@ def test_parameters_affect_frames_and_increment_is_a_shorthand(simvp: Simvp) -> 
     assert "perhaps because it was made with other parameters (--param)" in refused.stderr
 
 
-# Runs simvp with two worker processes on any machine.
-SHARED = """
-import signal
-from simvp.__main__ import main
-from simvp.commands import simulate
-
-simulate._PER_PROCESS, simulate.cores = 1, lambda: 2
-if __name__ == "__main__":
-    # Background jobs of a shell inherit an ignored SIGINT.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    main()
-"""
-
-
-EXPECTED = {
-    signal.SIGINT: (130, "interrupted\n"),
-    signal.SIGTERM: (
-        143,
-        "terminated; files written so far are complete. Run the same command again to resume\n",
-    ),
-    signal.SIGKILL: (-9, ""),
-}
-
-
 def test_two_processes_simulate_the_same_samples(
     simvp: Simvp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -90,9 +66,37 @@ def test_two_processes_simulate_the_same_samples(
     assert f"{wrong}: exists already and differs" in simvp(*arguments, code=2).stderr
 
 
+# Runs simvp with two worker processes on any machine.
+SHARED = """
+import signal
+from simvp.__main__ import main
+from simvp.commands import simulate
+
+simulate._PER_PROCESS, simulate.cores = 1, lambda: 2
+if __name__ == "__main__":
+    # Background jobs of a shell inherit an ignored SIGINT.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    main()
+"""
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_all_processes_exit_with_the_command(tmp_path: Path, signum: int) -> None:
+@pytest.mark.parametrize(
+    ("signum", "code", "message"),
+    [
+        pytest.param(signal.SIGINT, 130, "interrupted\n", id="SIGINT"),
+        pytest.param(
+            signal.SIGTERM,
+            143,
+            "terminated; files written so far are complete. Run the same command again to resume\n",
+            id="SIGTERM",
+        ),
+        pytest.param(signal.SIGKILL, -9, "", id="SIGKILL"),
+    ],
+)
+def test_all_processes_exit_with_the_command(
+    tmp_path: Path, signum: int, code: int, message: str
+) -> None:
     """SIGINT is sent to all processes, as by Ctrl-C; the other signals only to the parent."""
     (tmp_path / "shared.py").write_text(SHARED)
     command = [sys.executable, "shared.py", "simulate", "--samples", "50000", "--frames", "4"]
@@ -117,7 +121,6 @@ def test_all_processes_exit_with_the_command(tmp_path: Path, signum: int) -> Non
         if signum == signal.SIGKILL:
             # The resource tracker of Python warns when it removes semaphores of a killed process.
             lines = [x for x in lines if "resource_tracker" not in x and "warn(" not in x]
-        code, message = EXPECTED[signum]
         assert (process.returncode, "".join(lines)) == (code, message)
 
 

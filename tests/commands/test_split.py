@@ -64,7 +64,7 @@ def test_ratios_are_recorded(split_data: Path) -> None:
 
 
 def test_split_file_describes_the_data(split_data: Path) -> None:
-    """Scaling and statistics are of the training part alone."""
+    """Scaling and statistics are computed from the training part only."""
     path = only_split(split_data)
     record, split = json.loads(path.read_bytes()), read_split(path)
     training = np.stack([s.series.read(s.start, s.stop) for s in split.segments("train")])

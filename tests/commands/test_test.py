@@ -8,11 +8,10 @@ import pytest
 from helpers import Simvp
 
 
-def test_saved_frames_match_the_samples(trained: Path, simvp: Simvp) -> None:
-    simvp("test")
-    data = trained.parent.parent / "data"
-    for sample in (trained / "saved" / "trues").iterdir():
-        inputs = trained / "saved" / "inputs" / sample.name
+def test_saved_frames_match_the_samples(tested: Path) -> None:
+    data = tested.parent.parent / "data"
+    for sample in (tested / "saved" / "trues").iterdir():
+        inputs = tested / "saved" / "inputs" / sample.name
         for number in range(3):
             np.testing.assert_array_equal(
                 np.load(inputs / f"{number}.npy"), np.load(data / sample.name / f"{number}.npy")
@@ -23,9 +22,8 @@ def test_saved_frames_match_the_samples(trained: Path, simvp: Simvp) -> None:
             )
 
 
-def test_metrics_match_the_saved_frames(trained: Path, simvp: Simvp) -> None:
-    simvp("test")
-    saved = trained / "saved"
+def test_metrics_match_the_saved_frames(tested: Path) -> None:
+    saved = tested / "saved"
     record = json.loads((saved / "metrics.json").read_text())
     errors, persistence = {}, {}
     for sample in (saved / "trues").iterdir():
@@ -45,17 +43,16 @@ def test_metrics_match_the_saved_frames(trained: Path, simvp: Simvp) -> None:
     assert float(values["ssim"]) == record["ssim"]
 
 
-def test_metrics_do_not_depend_on_the_batch_size(trained: Path, simvp: Simvp) -> None:
-    simvp("test")
-    one = json.loads((trained / "saved" / "metrics.json").read_text())
+def test_metrics_do_not_depend_on_the_batch_size(tested: Path, simvp: Simvp) -> None:
+    one = json.loads((tested / "saved" / "metrics.json").read_text())
     simvp("test", "--set", "train.val_batch_size=1")
-    other = json.loads((trained / "saved" / "metrics.json").read_text())
+    other = json.loads((tested / "saved" / "metrics.json").read_text())
     for name in ("mse", "mae", "rmse", "psnr", "ssim"):
         assert other[name] == pytest.approx(one[name], rel=1e-6, abs=1e-6)
 
 
 def test_config_of_the_run_is_read(trained: Path, simvp: Simvp) -> None:
-    # The network is that of the run, the device that of the current settings.
+    # The network settings come from the run, the device from the current settings.
     Path("simvp.toml").write_text("[model]\nhid_S = 32\n\n[run]\ndevice = 'cuda:7'\n")
     assert "run.device = 'cuda:7'" in simvp("test", code=2).stderr
     simvp("test", "--device", "cpu")

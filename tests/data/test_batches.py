@@ -90,7 +90,7 @@ def test_short_samples_are_skipped_and_counted(data: Path, simvp: Simvp) -> None
     dataset = dataset_of(data, "train", 6, 6)
     num_short = sum(s.series.id[:5] == "short" for s in only_split(data).segments("train"))
     assert num_short > 0
-    # Of 8 frames, windows of 6 that are 6 apart leave the last two.
+    # Windows of 6 frames with stride 6 leave two of 8 frames unused.
     assert dataset.num_unused == 4 * num_short + 2 * len(dataset)
 
 
@@ -120,7 +120,7 @@ def test_sample_with_a_removed_frame_is_named(split_data: Path) -> None:
 def test_data_changed_since_the_split_are_refused(
     split_data: Path, window: int, is_cached: bool
 ) -> None:
-    """Also if the frame that changed is not in the window that is read first."""
+    """Also if the first window does not include the changed frame."""
     dataset = dataset_of(split_data, "test", window)
     dataset.keep_in_memory(10**9 if is_cached else 0)
     series = only_split(split_data).segments("test")[0].series

@@ -39,7 +39,7 @@ def test_training_uses_the_card_of_simulated_data(simvp: Simvp) -> None:
     saved = read_layer(Path("work_dirs/default/config.toml")).tables
     assert saved["model"]["boundary"] == "periodic,periodic"
     assert saved["train"]["augment"] == "roll,flip_x,flip_y,rot90"
-    # A run keeps what it began with, whatever becomes of the card.
+    # A run keeps its settings if the card changes later.
     Path("boiling_data/dataset.toml").unlink()
     simvp("test")
     published = ("--set", "model.boundary=zeros", "--set", "train.augment=none")

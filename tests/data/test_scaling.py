@@ -1,4 +1,4 @@
-"""Scaling between physical units and [0, 1], and the statistics that it is chosen from."""
+"""Scaling between physical units and [0, 1], and the statistics that determine it."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def test_tensors_are_scaled_like_arrays() -> None:
 
 
 def test_statistics_of_pieces_equal_those_of_all_values() -> None:
-    """With a mean that is far from 0, where squares lose digits."""
+    """With a mean far from 0, for which a sum of squares is inaccurate."""
     pieces = [RNG.normal(1e4, 0.01, (n, 2, 8, 9)).astype(np.float32) for n in (3, 1, 5)]
     accumulator = StatisticsAccumulator(2)
     for piece in pieces:

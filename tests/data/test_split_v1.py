@@ -14,7 +14,7 @@ from simvp.errors import DataError
 
 
 def as_version_1(path: Path, prefix: str = "") -> dict[str, Any]:
-    """The content of a split file as version 1 wrote it, or with `prefix` as the old scripts."""
+    """The content of a split file in the format of version 1, or of the scripts with a prefix."""
     record = json.loads(path.read_bytes())
     return {
         part: {

@@ -1,4 +1,4 @@
-"""Which windows a segment has, and which frames none of them uses."""
+"""Windows of a segment, and the number of unused frames."""
 
 import pytest
 

@@ -15,7 +15,7 @@ CPU = torch.device("cpu")
 
 @pytest.mark.parametrize(
     ("windows", "nproc", "epochs", "expected"),
-    # 70 windows for 20 epochs are 1400: 700 steps of two. Few or many meet the bounds.
+    # 20 epochs of 70 windows are 700 steps of two windows; the size is at most 16.
     [(70, 1, 20, 2), (70, 2, 20, 2), (350, 1, 20, 10), (14000, 1, 20, 16), (3, 4, 20, 1)],
 )
 def test_automatic_batch_size_gives_700_steps(

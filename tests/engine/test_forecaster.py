@@ -1,4 +1,4 @@
-"""The Python API for a trained run: physical values in and out, and what it refuses."""
+"""The Python API of a trained run: forecasts in physical units, and invalid inputs."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ CARD = "unit = 'K'\nlow = 250.0\nhigh = 300.0\n"
 
 @pytest.fixture
 def run(split_data: Path, simvp: Simvp) -> Path:
-    """A tested run on data that stands for 250 to 300 K."""
+    """A tested run on scaled data of 250 to 300 K."""
     (split_data / "dataset.toml").write_text(CARD)
     simvp("split", "--data-path", "data")
     simvp("train", "--data-path", "data", "--epochs", "1", *TINY)

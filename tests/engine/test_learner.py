@@ -1,4 +1,4 @@
-"""One training step: what it changes, and when it must change nothing."""
+"""One training step: it changes the weights unless the loss or gradient is not finite."""
 
 import pytest
 import torch
@@ -37,7 +37,7 @@ def test_step_on_a_non_finite_value_does_not_change_weights(
     initial = weights(learner)
     step(learner, frames)
     before = weights(learner)
-    # The negative control: a finite step changes the weights, and is no failure.
+    # Negative control: a finite step changes the weights and is not a failure.
     assert not any(torch.equal(a, b) for a, b in zip(initial, before, strict=True) if a.any())
     assert not learner.failed
     frames[1, frame, 0, 2, 3] = value

@@ -1,4 +1,4 @@
-"""Each loss against numbers computed by hand, and what `train.loss` changes in a training."""
+"""Losses against hand-computed values, and the effect of `train.loss`."""
 
 from pathlib import Path
 
@@ -8,6 +8,7 @@ import torch
 from helpers import TRAIN, Simvp, run_state
 
 from simvp.engine import losses
+from simvp.engine.trainer import Trainer
 from simvp.errors import ConfigError
 
 ERRORS = torch.tensor([[0.05, -0.3, 0.0], [0.1, 1.5, -0.1]])
@@ -59,7 +60,7 @@ def test_loss_affects_training_and_cannot_change_on_resume(split_data: Path, sim
     first = [run_state(Path("work_dirs", name))["best"] for name in losses.names()]
     weight = "decoder.readout.weight"
     assert not any(torch.equal(first[0][weight], other[weight]) for other in first[1:])
-    # Validation is scored by the mse per value with any of them: 9x11 cells.
+    # The validation loss is the mse per cell for all losses; frames have 9x11 cells.
     for history in histories.values():
         assert float(history["val_loss"]) == pytest.approx(float(history["val_mse"]) / 99)
     # Random frames have errors of about 0.3.
@@ -72,8 +73,6 @@ def test_loss_affects_training_and_cannot_change_on_resume(split_data: Path, sim
 def test_checkpoint_without_recorded_loss_counts_as_mse(
     trained: Path, simvp: Simvp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from simvp.engine.trainer import Trainer
-
     original = Trainer.resume
 
     def without_loss(trainer: Trainer, content: dict) -> None:  # as version 1 wrote it

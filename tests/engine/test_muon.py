@@ -10,7 +10,7 @@ from simvp.runtime import devices
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_muon_matches_pytorch(precision: str) -> None:
-    """Which multiplies in bfloat16 everywhere; ours does where the network does."""
+    """PyTorch always multiplies in bfloat16; this implementation uses the network's precision."""
     torch.manual_seed(0)
     ours = [nn.Parameter(torch.randn(shape)) for shape in [(12, 30), (30, 12), (12, 30)]]
     theirs = [nn.Parameter(weight.detach().clone()) for weight in ours]

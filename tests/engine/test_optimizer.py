@@ -20,7 +20,7 @@ def test_muon_step_is_orthogonal_up_to_its_scale() -> None:
     optimizer.step(torch.amp.GradScaler("cpu", enabled=False), lr_factor=0.5, beta1=0.9)
     change = (weight.detach() - before).flatten(1)
     sizes = torch.linalg.svdvals(change) / (0.5 * TrainSection().muon_lr * 0.2 * 72**0.5)
-    assert sizes.min() > 0.6 and sizes.max() < 1.3  # Newton-Schulz is that rough
+    assert sizes.min() > 0.6 and sizes.max() < 1.3  # Newton-Schulz is approximate
 
 
 def test_each_weight_belongs_to_one_optimizer() -> None:

@@ -17,6 +17,7 @@ from simvp.data.batches import WindowDataset
 from simvp.data.split import newest_split
 from simvp.engine.forecaster import load
 from simvp.engine.learner import Learner
+from simvp.engine.state import State
 from simvp.storage import checkpoint
 
 
@@ -40,18 +41,36 @@ def stop_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int], None]:
     return install
 
 
-@pytest.mark.parametrize("step", [1, 3, 5, 9])
-@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.fixture
+def straight(trained_once: Path) -> dict[str, Any]:
+    """The state of a run with `TRAIN` that was not interrupted."""
+    return run_state(trained_once / "straight" / "work_dirs" / "default")
+
+
+@pytest.mark.parametrize(
+    ("step", "signum", "code"),
+    [
+        (1, signal.SIGINT, 130),
+        (3, signal.SIGINT, 130),
+        (5, signal.SIGTERM, 143),
+        (9, signal.SIGINT, 130),
+    ],
+    ids=["first-step", "end-of-epoch-1", "within-epoch-2", "end-of-epoch-3"],
+)
 def test_interrupted_and_resumed_run_is_bitwise_equal(
-    split_data: Path, simvp: Simvp, stop_after: Any, step: int, signum: int, code: int
+    split_data: Path,
+    straight: dict[str, Any],
+    simvp: Simvp,
+    stop_after: Any,
+    step: int,
+    signum: int,
+    code: int,
 ) -> None:
-    simvp(*TRAIN, "--name", "straight")
     stop_after(step, signum)
     result = simvp(*TRAIN, "--name", "stopped", code=code)
     assert "saved; continue with `simvp train --name stopped --resume`" in result.stderr
     simvp("train", "--name", "stopped", "--resume")
-    runs = split_data.parent / "work_dirs"
-    assert_same(run_state(runs / "straight"), run_state(runs / "stopped"))
+    assert_same(straight, run_state(Path("work_dirs/stopped")))
 
 
 def test_resumed_run_with_augmentation_is_bitwise_equal(
@@ -70,26 +89,51 @@ def test_resumed_run_with_augmentation_is_bitwise_equal(
 
 
 def test_resumed_run_differs_without_random_states(
-    split_data: Path, simvp: Simvp, stop_after: Any, monkeypatch: pytest.MonkeyPatch
+    split_data: Path,
+    straight: dict[str, Any],
+    simvp: Simvp,
+    stop_after: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The control of the test above: it would notice."""
-    simvp(*TRAIN, "--name", "straight")
+    """Negative control of the tests of resuming."""
     stop_after(3, signal.SIGINT)
     simvp(*TRAIN, "--name", "stopped", code=130)
     monkeypatch.setattr("torch.set_rng_state", lambda state: None)
     simvp("train", "--name", "stopped", "--resume")
-    runs = split_data.parent / "work_dirs"
     with pytest.raises(AssertionError):
-        assert_same(run_state(runs / "straight"), run_state(runs / "stopped"))
+        assert_same(straight, run_state(Path("work_dirs/stopped")))
 
 
-def test_runs_with_the_same_seed_are_bitwise_equal(split_data: Path, simvp: Simvp) -> None:
-    for name in ("a", "b"):
-        simvp(*TRAIN, "--name", name)
-    simvp(*TRAIN, "--name", "c", "--seed", "1")
-    a, b, c = (run_state(split_data.parent / "work_dirs" / name) for name in "abc")
-    assert_same(a, b)
-    assert a["history"] != c["history"]
+def test_resumed_run_differs_if_batches_are_not_skipped(
+    split_data: Path,
+    straight: dict[str, Any],
+    simvp: Simvp,
+    stop_after: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Negative control of the tests of resuming."""
+    original = State.restore
+
+    def without_skip(self: State, *arguments: Any) -> None:
+        original(self, *arguments)
+        assert self.progress.batch == 2
+        self.progress.batch = 0
+
+    stop_after(5, signal.SIGINT)
+    simvp(*TRAIN, "--name", "stopped", code=130)
+    monkeypatch.setattr(State, "restore", without_skip)
+    simvp("train", "--name", "stopped", "--resume")
+    with pytest.raises(AssertionError):
+        assert_same(straight, run_state(Path("work_dirs/stopped")))
+
+
+def test_runs_with_the_same_seed_are_bitwise_equal(
+    split_data: Path, straight: dict[str, Any], simvp: Simvp
+) -> None:
+    simvp(*TRAIN)
+    assert_same(straight, run_state(Path("work_dirs/default")))
+    simvp(*TRAIN, "--name", "other", "--seed", "1")
+    assert run_state(Path("work_dirs/other"))["history"] != straight["history"]
 
 
 def test_loss_falls(split_data: Path, simvp: Simvp) -> None:
@@ -97,7 +141,7 @@ def test_loss_falls(split_data: Path, simvp: Simvp) -> None:
     simvp("train", "--data-path", "data", "--epochs", "25", "--lr", "1e-2", *drop)
     history = np.genfromtxt("work_dirs/default/metrics.csv", delimiter=",", names=True)
     first, last = history["train_loss"][[0, -1]]
-    # The frames are noise of variance 1/12 about 1/2: no forecast can do better.
+    # The frames are noise of variance 1/12, which is the smallest possible loss.
     assert 1 / 12.5 < last < 0.8 * first
 
 

@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 from helpers import PACKAGE, RANKS, TESTS
@@ -109,8 +110,6 @@ def test_help_does_not_import_torch() -> None:
 
 
 def test_installed_versions_match_requirements() -> None:
-    from importlib.metadata import version
-
     lock = TESTS / "requirements.txt"
     pins = [line.split("==") for line in lock.read_text().splitlines() if "==" in line]
     assert ("torch", "2.13.0") in [(name, pin) for name, pin in pins]

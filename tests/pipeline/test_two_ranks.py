@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -20,15 +21,14 @@ def run(command: list[str], *, code: int = 0) -> subprocess.CompletedProcess[str
     return result
 
 
-def test_two_ranks_match_one_rank_in_test(trained: Path, simvp: Simvp) -> None:
-    simvp("test")
-    one = {path: path.read_bytes() for path in (trained / "saved").rglob("*") if path.is_file()}
-    scores = json.loads((trained / "saved" / "metrics.json").read_text())
+def test_two_ranks_match_one_rank_in_test(tested: Path) -> None:
+    saved = tested / "saved"
+    one = {path: path.read_bytes() for path in saved.rglob("*") if path.is_file()}
+    scores = json.loads((saved / "metrics.json").read_text())
     result = run([*SIMVP, "test", "--nproc", "2"])
-    two = json.loads((trained / "saved" / "metrics.json").read_text())
-    files = {path for path in (trained / "saved").rglob("*") if path.is_file()}
-    assert files == set(one)
-    for path in (trained / "saved" / "preds").rglob("*.npy"):
+    two = json.loads((saved / "metrics.json").read_text())
+    assert {path for path in saved.rglob("*") if path.is_file()} == set(one)
+    for path in (saved / "preds").rglob("*.npy"):
         before = np.load(io.BytesIO(one[path]))
         np.testing.assert_allclose(np.load(path), before, rtol=1e-5, atol=1e-6)
     for name in ("mse", "mae", "rmse", "psnr", "ssim"):
@@ -38,16 +38,15 @@ def test_two_ranks_match_one_rank_in_test(trained: Path, simvp: Simvp) -> None:
     assert result.stderr == ""
 
 
-def test_two_ranks_train_resume_and_test(split_data: Path, simvp: Simvp) -> None:
+def test_two_ranks_train_and_test(split_data: Path, simvp: Simvp) -> None:
     train = [*SIMVP, "train", "--data-path", "data", "--nproc", "2", *TINY]
     result = run([*train, "--epochs", "2", "--test"])
     assert "2 processes" in result.stdout
     assert result.stderr == ""  # no warnings of PyTorch
     assert result.stdout.count("epoch 2/2") == 1
-    result = run([*SIMVP, "train", "--resume", "--nproc", "2", "--epochs", "3"])
-    assert "2 of 3 epochs" in result.stdout
     history = np.genfromtxt("work_dirs/default/metrics.csv", delimiter=",", names=True)
-    assert history["epoch"].tolist() == [1, 2, 3]
+    assert history["epoch"].tolist() == [1, 2]
+    assert Path("work_dirs/default/saved/metrics.json").is_file()
     refused = simvp("train", "--resume", "--epochs", "4", code=2)
     assert "number of processes was 2, now 1" in refused.stderr
 
@@ -60,7 +59,7 @@ def test_error_in_a_group_is_printed_once(split_data: Path, simvp: Simvp) -> Non
 
 
 def test_user_error_is_reported_before_the_group_starts(split_data: Path, simvp: Simvp) -> None:
-    result = run([*SIMVP, "train", "--data-path", "data", "--nproc", "2"], code=2)
+    result = simvp("train", "--data-path", "data", "--nproc", "2", code=2)
     assert (
         "has 8 frames in the split file, and no sample has more, but 20 are needed" in result.stderr
     )
@@ -75,8 +74,6 @@ def test_process_started_by_torchrun_joins_its_group(split_data: Path, simvp: Si
 
 @pytest.mark.slow
 def test_two_machines_train_together(split_data: Path, simvp: Simvp) -> None:
-    import socket
-
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -23,7 +23,7 @@ def test_step_is_the_mean_of_the_neighbours_plus_the_increment() -> None:
     after = boiling.step(grid, increment=3.0)
     expected = np.full((1, 5, 5), 3.0, dtype=np.float32)
     for y, x in [(-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)]:
-        expected[0, y, x] = 13.0  # the corner's heat reaches round the periodic edge
+        expected[0, y, x] = 13.0  # neighbours of the corner across the periodic boundary
     np.testing.assert_array_equal(after, expected)
 
 

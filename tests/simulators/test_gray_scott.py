@@ -26,9 +26,8 @@ def test_no_change_without_v_and_total_changes_by_feed_and_kill() -> None:
     u, v = gray_scott.step(ones, zeros, feed=0.014, kill=0.054)
     np.testing.assert_array_equal((u, v), (ones, zeros))
     a, b = gray_scott.initial_state(16, np.random.default_rng(0)).astype(np.float32)
-    u, v = gray_scott.step(
-        a, b, feed=0.014, kill=0.054
-    )  # diffusion and reaction move between cells and substances only
+    u, v = gray_scott.step(a, b, feed=0.014, kill=0.054)
+    # Diffusion and reaction conserve the total.
     change = float((u + v - a - b).sum(dtype=np.float64))
     feed = 0.014 * float((1 - a).sum(dtype=np.float64)) - 0.068 * float(b.sum(dtype=np.float64))
     assert change == pytest.approx(feed, rel=1e-4)

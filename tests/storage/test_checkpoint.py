@@ -3,6 +3,7 @@
 import os
 import pickle
 import random
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -117,8 +118,6 @@ def test_weights_saved_on_a_gpu_load_on_the_cpu(tmp_path: Path) -> None:
     path = tmp_path / "x.pth"
     torch.save({"w": torch.ones(2)}, path)
     # Replace the device name inside the file.
-    import zipfile
-
     with zipfile.ZipFile(path) as archive:
         contents = {name: archive.read(name) for name in archive.namelist()}
     with zipfile.ZipFile(tmp_path / "cuda.pth", "w") as archive:

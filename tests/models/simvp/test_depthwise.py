@@ -1,4 +1,4 @@
-"""Depthwise convolutions: gradients of our own, the same as PyTorch's."""
+"""Depthwise convolutions: their gradients match PyTorch's."""
 
 import pytest
 import torch

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from simvp.models.simvp.layers import Mlp
+from simvp.models.simvp.layers import DropPath, Mlp
 
 
 @pytest.mark.parametrize("drop", [0.0, 0.3])
@@ -29,8 +29,6 @@ def test_recomputation_gives_the_same_gradients(
 
 
 def test_drop_path_drops_samples_and_preserves_the_expectation() -> None:
-    from simvp.models.simvp.layers import DropPath
-
     torch.manual_seed(0)
     layer = DropPath(0.25)
     output = layer(torch.ones(4000, 3, 2, 2))

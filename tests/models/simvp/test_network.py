@@ -87,7 +87,7 @@ def test_unknown_translator_is_rejected_with_a_suggestion() -> None:
 
 
 def test_periodic_network_commutes_with_translations() -> None:
-    """By multiples of the down-sampling; the published network does not."""
+    """Translations by multiples of the downsampling factor; zero padding breaks this."""
     frames = torch.rand(1, 3, 1, 16, 12)
     rolled = frames.roll((2, 4), (-2, -1))
     for kind, holds in [("periodic", True), ("zeros", False)]:

@@ -40,8 +40,6 @@ def test_gradient_of_the_boundary_extension(kind: str, reach: int) -> None:
     ("kind", "mode"), [("periodic", "wrap"), ("reflect", "reflect"), ("replicate", "edge")]
 )
 def test_boundary_extension_matches_numpy_pad(kind: str, mode: str, size: int) -> None:
-    from simvp.models.simvp.spatial import extend
-
     x = torch.rand(2, 3, size, size + 1)
     reach = 9  # beyond the smaller grid
     padding = [(0, 0), (0, 0), (reach, reach), (reach, reach)]
