@@ -1,6 +1,7 @@
 """Rules for the code base: import order, size of files, layout of the tests."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -92,6 +93,17 @@ def test_test_modules_are_not_imported() -> None:
         if not names.isdisjoint(module.split("."))
     ]
     assert wrong == []
+
+
+def test_names_of_tests_begin_with_a_word() -> None:
+    """Not with the number of an entry in some list."""
+    names = [
+        node.name
+        for path in TESTS.rglob("test_*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+    ]
+    assert [name for name in names if re.match(r"test_\d", name)] == []
 
 
 def test_help_does_not_import_torch() -> None:
