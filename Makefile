@@ -35,7 +35,7 @@ demo: $(VENV)/ready
 	@echo "Figure:" && ls "$(DEMO)"/work_dirs/demo/pictures/*.png
 
 test: $(VENV)/ready
-	$(BIN)/python -m pytest -q -n 2 -m "not slow and not gpu" $(ARGS)
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow and not gpu" $(ARGS)
 
 # The faults in simvp/docs/reliability.md, many times over; about a quarter of an hour.
 soak: $(VENV)/ready

@@ -1,3 +1,5 @@
+"""Scores of a forecast against references and hand-computed numbers."""
+
 import math
 import os
 import shutil
@@ -37,14 +39,14 @@ def test_psnr_of_half_unit_error_is_6_db() -> None:
     assert float(psnr) == pytest.approx(20 * math.log10(2))
 
 
-def test_an_exact_frame_scores_perfectly() -> None:
+def test_exact_frame_has_perfect_scores() -> None:
     true = frames(0, 1, 1, 1, 8, 9)
     assert metrics.scores(true, true)[0][0, 0].tolist() == [0.0, 0.0, 0.0, math.inf, 1.0]
 
 
 @pytest.mark.parametrize("data_range", ["unit", "frame"])
 @pytest.mark.parametrize("contrast", [1.0, 0.01])
-def test_ssim_is_scikit_images(data_range: metrics.SsimRange, contrast: float) -> None:
+def test_ssim_matches_scikit_image(data_range: metrics.SsimRange, contrast: float) -> None:
     true = 0.4 + contrast * 0.5 * frames(1, 2, 3, 2, 11, 13)
     pred = true + contrast * 0.2 * frames(2, 2, 3, 2, 11, 13)
     pred[0, 0, 0, 0, 0] = 1.7  # clipped before the comparison
@@ -70,7 +72,7 @@ def test_shapes_that_differ_are_refused() -> None:
         metrics.scores(torch.rand(1, 2, 1, 7, 7), torch.rand(1, 1, 1, 7, 7))[0]
 
 
-def test_the_usual_scores_come_first_with_their_units_and_directions() -> None:
+def test_names_units_and_directions_of_the_scores() -> None:
     assert metrics.NAMES == ("mse", "mae", "rmse", "psnr", "ssim")
     assert {name: entry.remark for name, entry in metrics.SCORES.items()} == {
         "mse": "per frame, lower is better",
@@ -84,7 +86,7 @@ def test_the_usual_scores_come_first_with_their_units_and_directions() -> None:
 
 
 @pytest.mark.parametrize("name", metrics.SCORES)
-def test_an_exact_forecast_is_better_in_the_direction_of_the_score(name: str) -> None:
+def test_exact_forecast_has_the_better_score(name: str) -> None:
     entry, true = metrics.SCORES[name], frames(4, 1, 2, 1, 8, 9)
     exact, wrong = (
         entry.function(metrics.Comparison.of(pred, true)) for pred in (true, true + 0.3)
@@ -114,7 +116,7 @@ def test_channel_errors_agree_with_the_scores_of_the_frame() -> None:
     torch.testing.assert_close(of_channels[..., 0].square().sum(dim=-1) * 7 * 9, mse)
 
 
-def test_a_score_is_one_file(tmp_path: Path) -> None:
+def test_new_file_adds_a_score(tmp_path: Path) -> None:
     package = tmp_path / "simvp"
     shutil.copytree(
         Path(simvp.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__")

@@ -102,11 +102,9 @@ class DatasetCard(ChannelCard):
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
         for name in self.channels or [""]:
-            card, where = self.channel(name), f"channels.{name}: " if name else ""
-            scaling = self.stored_scaling([name])
-            low, high = (scaling.low[0], scaling.high[0]) if scaling else (card.low, card.high)
-            if low is not None and high is not None and low >= high:
-                raise ValueError(f"{where}low = {low:g} should be below high = {high:g}")
+            card, scaling = self.channel(name), self.stored_scaling([name])
+            if scaling is None and card.low is not None and card.high is not None:
+                Scaling((card.low,), (card.high,))  # raises ValueError unless low is below high
         if "roll" in self.symmetries and {self.boundary_y, self.boundary_x} != {"periodic"}:
             raise ValueError("the symmetry roll needs both boundaries to be periodic")
         if "rot90" in self.symmetries and self.boundary_y != self.boundary_x:

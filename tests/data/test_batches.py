@@ -1,0 +1,152 @@
+"""Order of the batches, and windows read from files."""
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from helpers import Simvp, write_sample
+
+from simvp.data import Split, read_split
+from simvp.data.batches import WindowDataset, scoring_batches, training_batches
+from simvp.data.scaling import Scaling
+from simvp.errors import DataError
+
+
+@pytest.mark.parametrize(("num_windows", "world_size"), [(7, 1), (7, 2), (8, 2), (2, 3), (10, 4)])
+def test_epoch_visits_every_window_with_equally_many_steps_per_rank(
+    num_windows: int, world_size: int
+) -> None:
+    ranks = [
+        training_batches(num_windows, 2, seed=3, epoch=1, rank=rank, world_size=world_size)
+        for rank in range(world_size)
+    ]
+    assert len({len(batches) for batches in ranks}) == 1
+    visited = [index for batches in ranks for batch in batches for index in batch]
+    assert set(visited) == set(range(num_windows))
+    assert len(visited) - num_windows == -num_windows % world_size
+
+
+def test_order_depends_only_on_seed_and_epoch() -> None:
+    def order(seed: int, epoch: int) -> list[list[int]]:
+        return training_batches(20, 4, seed=seed, epoch=epoch, rank=0, world_size=1)
+
+    assert order(0, 1) == order(0, 1)
+    assert order(0, 1) != order(0, 2)
+    assert order(0, 1) != order(1, 1)
+
+
+@pytest.mark.parametrize(("num_windows", "world_size"), [(7, 1), (7, 2), (1, 3)])
+def test_scoring_visits_every_window_once(num_windows: int, world_size: int) -> None:
+    visited = [
+        index
+        for rank in range(world_size)
+        for batch in scoring_batches(num_windows, 3, rank=rank, world_size=world_size)
+        for index in batch
+    ]
+    assert sorted(visited) == list(range(num_windows))
+
+
+def only_split(data: Path) -> Split:
+    (path,) = data.glob("*.json")
+    return read_split(path)
+
+
+def dataset_of(data: Path, part: str, window: int, stride: int = 1) -> WindowDataset:
+    segments = only_split(data).segments(part)
+    return WindowDataset(segments, window=window, stride=stride, scaling=None)
+
+
+@pytest.mark.parametrize("is_cached", [False, True])
+def test_every_window_of_a_sample_is_read(split_data: Path, is_cached: bool) -> None:
+    """Samples of 8 frames, windows of 5 with stride 2: frames 0 to 4 and 2 to 6."""
+    dataset = dataset_of(split_data, "test", 5, 2)
+    assert dataset.keep_in_memory(10**9 if is_cached else 0) is is_cached
+    first, second = (segment.series.id for segment in only_split(split_data).segments("test"))
+    assert dataset.all_ids() == [f"{first}@0", f"{first}@2", f"{second}@0", f"{second}@2"]
+    assert dataset.num_unused == 2  # the last frame of both
+    for _ in range(2):
+        indices, frames = dataset.read([3, 0])
+        assert indices.tolist() == [3, 0]
+        assert frames.shape == (2, 5, 1, 9, 11)
+        np.testing.assert_array_equal(frames[0, 4], np.load(split_data / second / "6.npy"))
+        np.testing.assert_array_equal(frames[1, 1], np.load(split_data / first / "1.npy"))
+
+
+def test_windows_are_scaled_to_network_units(split_data: Path) -> None:
+    segments = only_split(split_data).segments("test")
+    dataset = WindowDataset(segments, window=8, stride=8, scaling=Scaling(low=(-1.0,), high=(3.0,)))
+    expected = (np.load(split_data / segments[0].series.id / "5.npy") + 1) / 4
+    np.testing.assert_allclose(dataset[0][5], expected, rtol=1e-6)
+
+
+def test_short_samples_are_skipped_and_counted(data: Path, simvp: Simvp) -> None:
+    for index in range(3):
+        write_sample(data / f"short_{index}", 50 + index, frames=4)
+    simvp("split", "--data-path", "data", "--train-ratio", "0.8", "--val-ratio", "0.1")
+    dataset = dataset_of(data, "train", 6, 6)
+    num_short = sum(s.series.id[:5] == "short" for s in only_split(data).segments("train"))
+    assert num_short > 0
+    # Windows of 6 frames with stride 6 leave two of 8 frames unused.
+    assert dataset.num_unused == 4 * num_short + 2 * len(dataset)
+
+
+def test_too_few_frames_are_refused(split_data: Path) -> None:
+    with pytest.raises(DataError, match="has 8 frames in the split file.* but 9 are needed"):
+        dataset_of(split_data, "test", 9)
+
+
+def test_frames_smaller_than_the_ssim_window_are_refused(data: Path, simvp: Simvp) -> None:
+    for index in range(11):
+        shutil.rmtree(data / f"{index:02}abc_wave_{index}")
+        write_sample(data / f"small_{index}", index, size=(6, 9))
+    simvp("split", "--data-path", "data")
+    with pytest.raises(DataError, match="has frames of 6x9 cells; at least 7x7"):
+        dataset_of(data, "test", 3)
+
+
+def test_sample_with_a_removed_frame_is_named(split_data: Path) -> None:
+    series = only_split(split_data).segments("test")[0].series
+    (split_data / series.id / "7.npy").unlink()
+    with pytest.raises(DataError, match=f"{series.id}: has 7 frames, but the split file lists 8"):
+        dataset_of(split_data, "test", 3)
+
+
+@pytest.mark.parametrize("is_cached", [False, True])
+@pytest.mark.parametrize("window", [3, 8])
+def test_data_changed_since_the_split_are_refused(
+    split_data: Path, window: int, is_cached: bool
+) -> None:
+    """Also if the first window does not include the changed frame."""
+    dataset = dataset_of(split_data, "test", window)
+    dataset.keep_in_memory(10**9 if is_cached else 0)
+    series = only_split(split_data).segments("test")[0].series
+    np.save(split_data / series.id / "7.npy", np.full((1, 9, 11), 0.25, np.float32))
+    with pytest.raises(DataError, match=f"{series.id}: its frames have changed since"):
+        dataset.read([0])
+
+
+def test_non_finite_value_is_located(split_data: Path) -> None:
+    segments = only_split(split_data).segments("test")
+    frame = np.full((1, 9, 11), 0.5, np.float32)
+    frame[0, 2, 7] = np.inf
+    np.save(split_data / segments[1].series.id / "4.npy", frame)
+    unchecked = [dataclasses.replace(segment, fingerprint="") for segment in segments]
+    dataset = WindowDataset(unchecked, window=2, stride=1, scaling=None)
+    index = dataset.all_ids().index(f"{segments[1].series.id}@3")
+    with pytest.raises(DataError, match=r"4\.npy: 1 of 99 values.*\(inf\) at index \(0, 2, 7\)"):
+        dataset.read([index])
+
+
+def test_frames_are_cached_if_they_fit_in_memory(split_data: Path) -> None:
+    segments = read_split(split_data).segments("train")
+    cached, uncached = (WindowDataset(segments, window=7, stride=7, scaling=None) for _ in range(2))
+    assert cached.keep_in_memory(10**9) and not uncached.keep_in_memory(10**3)
+    first = cached.read([2, 0])[1]
+    assert torch.equal(uncached.read([2, 0])[1], first)
+    (split_data / segments[2].series.id / "0.npy").unlink()
+    assert torch.equal(cached.read([2, 0])[1], first)
+    with pytest.raises(DataError, match="expected the file of a frame, found nothing"):
+        uncached.read([2, 0])

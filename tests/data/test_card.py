@@ -1,0 +1,62 @@
+"""The data card: invalid entries, and defaults of training that follow from it."""
+
+from pathlib import Path
+
+import pytest
+from helpers import TINY, Simvp
+
+from simvp.config import read_layer
+from simvp.data.card import read_card
+from simvp.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("boundary_x = 'round'", "boundary_x = 'round': should be 'zeros', 'periodic'"),
+        ("boundry_x = 'zeros'", "boundry_x: there is no such entry .* Did you mean 'boundary_x'"),
+        ("low = 3", "low = 3 is not below high = 1"),
+        ("symmetries = ['roll']", "the symmetry roll needs both boundaries to be periodic"),
+        ("symmetries = ['spin']", r"symmetries = 'spin': should be 'roll'"),
+        (
+            "boundary_x = 'periodic'\nsymmetries = ['rot90']",
+            "the symmetry rot90 needs both boundaries",
+        ),
+        ("low = ", "is not valid TOML"),
+    ],
+)
+def test_invalid_card_is_one_message(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "dataset.toml").write_text(text)
+    with pytest.raises(ConfigError, match=f"dataset.toml: {message}"):
+        read_card(tmp_path)
+
+
+def test_training_uses_the_card_of_simulated_data(simvp: Simvp) -> None:
+    simvp("simulate", "--samples", "6", "--frames", "7", "--image-size", "10")
+    simvp("split")
+    result = simvp("train", "--epochs", "1", *TINY)
+    assert "boundary periodic,periodic; augmented by roll,flip_x,flip_y,rot90" in result.stdout
+    saved = read_layer(Path("work_dirs/default/config.toml")).tables
+    assert saved["model"]["boundary"] == "periodic,periodic"
+    assert saved["train"]["augment"] == "roll,flip_x,flip_y,rot90"
+    # A run keeps its settings if the card changes later.
+    Path("boiling_data/dataset.toml").unlink()
+    simvp("test")
+    published = ("--set", "model.boundary=zeros", "--set", "train.augment=none")
+    result = simvp("train", "--epochs", "1", "--name", "published", *published, *TINY)
+    assert "boundary zeros; augmented by none" in result.stdout
+
+
+def test_defaults_without_a_card(split_data: Path, simvp: Simvp) -> None:
+    result = simvp("train", "--data-path", "data", "--epochs", "1", *TINY)
+    assert "boundary zeros,zeros; augmented by none" in result.stdout
+
+
+def test_rot90_of_non_square_frames_is_refused(split_data: Path, simvp: Simvp) -> None:
+    (split_data / "dataset.toml").write_text("symmetries = ['rot90']\n")
+    assert "rot90 needs square frames" in simvp("split", "--data-path", "data", code=2).stderr
+    result = simvp("train", "--data-path", "data", *TINY, code=2)
+    assert (
+        "train.augment: the symmetry rot90 needs square frames, but they are 9x11" in result.stderr
+    )
+    assert not Path("work_dirs").exists()

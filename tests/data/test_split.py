@@ -1,0 +1,98 @@
+"""Split files: reading, and data that do not match them."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers import only_split
+
+from simvp.data import read_split
+from simvp.errors import DataError
+
+
+def test_data_folder_can_be_moved(split_data: Path) -> None:
+    moved = split_data.parent / "else where"
+    shutil.move(split_data, moved)
+    segment = read_split(only_split(moved)).segments("train")[0]
+    expected = np.load(moved / segment.series.id / "3.npy")
+    np.testing.assert_array_equal(segment.series.read(3, 4)[0], expected)
+
+
+def test_split_of_replaced_data_is_refused(split_data: Path) -> None:
+    for file in split_data.glob("*/*.npy"):
+        np.save(file, np.zeros((1, 8, 8), np.float32))
+    with pytest.raises(DataError, match=r"have changed since .* was written \(now .*1, 8, 8\)"):
+        read_split(only_split(split_data))
+
+
+def test_deleted_sample_is_named(split_data: Path) -> None:
+    series = read_split(only_split(split_data)).segments("test")[0].series
+    shutil.rmtree(split_data / series.id)
+    with pytest.raises(DataError, match=f"{series.id} is listed in .*, but there is no such"):
+        read_split(only_split(split_data))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda r: r.update(format=3), "was written by a newer version"),
+        (lambda r: r["train"]["segments"][0].pop("stop"), "train.segments.0.stop: Field required"),
+        (lambda r: r["test"]["segments"][0].update(series=3), "test.segments.0.series: Input"),
+        (
+            lambda r: r["test"]["segments"].append(r["train"]["segments"][0]),
+            "is listed in train an",
+        ),
+        (lambda r: r["test"]["segments"][0].update(stop=0), "has no frames in test"),
+        (lambda r: r["scaling"].update(low=[1.0]), "low = 1 is not below high = 1"),
+        (lambda r: r["scaling"].update(low=[]), "scaling: 0 values for low, but 1 for high"),
+        (lambda r: r["channels"].append("b"), "split: 1 scalings for 2 channels"),
+        (lambda r: r["source"].update(path="../else"), "else: expected a folder of samples"),
+    ],
+)
+def test_damaged_split_file_of_format_2_is_one_message(
+    split_data: Path, change: Callable[[dict[str, Any]], Any], message: str
+) -> None:
+    path = only_split(split_data)
+    record = json.loads(path.read_bytes())
+    change(record)
+    path.write_text(json.dumps(record))
+    with pytest.raises(DataError, match=message):
+        read_split(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "not JSON"),
+        ("", "not JSON"),
+        ("[" * 100_000, "not JSON"),
+        ("[]", "expected a JSON object"),
+        ("{}", "has no samples"),
+        ('{"train": 3}', "is not a split file: train"),
+        ('{"train": {"samples": [[1, 2]]}}', "is not a split file: train"),
+        ('{"train": {"samples": [["a/0.pkl"]]}}', "is not a split file: train"),
+        ('{"train": {"samples": [[]]}}', "is not a split file: train"),
+        (
+            '{"train": {"samples": [["a/0.npy"]]}, "test": {"samples": [["a/0.npy"]]}}',
+            "sample a is listed in train and again in test",
+        ),
+    ],
+)
+def test_invalid_split_file_is_one_message(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "x_loaders.json"
+    path.write_text(content)
+    with pytest.raises(DataError, match=f"x_loaders.json: .*{message}"):
+        read_split(path)
+
+
+def test_missing_part_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "x_loaders.json"
+    (tmp_path / "a").mkdir()
+    np.save(tmp_path / "a" / "0.npy", np.zeros((9, 11)))
+    path.write_text('{"train": {"samples": [["a/0.npy"]]}}')
+    with pytest.raises(DataError, match="has no test samples"):
+        read_split(path).segments("test")

@@ -1,0 +1,65 @@
+"""Settings that are resolved automatically."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from simvp.config import Config
+from simvp.data import read_split
+from simvp.engine.automatic import resolve_auto
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize(
+    ("windows", "nproc", "epochs", "expected"),
+    # 20 epochs of 70 windows are 700 steps of two windows; the size is at most 16.
+    [(70, 1, 20, 2), (70, 2, 20, 2), (350, 1, 20, 10), (14000, 1, 20, 16), (3, 4, 20, 1)],
+)
+def test_automatic_batch_size_gives_700_steps(
+    split_data: Path, windows: int, nproc: int, epochs: int, expected: int
+) -> None:
+    config = Config.model_validate({"train": {"epochs": epochs}})
+    assert resolved(split_data, config, windows, world_size=nproc).train.batch_size == expected
+    given = Config.model_validate({"train": {"batch_size": 5}})
+    assert resolved(split_data, given, windows, world_size=nproc).train.batch_size == 5
+
+
+def resolved(
+    data: Path, config: Config, windows: int, device: str = "cpu", world_size: int = 1
+) -> Config:
+    split = read_split(data)
+    return resolve_auto(
+        config,
+        split,
+        num_windows=windows,
+        device=torch.device(device),
+        world_size=world_size,
+    )
+
+
+def test_compilation_is_for_long_runs_on_a_gpu(
+    split_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
+    settings = {"batch_size": 2, "epochs": 20, "precision": "fp32"}
+    config = Config.model_validate({"train": settings})
+    for device, windows, expected in [
+        ("cpu", 10**6, False),
+        ("cuda", 70, False),
+        ("cuda", 900, True),
+    ]:
+        assert resolved(split_data, config, windows, device).train.compile is expected
+    requested = Config.model_validate({"train": {"compile": True}})
+    assert resolved(split_data, requested, 1).train.compile is True
+
+
+def test_no_setting_remains_auto(split_data: Path) -> None:
+    (split_data / "dataset.toml").write_text("boundary_x = 'periodic'\nsymmetries = ['flip_y']\n")
+    config = resolved(split_data, Config.model_validate({"metrics": {"precision": "auto"}}), 70)
+    assert config.model.boundary == "zeros,periodic" and config.train.augment == "flip_y"
+    assert config.train.precision in ("fp32", "bf16")
+    assert config.data.split == str(read_split(split_data).path)
+    experiment = config.model_dump(exclude={"run"})
+    assert "auto" not in [value for section in experiment.values() for value in section.values()]

@@ -1,0 +1,36 @@
+"""Parameters and multiply-adds of a network."""
+
+import pytest
+
+from simvp.config import assignment_layer, resolve
+from simvp.engine import network_cost
+from simvp.errors import ConfigError
+
+
+def cost(*assignments: str) -> tuple[int, int]:
+    published = ["model.hid_S=64", "model.hid_T=512", "model.N_S=4", "model.boundary=zeros"]
+    given = [*published, "train.batch_size=8", *assignments]
+    result = network_cost(resolve([assignment_layer(text) for text in given]), (1, 64, 64))
+    return result.parameters, result.multiply_adds
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "multiply_adds"),
+    # OpenSTL's tables for Moving MNIST, 10x1x64x64: parameters in millions, "FLOPs" in G.
+    [("gsta", 46.77, 16.5), ("incepu", 58.0, 19.4), ("tau", 44.7, 16.0), ("convmixer", 3.9, 5.5)],
+)
+def test_cost_matches_openstl(name: str, parameters: float, multiply_adds: float) -> None:
+    ours = cost(f"model.model_type={name}")
+    assert ours[0] / 1e6 == pytest.approx(parameters, abs=0.06)
+    assert ours[1] / 1e9 == pytest.approx(multiply_adds, abs=0.15)
+
+
+@pytest.mark.parametrize("name", ["hornet", "moganet", "swin", "vit", "uniformer", "incepu"])
+def test_unsupported_number_of_channels_suggests_valid_ones(name: str) -> None:
+    # IncepU has 8 groups if hid_T / 2 is divisible by 8, otherwise 1.
+    widths = ("model.hid_T=496", "model.hid_S=6") if name == "incepu" else ("model.hid_T=500",)
+    needed = "56 or 64" if name == "incepu" else "496 or 504"
+    with pytest.raises(
+        ConfigError, match=f"model.model_type = '{name}': .*use {needed}; the numbers"
+    ):
+        cost(f"model.model_type={name}", *widths)

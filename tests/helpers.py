@@ -1,0 +1,170 @@
+"""Constants and functions that several test modules use."""
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from typer.testing import CliRunner
+
+import simvp
+from simvp.cli import app
+from simvp.storage import checkpoint
+
+TESTS = Path(__file__).parent
+GOLDEN = TESTS / "golden"
+PACKAGE = Path(simvp.__file__).parent
+
+# A package imports only packages of lower ranks.
+RANKS = [
+    {"errors", "progress", "physics"},
+    {"simulators", "metrics", "models", "figures", "storage"},
+    {"config"},
+    {"runtime"},
+    {"data"},
+    {"runs"},
+    {"engine"},
+    {"commands"},
+    {"cli"},
+    {"__main__"},
+]
+
+# A fast network. Dropout and an incomplete last batch make exact resuming non-trivial.
+TINY = [
+    *("--pre-seq-length", "3", "--aft-seq-length", "4", "--batch-size", "3"),
+    *("--set", "data.stride=7", "--set", "model.hid_S=4", "--set", "model.hid_T=8"),
+    *("--set", "model.N_S=2", "--set", "model.N_T=2"),
+    *("--set", "model.drop=0.2", "--set", "model.drop_path=0.2"),
+]
+
+# Four epochs of three steps on the samples of the fixture `split_data`.
+TRAIN = ("train", "--data-path", "data", "--epochs", "4", *TINY)
+
+# The same training in a separate process.
+TRAIN_COMMAND = [sys.executable, "-m", "simvp", *TRAIN]
+
+# Saves a checkpoint at every step, so that a kill can interrupt any operation.
+OFTEN = ("--checkpoint-every-minutes", "1e-9", "--checkpoint-interval", "1")
+
+Simvp = Callable[..., Any]  # returns click's Result: exit_code, stdout, stderr
+
+
+def run_simvp(*arguments: str, code: int = 0) -> Any:
+    """Run the command line in this process and check its exit code."""
+    result = CliRunner().invoke(app, list(arguments))
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == code, result.output
+    return result
+
+
+def write_sample(
+    folder: Path, seed: int, *, frames: int = 8, size: tuple[int, int] = (9, 11)
+) -> None:
+    """Write a sample of random frames; unequal axis lengths reveal swapped axes."""
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(seed)
+    for number in range(frames):
+        np.save(folder / f"{number}.npy", rng.random((1, *size), dtype=np.float32))
+
+
+def only_split(data: Path) -> Path:
+    """The split file of a data folder that has one."""
+    (path,) = data.glob("*_loaders.json")
+    return path
+
+
+def run_state(run: Path) -> dict[str, Any]:
+    """The results of a training: last checkpoint, best weights and history."""
+    return {
+        "last": checkpoint.load(run / "checkpoints" / "latest.pth"),
+        "best": checkpoint.load(run / "simvp_model.pth"),
+        "history": (run / "metrics.csv").read_text(),
+    }
+
+
+def assert_same(a: Any, b: Any, where: str = "") -> None:
+    """Bitwise equality of nested containers of tensors."""
+    assert type(a) is type(b), where
+    if isinstance(a, dict):
+        assert a.keys() == b.keys(), where
+        for key in a:
+            assert_same(a[key], b[key], f"{where}.{key}")
+    elif isinstance(a, list):
+        assert len(a) == len(b), where
+        for i, (x, y) in enumerate(zip(a, b, strict=True)):
+            assert_same(x, y, f"{where}[{i}]")
+    elif isinstance(a, torch.Tensor):
+        assert torch.equal(a, b), where
+    else:
+        assert a == b, where
+
+
+def laplacian(x: np.ndarray, neighbour: Callable[[int, int], int]) -> np.ndarray:
+    """Five-point Laplacian in float64, one cell after the other.
+
+    Args:
+        neighbour: maps an index, which may be outside the grid, and a size to an index inside.
+    """
+    height, width = x.shape
+    result = np.zeros((height, width))
+    for i in range(height):
+        for j in range(width):
+            for di, dj in [(0, 1), (1, 0), (0, -1), (-1, 0)]:
+                result[i, j] += x[neighbour(i + di, height), neighbour(j + dj, width)] - x[i, j]
+    return result
+
+
+def kill_when(command: list[str], ready: Any, *, signum: int = signal.SIGKILL) -> int:
+    """Start a command, send it a signal once `ready()` is true, and return its exit code."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while process.poll() is None and not ready():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    process.send_signal(signum)
+    return process.wait(timeout=120)
+
+
+def wait_for_epoch(process: Any, folder: Path = Path("work_dirs/default")) -> None:
+    """Wait until a training process has finished its first epoch."""
+    deadline = time.monotonic() + 120
+    while not (folder / "metrics.csv").exists():
+        assert process.poll() is None, "training exited before the end of its first epoch"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def kill_while_training(command: list[str], folder: Path, delay: float) -> None:
+    """Start a training process and kill it `delay` seconds after it has finished an epoch."""
+    started = time.time()
+
+    def ready() -> bool:
+        history = folder / "metrics.csv"
+        if not history.exists() or history.stat().st_mtime < started:
+            return False
+        time.sleep(delay)
+        return True
+
+    code = kill_when(command, ready)
+    assert code == -signal.SIGKILL, "training finished before it was killed"
+
+
+def check_kill_and_resume(nproc: int, epochs: int, kills: int, longest: float) -> None:
+    """Kill and resume a run `kills` times; the result must be bitwise equal."""
+    options = ["--nproc", str(nproc), "--epochs", str(epochs)]
+    straight = [*TRAIN_COMMAND, *options, "--name", "straight"]
+    subprocess.run(straight, check=True, capture_output=True, timeout=900)
+    command = [*TRAIN_COMMAND, *options, *OFTEN, "--name", "killed", "--resume"]
+    killed, rng = Path("work_dirs/killed"), random.Random(nproc)
+    for _ in range(kills):
+        kill_while_training(command, killed, rng.uniform(0.0, longest))
+    subprocess.run(command, check=True, capture_output=True, timeout=900)
+    assert_same(run_state(Path("work_dirs/straight")), run_state(killed))
+    assert not list(killed.rglob(".simvp-*"))

@@ -1,0 +1,100 @@
+"""The SimVP network: reference outputs, grids of any size, long forecasts."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from helpers import GOLDEN
+
+from simvp.engine.weights import load_openstl
+from simvp.models.simvp import SimVP, translators
+
+SMALL = {"hid_S": 4, "hid_T": 8, "N_S": 2, "N_T": 2, "mlp_ratio": 2.0}
+
+
+def golden_network(name: str) -> tuple[SimVP, np.lib.npyio.NpzFile]:
+    """The network of a golden file with its OpenSTL weights."""
+    golden = np.load(GOLDEN / f"{name}.npz")
+    config = json.loads(str(golden["__config__"]))
+    network = SimVP(tuple(config.pop("in_shape")), **config).eval()
+    load_openstl(
+        network, {key: torch.from_numpy(golden[key]) for key in golden.files if key[0] != "_"}
+    )
+    return network, golden
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("name", translators.names())
+def test_translator_matches_openstl(name: str, memory_format: torch.memory_format) -> None:
+    network, golden = golden_network(name)
+    network = network.to(memory_format=memory_format)
+    with torch.inference_mode():
+        output = network(torch.from_numpy(golden["__x__"])).double().numpy()
+    error = np.abs(output - golden["__y__"]).max() / np.abs(golden["__y__"]).max()
+    assert error < 1e-5
+
+
+def test_default_network_has_the_published_number_of_parameters() -> None:
+    with torch.device("meta"):
+        network = SimVP((10, 1, 64, 64))
+    assert sum(p.numel() for p in network.parameters()) == 46_769_665
+
+
+@pytest.mark.parametrize("num_steps", [2, 3, 7])
+def test_long_forecast_feeds_the_output_back(num_steps: int) -> None:
+    network = SimVP((3, 2, 12, 16), **SMALL).eval()
+    frames = torch.rand(2, 3, 2, 12, 16)
+    with torch.inference_mode():
+        first = network(frames)
+        second = network(first)
+        third = network(second)
+        expected = torch.cat([first, second, third], dim=1)[:, :num_steps]
+        torch.testing.assert_close(network(frames, num_steps), expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("size", [(9, 11), (16, 13), (7, 16)])
+def test_grids_not_divisible_by_the_downsampling(size: tuple[int, int]) -> None:
+    network = SimVP((3, 1, *size), **{**SMALL, "N_S": 4})
+    assert network(torch.rand(2, 3, 1, *size)).shape == (2, 3, 1, *size)
+
+
+def test_padding_to_a_divisible_grid_replicates_the_edge() -> None:
+    network = SimVP((3, 1, 7, 8), **SMALL).eval()
+    frames = torch.rand(1, 3, 1, 7, 8)
+    padded = torch.cat([frames, frames[..., -1:, :]], dim=-2)
+    with torch.inference_mode():
+        torch.testing.assert_close(network(frames), network(padded)[..., :7, :])
+
+
+def test_forecast_does_not_depend_on_other_samples_of_the_batch() -> None:
+    network = SimVP((3, 1, 8, 12), **SMALL).eval()
+    frames = torch.rand(3, 3, 1, 8, 12)
+    with torch.inference_mode():
+        torch.testing.assert_close(network(frames)[1:2], network(frames[1:2]))
+
+
+def test_stochastic_depth_rises_from_one_percent_to_drop_path() -> None:
+    network = SimVP((3, 1, 8, 8), **{**SMALL, "N_T": 3}, drop_path=0.2)
+    probabilities = [stage.block.drop_path.probability for stage in network.translator.stages]
+    assert probabilities == pytest.approx([0.01, 0.105, 0.2])
+
+
+def test_unknown_translator_is_rejected_with_a_suggestion() -> None:
+    with pytest.raises(ValueError, match="unknown translator 'gstaa'.*Did you mean 'gsta'"):
+        SimVP((3, 1, 8, 8), model_type="gstaa")
+    assert "gsta" in translators.names()
+
+
+def test_periodic_network_commutes_with_translations() -> None:
+    """Translations by multiples of the downsampling factor; zero padding breaks this."""
+    frames = torch.rand(1, 3, 1, 16, 12)
+    rolled = frames.roll((2, 4), (-2, -1))
+    for kind, holds in [("periodic", True), ("zeros", False)]:
+        torch.manual_seed(0)
+        network = SimVP((3, 1, 16, 12), **SMALL, boundary=(kind, kind)).eval()
+        with torch.inference_mode():
+            same = torch.allclose(
+                network(rolled), network(frames).roll((2, 4), (-2, -1)), atol=1e-5
+            )
+        assert same is holds

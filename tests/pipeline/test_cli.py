@@ -1,0 +1,151 @@
+"""The five commands in sequence, and their error messages."""
+
+import json
+import tomllib
+from pathlib import Path
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+from helpers import TINY, Simvp, write_sample
+
+from simvp.data import read_split
+
+
+def test_all_commands_in_sequence(simvp: Simvp, tmp_path: Path) -> None:
+    simulated = simvp("simulate", "--samples", "9", "--frames", "8", "--image-size", "10")
+    assert "9 made, 0 were there already" in simulated.stdout
+    assert "next: simvp split" in simulated.stdout
+    assert "6 train, 1 validation, 2 test" in simvp("split").stdout
+    trained = simvp("train", "--epochs", "2", *TINY)
+    assert trained.stdout.count("epoch ") >= 2
+    assert "next: simvp test" in trained.stdout
+    tested = simvp("test")
+    assert "2 test windows, 3 frames in, 4 forecast" in tested.stdout
+    listed = simvp("viz").stdout
+    (split_file,) = Path("boiling_data").glob("*.json")
+    ids = [segment.series.id for segment in read_split(split_file).segments("test")]
+    assert all(sample_id in listed for sample_id in ids)
+    simvp("viz", ids[0][:9], "--cmap", "Purples", "--output", "my picture.png")
+    assert iio.imread("my picture.png").shape[2] == 3
+    simvp("viz", ids[0].partition("_")[2], "--gif")
+    (gif,) = Path("work_dirs/default/pictures").iterdir()
+    assert len(iio.imread(gif)) == 4
+
+    run = Path("work_dirs/default")
+    found = {str(path.relative_to(run)) for path in run.rglob("*") if path.is_file()}
+    for name in [
+        *("config.toml", "metrics.csv", "simvp_model.pth", "checkpoints/latest.pth"),
+        *("checkpoints/epoch_2.pth", "saved/metrics.npy", "saved/metrics.json"),
+        *(f"saved/inputs/{ids[0]}/2.npy", f"saved/preds/{ids[1]}/3.npy"),
+    ]:
+        assert name in found
+    assert not [name for name in found if ".simvp-" in name]
+
+
+def test_train_with_option_test(split_data: Path, simvp: Simvp) -> None:
+    result = simvp("train", "--data-path", "data", "--epochs", "1", "--test", *TINY)
+    assert "2 test windows" in result.stdout
+    at_end = json.loads(Path("work_dirs/default/saved/metrics.json").read_text())
+    simvp("test")
+    assert json.loads(Path("work_dirs/default/saved/metrics.json").read_text()) == at_end
+
+
+def test_all_commands_support_several_channels(simvp: Simvp) -> None:
+    rng = np.random.default_rng(0)
+    for index in range(6):
+        folder = Path(f"data/sample_{index}")
+        folder.mkdir(parents=True)
+        for number in range(7):
+            np.save(folder / f"{number}.npy", rng.random((3, 8, 10)))
+    simvp("split", "--data-path", "data")
+    simvp("train", "--data-path", "data", "--epochs", "1", "--test", *TINY)
+    (sample,) = Path("work_dirs/default/saved/preds").iterdir()
+    assert np.load(sample / "0.npy").shape == (3, 8, 10)
+    simvp("viz", "sample", "--channel", "2")
+    assert "numbered from 0" in simvp("viz", "sample", "--channel", "3", code=2).stderr
+
+
+def test_options_override_files_which_override_defaults(simvp: Simvp) -> None:
+    Path("simvp.toml").write_text("[train]\nlr = 0.5\nepochs = 7\nbatch_size = 3\n")
+    Path("mine.toml").write_text("[train]\nepochs = 8\nbatch_size = 4\n")
+    result = simvp("train", "--config", "mine.toml", "--batch-size", "5", "--print-config")
+    printed = tomllib.loads(result.stdout)["train"]
+    assert (printed["lr"], printed["epochs"], printed["batch_size"]) == (0.5, 8, 5)
+    assert printed["seed"] == 0
+    assert "batch_size = 5  # from --batch-size" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("split --data-path nowhere", "nowhere: expected a folder of samples, found nothing"),
+        ("split --data-path empty", "empty: is empty"),
+        ("split --data-path data --train-ratio 0.9 --val-ratio 0.2", "the sum should be at most 1"),
+        ("split --data-path data --samples 3", "3 samples split into 2 train, 0 validation"),
+        ("split --data-path data --total-length 9", "has 8 frames, but 9"),
+        ("train --data-path nowhere", "nowhere: contains no split file"),
+        ("train --data no.json", "no.json: split file not found"),
+        (
+            "train --data-path data",
+            "has 8 frames in the split file, and no sample has more, but 20 are needed",
+        ),
+        ("train --data-path data --nproc 0", "launch.nproc = 0: should be greater than or equal"),
+        ("train --data-path data --device cuda", "run.device = 'cuda'"),
+        ("train --data-path data --device tpu", "should be auto, cpu, cuda"),
+        ("train --data-path data --model-type gsat", "Did you mean 'gsta'?"),
+        ("train --config no.toml", "no.toml: config file not found"),
+        ("train --set train.lrr=1", "unknown setting. Did you mean 'lr'?"),
+        ("train --epoch 3", "No such option: --epoch"),
+        ("train --epochs three", "Invalid value for '--epochs'"),
+        ("train --resume --overwrite", "cannot be combined"),
+        ("trian", "No such command 'trian'"),
+        ("test --name other", "run not found"),
+        ("viz x --name other", "run not found"),
+    ],
+)
+def test_user_error_is_one_message(
+    command: str, message: str, split_data: Path, simvp: Simvp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    Path("empty").mkdir()
+    before = sorted(Path().rglob("*"))
+    extra = TINY if "--device cuda" in command else []
+    result = simvp(*command.split(), *extra, code=2)
+    assert " ".join(message.split()) in " ".join(result.stderr.replace("│", " ").split())
+    assert "Traceback" not in result.output
+    assert sorted(Path().rglob("*")) == before
+
+
+def test_commands_in_the_wrong_order_name_the_missing_step(split_data: Path, simvp: Simvp) -> None:
+    assert "Start it with `simvp train`" in simvp("test", code=2).stderr
+    simvp("train", "--data-path", "data", "--epochs", "1", *TINY)
+    assert "create them with `simvp test --name default`" in simvp("viz", code=2).stderr
+    assert "boiling" not in simvp("test").stderr
+    assert "Did you mean 'wave_" in simvp("viz", "wav_5", code=2).stderr
+    (first, *_) = Path("work_dirs/default/saved/preds").iterdir()
+    assert "Did you mean 'viridis'" in simvp("viz", first.name, "--cmap", "virids", code=2).stderr
+    Path("x.png").touch()
+    assert "x.png: exists" in simvp("viz", first.name, "--output", "x.png", code=2).stderr
+    simvp("viz", first.name, "--output", "x.png", "--overwrite")
+    assert "ends in .gif" in simvp("viz", first.name, "--gif", "--output", "x.png", code=2).stderr
+
+
+def test_frame_damaged_after_the_split_stops_training(split_data: Path, simvp: Simvp) -> None:
+    (split_file,) = split_data.glob("*.json")
+    series = read_split(split_file).segments("train")[2].series
+    frame = Path("data") / series.id / "1.npy"
+    frame.write_bytes(frame.read_bytes()[:-9])
+    result = simvp("train", "--data-path", "data", *TINY, code=2)
+    assert f"{frame}: is truncated" in result.stderr
+
+
+def test_folder_names_with_spaces_and_unicode(simvp: Simvp) -> None:
+    for index in range(7):
+        write_sample(Path(f"mes données/вихрь {index}"), index)
+    simvp("split", "--data-path", "mes données")
+    run = ("--name", "essai nº 1")
+    simvp("train", "--data-path", "mes données", "--epochs", "1", "--test", *run, *TINY)
+    listed = simvp("viz", *run).stdout
+    assert "вихрь" in listed
+    simvp("viz", "вихрь", *run)

@@ -1,0 +1,107 @@
+"""Several processes: launched by simvp, torchrun or Slurm, on one or two machines."""
+
+import io
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import TINY, Simvp
+
+SIMVP = [sys.executable, "-m", "simvp"]
+
+
+def run(command: list[str], *, code: int = 0) -> subprocess.CompletedProcess[str]:
+    result = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    assert result.returncode == code, result.stdout + result.stderr
+    return result
+
+
+def test_two_ranks_match_one_rank_in_test(tested: Path) -> None:
+    saved = tested / "saved"
+    one = {path: path.read_bytes() for path in saved.rglob("*") if path.is_file()}
+    scores = json.loads((saved / "metrics.json").read_text())
+    result = run([*SIMVP, "test", "--nproc", "2"])
+    two = json.loads((saved / "metrics.json").read_text())
+    assert {path for path in saved.rglob("*") if path.is_file()} == set(one)
+    for path in (saved / "preds").rglob("*.npy"):
+        before = np.load(io.BytesIO(one[path]))
+        np.testing.assert_allclose(np.load(path), before, rtol=1e-5, atol=1e-6)
+    for name in ("mse", "mae", "rmse", "psnr", "ssim"):
+        assert two[name] == pytest.approx(scores[name], rel=1e-6, abs=1e-6)
+        assert two["persistence"][name] == pytest.approx(scores["persistence"][name], rel=1e-6)
+    assert result.stdout.count("next: simvp viz") == 1
+    assert result.stderr == ""
+
+
+def test_two_ranks_train_and_test(split_data: Path, simvp: Simvp) -> None:
+    train = [*SIMVP, "train", "--data-path", "data", "--nproc", "2", *TINY]
+    result = run([*train, "--epochs", "2", "--test"])
+    assert "2 processes" in result.stdout
+    assert result.stderr == ""  # no warnings of PyTorch
+    assert result.stdout.count("epoch 2/2") == 1
+    history = np.genfromtxt("work_dirs/default/metrics.csv", delimiter=",", names=True)
+    assert history["epoch"].tolist() == [1, 2]
+    assert Path("work_dirs/default/saved/metrics.json").is_file()
+    refused = simvp("train", "--resume", "--epochs", "4", code=2)
+    assert "number of processes was 2, now 1" in refused.stderr
+
+
+def test_error_in_a_group_is_printed_once(split_data: Path, simvp: Simvp) -> None:
+    command = [*SIMVP, "train", "--data-path", "data", "--nproc", "2", "--lr", "1e30", *TINY]
+    result = run(command, code=1)
+    assert result.stderr.count("the loss or its gradient is not finite") == 1
+    assert "Traceback" not in result.stderr
+
+
+def test_user_error_is_reported_before_the_group_starts(split_data: Path, simvp: Simvp) -> None:
+    result = simvp("train", "--data-path", "data", "--nproc", "2", code=2)
+    assert (
+        "has 8 frames in the split file, and no sample has more, but 20 are needed" in result.stderr
+    )
+    assert not Path("work_dirs").exists()
+
+
+def test_process_started_by_torchrun_joins_its_group(split_data: Path, simvp: Simvp) -> None:
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    command = [*torchrun, "-m", "simvp", "train", "--data-path", "data", "--epochs", "1", *TINY]
+    assert run(command).stdout.count("2 processes") == 1
+
+
+@pytest.mark.slow
+def test_two_machines_train_together(split_data: Path, simvp: Simvp) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [*SIMVP, "train", "--data-path", "data", "--epochs", "1", "--nnodes", "2"]
+    command += ["--rdzv-endpoint", f"127.0.0.1:{port}", *TINY]
+    second = subprocess.Popen([*command, "--node-rank", "1"])
+    first = run([*command, "--node-rank", "0"])
+    assert second.wait(timeout=120) == 0
+    assert first.stdout.count("2 processes") == 1
+
+
+def test_process_started_by_slurm_joins_its_group(split_data: Path, simvp: Simvp) -> None:
+    step = {
+        "SLURM_STEP_NUM_TASKS": "2",
+        "SLURM_STEP_NODELIST": "localhost",
+        "SLURM_JOB_ID": str(os.getpid()),
+    }
+    command = [*SIMVP, "train", "--data-path", "data", "--epochs", "1", *TINY]
+    tasks = [
+        subprocess.Popen(
+            command,
+            env={**os.environ, **step, "SLURM_PROCID": rank, "SLURM_LOCALID": rank},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for rank in ("0", "1")
+    ]
+    outputs = [task.communicate(timeout=120)[0] for task in tasks]
+    assert [task.returncode for task in tasks] == [0, 0]
+    assert outputs[0].count("2 processes") == 1
+    assert outputs[1] == ""
