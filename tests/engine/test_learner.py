@@ -1,4 +1,4 @@
-"""One training step: it changes the weights unless the loss or gradient is not finite."""
+"""One training step: what it changes, and when it must change nothing."""
 
 import pytest
 import torch
@@ -30,14 +30,14 @@ def step(learner: Learner, frames: torch.Tensor) -> torch.Tensor:
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])
 @pytest.mark.parametrize("frame", [0, 4])  # of the input, of the truth
-def test_step_on_a_non_finite_value_does_not_change_weights(
+def test_a_step_with_a_non_finite_value_leaves_the_weights_of_the_step_before(
     learner: Learner, value: float, frame: int
 ) -> None:
     frames = torch.rand(2, 5, 1, 9, 11)
     initial = weights(learner)
     step(learner, frames)
     before = weights(learner)
-    # Negative control: a finite step changes the weights and is not a failure.
+    # The negative control: a finite step changes the weights, and is no failure.
     assert not any(torch.equal(a, b) for a, b in zip(initial, before, strict=True) if a.any())
     assert not learner.failed
     frames[1, frame, 0, 2, 3] = value
@@ -46,7 +46,7 @@ def test_step_on_a_non_finite_value_does_not_change_weights(
     assert all(torch.equal(a, b) for a, b in zip(before, weights(learner), strict=True))
 
 
-def test_non_finite_gradient_of_a_finite_loss_does_not_change_weights(learner: Learner) -> None:
+def test_a_non_finite_gradient_of_a_finite_loss_leaves_the_weights(learner: Learner) -> None:
     frames = torch.rand(2, 5, 1, 9, 11)
     before = weights(learner)
     readout = learner.network.decoder.readout.weight
