@@ -19,7 +19,8 @@ from simvp.engine.optimizer import Optimizer
 from simvp.errors import DataError
 from simvp.models.simvp import SimVP
 from simvp.models.simvp.layers import Mlp, Pointwise
-from simvp.models.simvp.spatial import SpatialConv, extend, set_boundary
+from simvp.models.simvp.padding import extend
+from simvp.models.simvp.spatial import SpatialConv, set_boundary
 from simvp.physics import Boundary
 from simvp.runtime import devices
 

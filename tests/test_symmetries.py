@@ -97,7 +97,7 @@ def test_a_periodic_network_commutes_with_a_roll() -> None:
     ("kind", "mode"), [("periodic", "wrap"), ("reflect", "reflect"), ("replicate", "edge")]
 )
 def test_extension_is_numpys_padding(kind: str, mode: str, size: int) -> None:
-    from simvp.models.simvp.spatial import extend
+    from simvp.models.simvp.padding import extend
 
     x = torch.rand(2, 3, size, size + 1)
     reach = 9  # beyond the smaller grid
