@@ -1,11 +1,11 @@
 """Padding of (B, C, H, W) by a boundary condition: zeros, periodic, reflect or replicate.
 
-`torch.nn.functional.pad` is the counterpart in PyTorch, and the reference of the tests. It returns
-contiguous instead of channels-last memory, and pads by no more than the size of the grid. With it
-in place of `extend`, a training step of the default network with periodic boundaries takes 1.7
-times as long in bf16 and in fp32; 1.3 times if it pads a channels-last view (1, B, H, W, C).
-With the gradient of `index_select` in place of `_Extension`'s, a step takes 1.07 times as long in
-bf16, 1.13 times in batches of 8, and 1.02 times in fp32.
+`torch.nn.functional.pad` is the counterpart in PyTorch, and the tests compare with `numpy.pad`.
+PyTorch's returns contiguous instead of channels-last memory, and pads by no more than the size of
+the grid. With it in place of `extend`, a training step of the default network with periodic
+boundaries takes 1.7 times as long in bf16 and in fp32; 1.3 times if it pads a channels-last view
+(1, B, H, W, C). With the gradient of `index_select` in place of `_Extension`'s, a step takes 1.07
+times as long in bf16, 1.13 times in batches of 8, and 1.02 times in fp32.
 
 Measured on one core of a Xeon with AMX, 2 samples of 64x64 in a batch: medians of the ratios of 12
 pairs of alternating steps.
