@@ -8,7 +8,7 @@ arXiv 2502.16982).
 this class because it
 
 - accepts only 2-D weights, while most of the network's are convolutions,
-- multiplies in bfloat16 even if training is in float32, which changes the update by about 1 %,
+- multiplies in bfloat16 even if training is in float32, which changes the update by 1.5 %,
 - reads neither `found_inf` nor `grad_scale`, so that a step can only be skipped from the host.
 
 On 2-D views of the weights, a training step of the default network with it takes 1.02 times as

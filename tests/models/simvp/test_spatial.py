@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from simvp.models.simvp.spatial import SpatialConv, extend, set_boundary
+from simvp.models.simvp.padding import extend
+from simvp.models.simvp.spatial import SpatialConv, set_boundary
 from simvp.physics import Boundary
 
 
