@@ -17,23 +17,15 @@ if TYPE_CHECKING:
 class ConsoleReport(Report):
     """Messages on standard output; progress bars only if standard error is a terminal."""
 
-    def __init__(self) -> None:
-        self._bar: Progress | None = None
-
     def say(self, line: str) -> None:
-        if self._bar is not None and sys.stdout.isatty():
-            # Rich prints the line above the bar.
-            self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
-        else:
-            print(line, flush=True)
+        print(line, flush=True)
 
     @contextmanager
     def progress(self, description: str, total: int, done: int = 0) -> Iterator[Advance]:
         if not sys.stderr.isatty():
             yield lambda count, note: None
             return
-        with progress_bar() as bar:
-            self._bar = bar
+        with _progress_bar() as bar:
             task = bar.add_task(description, total=total, completed=done, note="", rate="")
 
             def advance(count: int, note: str) -> None:
@@ -41,13 +33,10 @@ class ConsoleReport(Report):
                 rate = f"{speed:.1f}/s" if speed >= 1 or not speed else f"{1 / speed:.1f} s each"
                 bar.update(task, advance=count, note=note, rate=rate)
 
-            try:
-                yield advance
-            finally:
-                self._bar = None
+            yield advance
 
 
-def progress_bar() -> "Progress":
+def _progress_bar() -> "Progress":
     """A bar on standard error with count, rate, time left and a note; removed when complete."""
     from rich.console import Console  # importing rich is slow
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
@@ -62,7 +51,7 @@ def progress_bar() -> "Progress":
         console=Console(stderr=True),
         transient=True,
         expand=True,
-        redirect_stdout=False,
+        redirect_stdout=sys.stdout.isatty(),  # messages appear above the bar
         redirect_stderr=False,
         speed_estimate_period=120,
     )

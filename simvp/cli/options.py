@@ -31,7 +31,6 @@ from simvp.config import (
 from simvp.progress import Summary
 from simvp.runs import RunFolder
 
-LOCAL_CONFIG = Path("simvp.toml")
 FLAGS = {"data.path": "--data-path", "data.split": "--data"}  # others are --NAME
 
 
@@ -157,7 +156,8 @@ def load_run_config(ctx: typer.Context) -> Config:
 
 
 def _local_layers() -> list[Layer]:
-    return [read_layer(LOCAL_CONFIG)] if LOCAL_CONFIG.exists() else []
+    file = Path("simvp.toml")
+    return [read_layer(file)] if file.exists() else []
 
 
 def _command_line_layers(ctx: typer.Context) -> list[Layer]:

@@ -15,30 +15,26 @@ def to_toml(config: Config, origins: Mapping[str, str] | None = None) -> str:
     Args:
         origins: origin of the values, by dotted key; written as a comment after the value.
     """
-    origins = origins or {}
-    blocks = []
-    for name in section_types():
-        section = getattr(config, name)
-        of_section = {key: origins.get(f"{name}.{key}") for key in type(section).model_fields}
-        blocks.append("\n".join([f"[{name}]", *section_lines(section, of_section)]))
+    blocks = [
+        "\n".join([f"[{name}]", *section_lines(getattr(config, name), origins, f"{name}.")])
+        for name in section_types()
+    ]
     return "\n\n".join(blocks) + "\n"
 
 
 def section_lines(
     section: Section,
-    origins: Mapping[str, str | None] | None = None,
+    origins: Mapping[str, str] | None = None,
+    prefix: str = "",
     leave_out: Collection[str] = (),
 ) -> list[str]:
     """A comment line and an assignment for each setting of a section that is not None."""
     lines = []
     for key, field in type(section).model_fields.items():
-        value = getattr(section, key)
-        if value is None or key in leave_out:
-            continue
-        origin = (origins or {}).get(key)
-        assignment = _assignment(key, value)
-        lines.append(f"# {describe(field)}")
-        lines.append(assignment + (f"  # from {origin}" if origin else ""))
+        value, origin = getattr(section, key), (origins or {}).get(prefix + key)
+        if value is not None and key not in leave_out:
+            lines.append(f"# {describe(field)}")
+            lines.append(_assignment(key, value) + (f"  # from {origin}" if origin else ""))
     return lines
 
 
@@ -57,9 +53,9 @@ def describe(field: FieldInfo, *remarks: str) -> str:
         f"{sign} {getattr(constraint, name)}"
         for constraint in field.metadata
         for name, sign in signs.items()
-        if getattr(constraint, name, 2**63) not in (None, 2**63)
+        if getattr(constraint, name, 2**63) < 2**63
     ]
-    # A lower bound of 0 alone is obvious from the description.
-    limits = [] if limits == [">= 0"] else limits
+    if limits == [">= 0"]:  # obvious from the description
+        limits = []
     inner = ", ".join([*limits, *filter(None, remarks)])
-    return f"{field.description}" + (f" ({inner})" if inner else "")
+    return f"{field.description} ({inner})" if inner else f"{field.description}"

@@ -35,12 +35,8 @@ class LaunchSection(Section):
     nnodes: int = Field(1, ge=1, description="number of machines")
     node_rank: int = Field(0, ge=0, description="index of this machine, from 0")
     max_restarts: int = Field(0, ge=0, description="automatic restarts after a process dies")
-    timeout_minutes: float = Field(
-        10.0, gt=0, description="minutes a process waits for the others before it aborts"
-    )
-    rdzv_endpoint: str = Field(
-        "", description="rendezvous address, host:port of machine 0; required if nnodes > 1"
-    )
+    timeout_minutes: float = Field(10.0, gt=0, description="minutes to wait for other processes")
+    rdzv_endpoint: str = Field("", description="host:port of machine 0; required if nnodes > 1")
 
     @model_validator(mode="after")
     def _check_machines(self) -> Self:
@@ -50,9 +46,7 @@ class LaunchSection(Section):
                 "node_rank should be between 0 and nnodes - 1"
             )
         if self.nnodes > 1 and not self.rdzv_endpoint:
-            raise ValueError(
-                f"nnodes = {self.nnodes} requires rdzv_endpoint, the host:port of machine 0"
-            )
+            raise ValueError(f"nnodes = {self.nnodes} requires rdzv_endpoint = host:port")
         return self
 
 
@@ -61,9 +55,7 @@ class DataSection(Section):
     split: str = Field("", description="split file; empty: newest split file in data.path")
     pre_seq_length: int = Field(10, ge=1, description="number of input frames")
     aft_seq_length: int = Field(10, ge=1, description="number of frames to forecast")
-    stride: int = Field(
-        1, ge=1, description="frames between the starts of two training windows of a sample"
-    )
+    stride: int = Field(1, ge=1, description="frames between starts of training windows")
 
 
 class SimulateSection(Section):
@@ -73,9 +65,7 @@ class SimulateSection(Section):
     samples: int = Field(100, ge=1, description="simulations to make")
     frames: int = Field(20, ge=1, description="frames of each, the initial one included")
     image_size: int = Field(64, ge=7, description="height and width of the grid, cells")
-    parameters: dict[str, float] = Field(
-        {}, description="parameters of the system; `simvp simulate --help` lists them"
-    )
+    parameters: dict[str, float] = Field({}, description="see `simvp simulate --help`")
     seed: values.Seed = Field(0, description="sample k is drawn from (seed, k)")
 
     @field_validator("parameters")
@@ -92,9 +82,7 @@ class SplitSection(Section):
     total_length: int = Field(0, ge=0, description="number of frames per sample; 0: all")
     samples: int = Field(0, ge=0, description="number of samples, selected at random; 0: all")
     start_index: int = Field(0, ge=-1, description="first frame to use; -1: random")
-    init_final_only: bool = Field(
-        False, description="use only the first and the last of the selected frames"
-    )
+    init_final_only: bool = Field(False, description="use only the first and last selected frame")
     reverse: bool = Field(False, description="use the frames in reverse order")
     seed: values.Seed = Field(0, description="random seed of the split")
 
@@ -133,8 +121,7 @@ class ModelSection(Section):
 class TrainSection(Section):
     epochs: int = Field(20, ge=1, description="number of passes over the training samples")
     batch_size: values.BatchSize = Field(
-        "auto",
-        description="samples per step and process; auto: 2 to 16, to train for about 700 steps",
+        "auto", description="samples per step and process; auto: 2 to 16, for about 700 steps"
     )
     val_batch_size: int = Field(8, ge=1, description="batch size in validation and test")
     augment: Annotated[str, values.auto_or(parse_symmetries)] = Field(
@@ -153,9 +140,7 @@ class TrainSection(Section):
     optimizer: Literal["muon", "adam"] = Field(
         "muon", description="muon: Muon for matrices, Adam for other weights; adam: as published"
     )
-    lr: float = Field(
-        1e-3, gt=0, description="peak learning rate of Adam in the one-cycle schedule"
-    )
+    lr: float = Field(1e-3, gt=0, description="peak learning rate of Adam, one-cycle schedule")
     muon_lr: float = Field(1e-2, gt=0, description="peak learning rate of Muon")
     final_div_factor: float = Field(1e4, ge=1, description="final learning rate = initial / this")
     precision: values.Precision = Field(

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.distributed as dist
@@ -23,9 +23,8 @@ from simvp.runtime import devices
 _CONNECTION_ERRORS = ("gloo", "pair closure", "Connection closed", "Connection reset")
 
 
-@dataclass(frozen=True)
-class RankInfo:
-    """Rank of a process in its group."""
+class RankInfo(NamedTuple):
+    """Rank of a process in its group and on its machine."""
 
     rank: int
     local_rank: int
@@ -34,7 +33,7 @@ class RankInfo:
 
 @dataclass(frozen=True)
 class Group:
-    """Rank and device of a process in its group, and communication with the other processes."""
+    """Rank and device of a process, and communication with the other processes of its group."""
 
     rank: int
     world_size: int
@@ -79,21 +78,14 @@ class Group:
 
 def rank_info(environment: Mapping[str, str] = os.environ) -> RankInfo | None:
     """The rank of this process according to the environment; None without a group."""
-    if "RANK" in environment and "WORLD_SIZE" in environment:
-        return RankInfo(
-            rank=int(environment["RANK"]),
-            local_rank=int(environment.get("LOCAL_RANK", "0")),
-            world_size=int(environment["WORLD_SIZE"]),
-        )
-    # SLURM_STEP_NUM_TASKS is set only by srun. The batch script has SLURM_NTASKS and SLURM_PROCID
-    # as well, but no other processes to join.
-    if int(environment.get("SLURM_STEP_NUM_TASKS", "1")) > 1:
-        return RankInfo(
-            rank=int(environment["SLURM_PROCID"]),
-            local_rank=int(environment["SLURM_LOCALID"]),
-            world_size=int(environment["SLURM_STEP_NUM_TASKS"]),
-        )
-    return None
+    names = ("RANK", "LOCAL_RANK", "WORLD_SIZE")
+    if not {"RANK", "WORLD_SIZE"} <= environment.keys():
+        # SLURM_STEP_NUM_TASKS is set only by srun. The batch script has SLURM_NTASKS and
+        # SLURM_PROCID as well, but no other processes to join.
+        names = ("SLURM_PROCID", "SLURM_LOCALID", "SLURM_STEP_NUM_TASKS")
+        if int(environment.get("SLURM_STEP_NUM_TASKS", "1")) == 1:
+            return None
+    return RankInfo(*(int(environment.get(name, "0")) for name in names))
 
 
 @contextmanager
@@ -105,34 +97,32 @@ def process_group(device: str, *, timeout_minutes: float) -> Iterator[Group]:
         timeout_minutes: maximum time to wait for the other processes.
     Raises: ConfigError if the device is unavailable; PeerLost if another process died or timed out.
     """
-    info = rank_info() or RankInfo(rank=0, local_rank=0, world_size=1)
-    chosen = choose_device(device, local_rank=info.local_rank, world_size=info.world_size)
+    rank, local_rank, world_size = rank_info() or RankInfo(0, 0, 1)
+    chosen = choose_device(device, local_rank=local_rank, world_size=world_size)
     if chosen.type == "cuda":
         torch.cuda.set_device(chosen)
     devices.configure_backend(chosen)
-    if info.world_size == 1:
+    if world_size == 1:
         yield Group(0, 1, chosen)
         return
-    # Gradients on GPUs are exchanged by NCCL, CPU tensors by gloo.
-    backend = "cpu:gloo,cuda:nccl" if chosen.type == "cuda" else "gloo"
     dist.init_process_group(
-        backend,
+        # Gradients on GPUs are exchanged by NCCL, CPU tensors by gloo.
+        "cpu:gloo,cuda:nccl" if chosen.type == "cuda" else "gloo",
         init_method=f"tcp://{_rendezvous_address()}",
-        rank=info.rank,
-        world_size=info.world_size,
+        rank=rank,
+        world_size=world_size,
         timeout=timedelta(minutes=timeout_minutes),
     )
     try:
-        yield Group(info.rank, info.world_size, chosen)
+        yield Group(rank, world_size, chosen)
     except RuntimeError as error:
-        if isinstance(error, dist.DistError) or any(
-            word in str(error) for word in _CONNECTION_ERRORS
-        ):
-            raise PeerLost(
-                f"process {info.rank} of {info.world_size} lost the connection to another process "
-                f"({str(error).splitlines()[0]}); resume from the newest checkpoint with --resume"
-            ) from None
-        raise
+        is_lost = any(phrase in str(error) for phrase in _CONNECTION_ERRORS)
+        if not is_lost and not isinstance(error, dist.DistError):
+            raise
+        raise PeerLost(
+            f"process {rank} of {world_size} lost the connection to another process "
+            f"({str(error).splitlines()[0]}); resume from the newest checkpoint with --resume"
+        ) from None
     finally:
         dist.destroy_process_group()
 
@@ -176,8 +166,5 @@ def first_host(nodes: str) -> str:
     """First host of a Slurm node list: `gpu[003-010,12],login1` -> `gpu003`."""
     match = re.match(r"([^\[,]+)(?:\[(\d+)[^\]]*\])?([^,\[]*)", nodes)
     if match is None:
-        raise ConfigError(
-            f"SLURM_STEP_NODELIST = {nodes!r}: expected a list of hosts, such as gpu[1-4]; start "
-            "simvp with srun"
-        )
+        raise ConfigError(f"SLURM_STEP_NODELIST = {nodes!r}: expected hosts, such as gpu[1-4]")
     return "".join(part or "" for part in match.groups())

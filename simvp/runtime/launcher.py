@@ -20,7 +20,7 @@ import torch
 from simvp.config import Config, to_toml
 from simvp.config.sections import LaunchSection
 from simvp.errors import ConfigError, Interrupted, PeerLost, RunFailed, SimvpError, UserError
-from simvp.runtime.group import Group, choose_device, process_group, rank_info
+from simvp.runtime.group import Group, RankInfo, choose_device, process_group, rank_info
 from simvp.runtime.processes import cores, exit_after
 
 if TYPE_CHECKING:
@@ -31,15 +31,11 @@ LAUNCHED = "SIMVP_LAUNCHED"
 
 
 def is_needed(config: Config) -> bool:
-    """Whether this process has to launch a group.
-
-    Raises: ConfigError if this process is already part of a group.
-    """
-    launch = config.launch
+    """Whether this process has to launch a group. Raises ConfigError if it is part of one."""
+    launch, info = config.launch, rank_info()
     # Automatic restarts need a launcher even for a single process.
     needed = launch.nproc > 1 or launch.nnodes > 1 or launch.max_restarts > 0
-    info = rank_info()
-    if needed and info is not None:
+    if needed and info:
         raise ConfigError(
             f"launch.nproc = {launch.nproc}, launch.nnodes = {launch.nnodes}, launch.max_restarts "
             f"= {launch.max_restarts}: torchrun or Slurm already started this process as one of "
@@ -48,20 +44,20 @@ def is_needed(config: Config) -> bool:
     return needed
 
 
+def _rank_info(config: Config) -> RankInfo:
+    """Rank of this process in its group, or of the first process to be launched."""
+    return rank_info() or RankInfo(0, 0, config.launch.nproc * config.launch.nnodes)
+
+
 def num_processes(config: Config) -> int:
     """Number of processes that train together: those of this group, or those to be launched."""
-    info = rank_info()
-    return info.world_size if info else config.launch.nproc * config.launch.nnodes
+    return _rank_info(config).world_size
 
 
 def device(config: Config) -> torch.device:
     """The device of this process, or of the first one to be launched. Raises ConfigError."""
-    info = rank_info()
-    return choose_device(
-        config.run.device,
-        local_rank=info.local_rank if info else 0,
-        world_size=num_processes(config),
-    )
+    _, local_rank, world_size = _rank_info(config)
+    return choose_device(config.run.device, local_rank=local_rank, world_size=world_size)
 
 
 def join(config: Config) -> AbstractContextManager[Group]:
@@ -134,10 +130,7 @@ def _group_options(launch: LaunchSection) -> list[str]:
 
 
 def pass_to_launcher(error: SimvpError) -> bool:
-    """In a launched process: pass the error to the launcher, which prints it.
-
-    Returns: False if this process was not launched.
-    """
+    """In a launched process: pass the error to the launcher, which prints it; else return False."""
     path = os.environ.get("TORCHELASTIC_ERROR_FILE")
     if LAUNCHED not in os.environ or path is None:
         return False

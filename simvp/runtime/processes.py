@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from types import FrameType
 from typing import TypeVar
 
@@ -42,8 +41,11 @@ def map_tasks(
     executor = ProcessPoolExecutor(processes, context, initializer=_follow_parent)
     previous = signal.signal(signal.SIGTERM, _raise_interrupted)
     try:
-        with _sigint_blocked():
-            results = executor.map(function, tasks)  # starts the workers
+        # Workers inherit an ignored SIGINT. Otherwise, Ctrl-C would also reach workers that are
+        # still importing modules, and each would print a traceback.
+        sigint_handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        results = executor.map(function, tasks)  # starts the workers
+        signal.signal(signal.SIGINT, sigint_handler)
         yield from results
     except BrokenProcessPool:
         raise RunFailed(
@@ -81,24 +83,3 @@ def _raise_interrupted(signum: int, frame: FrameType | None) -> None:
         signum,
         "terminated; files written so far are complete. Run the same command again to resume",
     )
-
-
-@contextmanager
-def _sigint_blocked() -> Iterator[None]:
-    """Block SIGINT in this thread and in processes started within the block.
-
-    Ctrl-C reaches all processes of a terminal; a worker that is still importing modules would
-    print a traceback.
-    """
-    if sys.platform == "win32":
-        yield
-        return
-    from multiprocessing import resource_tracker
-
-    # The tracker unblocks SIGINT when it starts, so it has to be running before.
-    resource_tracker.ensure_running()
-    previous = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, previous)

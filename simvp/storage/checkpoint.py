@@ -118,12 +118,12 @@ def newest_training(folder: Path, say: Callable[[str], None]) -> dict[str, Any] 
             damaged.add(path.stat().st_ino)
             say(f"{error.problem}; falling back to the previous checkpoint")
             continue
-        if not is_training_state(content):
-            raise RunError(
-                f"{path}: contains weights but no training state, so the run cannot be resumed; "
-                "start a new run from these weights with --init-from"
-            )
-        return content
+        if is_training_state(content):
+            return content
+        raise RunError(
+            f"{path}: contains weights but no training state, so the run cannot be resumed; start "
+            "a new run from these weights with --init-from"
+        )
     if damaged:
         raise RunError(
             f"{folder}: all {len(damaged)} checkpoints are damaged; restore one from a backup, or "

@@ -50,14 +50,12 @@ def publish_folder(path: Path) -> Iterator[Path]:
 
 def replace_folder(new: Path, path: Path) -> None:
     """Rename the folder `new` to `path`, then delete the previous folder. Raises OutputError."""
+    old = _temporary_name(path).with_suffix(".old")
     with convert_os_errors(path):
         if path.exists():
-            old = _temporary_name(path).with_suffix(".old")
             os.replace(path, old)
-            os.replace(new, path)
-            shutil.rmtree(old)
-        else:
-            os.replace(new, path)
+        os.replace(new, path)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def publish_text(path: Path, text: str) -> None:
