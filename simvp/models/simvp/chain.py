@@ -1,6 +1,6 @@
 """The chain of translator blocks, which maps features of input frames to those of future frames.
 
-B: batch; T: frames; S: feature channels per frame (`hid_S`); h, w: size of the feature grid.
+B: batch; T: frames; S: channels per frame (`hid_S`); C: channels; h, w: size of the feature grid.
 Source: SimVP v2, arXiv 2211.12509.
 """
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from simvp.models.simvp.layers import Pointwise
+from simvp.models.simvp.layers import DropPath, LayerScale, Pointwise
 
 
 @dataclass(frozen=True)
@@ -36,27 +36,48 @@ class BlockSettings:
 BlockBuilder = Callable[[int, BlockSettings], nn.Module]
 
 
-class Stage(nn.Module):
-    """A block, followed by a 1x1 convolution if the next block has other channels."""
+class ResidualBlock(nn.Module):
+    """The block of most translators: (B, C, h, w), same shape out.
 
-    def __init__(self, block: nn.Module, channels: int, out_channels: int) -> None:
+    Attention and MLP, each after a normalisation and with a residual connection that is scaled per
+    channel and skipped at random.
+
+    Args:
+        norm: builds a normalisation for a number of channels.
+        attn: the attention, or whatever combines grid cells.
+        scale: initial factor of the residual branches; None for no factor.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        settings: BlockSettings,
+        *,
+        norm: Callable[[int], nn.Module],
+        attn: nn.Module,
+        mlp: nn.Module,
+        scale: float | None,
+    ) -> None:
         super().__init__()
-        self.block = block
-        self.reduction = (
-            nn.Identity() if channels == out_channels else Pointwise(channels, out_channels)
-        )
+        self.norm1 = norm(channels)
+        self.attn = attn
+        self.scale1 = nn.Identity() if scale is None else LayerScale(channels, scale)
+        self.norm2 = norm(channels)
+        self.mlp = mlp
+        self.scale2 = nn.Identity() if scale is None else LayerScale(channels, scale)
+        self.drop_path = DropPath(settings.drop_path)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.reduction(self.block(x))
-        return x
+        x = x + self.drop_path(self.scale1(self.attn(self.norm1(x))))
+        return x + self.drop_path(self.scale2(self.mlp(self.norm2(x))))
 
 
 class Chain(nn.Module):
-    """A chain of blocks: (B, T*S, h, w), same shape out.
+    """A chain of blocks, with 1x1 convolutions where the number of channels changes.
 
-    The first block has T*S channels, the others have `hidden`. As published, the stochastic depth
-    rate varies linearly from 0.01 at the first block to `drop_path` at the last. Training is
-    therefore random even with `drop_path = 0`.
+    (B, T*S, h, w), same shape out. The first block has T*S channels, the others have `hidden`. As
+    published, the stochastic depth rate varies linearly from 0.01 at the first block to `drop_path`
+    at the last. Training is therefore random even with `drop_path = 0`.
     """
 
     def __init__(
@@ -84,10 +105,11 @@ class Chain(nn.Module):
                 drop=drop,
                 drop_path=0.01 + (drop_path - 0.01) * index / (num_blocks - 1),
             )
-            stages.append(Stage(block(width, settings), width, next_width))
-        self.stages = nn.ModuleList(stages)
+            stage = nn.Sequential()
+            stage.block = block(width, settings)
+            stage.reduction = nn.Identity() if width == next_width else Pointwise(width, next_width)
+            stages.append(stage)
+        self.stages = nn.Sequential(*stages)
 
     def forward(self, x: Tensor) -> Tensor:
-        for stage in self.stages:
-            x = stage(x)
-        return x
+        return self.stages(x)

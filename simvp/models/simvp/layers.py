@@ -48,8 +48,7 @@ def recomputed(function: Callable[[Tensor], Tensor], x: Tensor, *, random: bool 
     # The compiler decides what to recompute.
     if torch.compiler.is_compiling() or x.nbytes < _RECOMPUTE_FROM or not torch.is_grad_enabled():
         return function(x)
-    y: Tensor = checkpoint(function, x, use_reentrant=False, preserve_rng_state=random)
-    return y
+    return checkpoint(function, x, use_reentrant=False, preserve_rng_state=random)
 
 
 class DropPath(nn.Module):
@@ -112,8 +111,7 @@ class Mlp(nn.Module):
         return recomputed(self._contract, self.fc1(x), random=is_random)
 
     def _contract(self, x: Tensor) -> Tensor:
-        x = self.drop(self.fc2(self.drop(self.act(self.dwconv(x)))))
-        return x
+        return self.drop(self.fc2(self.drop(self.act(self.dwconv(x)))))
 
 
 def init_he_fan_out(module: nn.Module) -> None:

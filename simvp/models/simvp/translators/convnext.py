@@ -29,5 +29,4 @@ class Block(nn.Module):
         init_he_fan_out(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x + self.drop_path(self.scale(self.mlp(self.norm(self.conv_dw(x)))))
-        return x
+        return x + self.drop_path(self.scale(self.mlp(self.norm(self.conv_dw(x)))))

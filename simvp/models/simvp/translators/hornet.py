@@ -43,8 +43,7 @@ class GatedConv(nn.Module):
         x = x * first
         for widen, gate in zip(self.pws, others, strict=True):
             x = widen(x) * gate
-        x = self.proj_out(x)
-        return x
+        return self.proj_out(x)
 
 
 class Block(nn.Module):
@@ -66,11 +65,10 @@ class Block(nn.Module):
         self.scale2 = LayerScale(channels, 1e-6)
         self.drop_path = DropPath(settings.drop_path)
         init_he_fan_out(self.gnconv)
-        for linear in (self.pwconv1, self.pwconv2):
-            init_trunc_normal(linear)
+        init_trunc_normal(self.pwconv1)
+        init_trunc_normal(self.pwconv2)
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.drop_path(self.scale1(self.gnconv(self.norm1(x))))
         hidden = self.act(self.pwconv1(self.norm2(x)))
-        x = x + self.drop_path(self.scale2(self.pwconv2(hidden)))
-        return x
+        return x + self.drop_path(self.scale2(self.pwconv2(hidden)))

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from simvp.models.simvp.chain import BlockSettings
 from simvp.models.simvp.layers import (
+    ChannelNorm,
     DropPath,
     LayerScale,
     Mlp,
@@ -15,7 +16,7 @@ from simvp.models.simvp.layers import (
     init_he_fan_out,
     init_trunc_normal,
 )
-from simvp.models.simvp.tokens import SelfAttention, TokenMlp, to_grid, to_tokens
+from simvp.models.simvp.tokens import GridMlp, SelfAttention
 
 
 class ConvBlock(nn.Module):
@@ -36,8 +37,7 @@ class ConvBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.pos_embed(x)
         x = x + self.drop_path(self.conv2(self.attn(self.conv1(self.norm1(x)))))
-        x = x + self.drop_path(self.mlp(self.norm2(x)))
-        return x
+        return x + self.drop_path(self.mlp(self.norm2(x)))
 
 
 class AttentionBlock(nn.Module):
@@ -46,23 +46,20 @@ class AttentionBlock(nn.Module):
     def __init__(self, channels: int, settings: BlockSettings) -> None:
         super().__init__()
         self.pos_embed = depthwise(channels, 3)
-        self.norm1 = nn.LayerNorm(channels)
+        self.norm1 = ChannelNorm(channels)
         self.attn = SelfAttention(channels, drop=settings.drop)
         self.scale1 = LayerScale(channels, 1e-6)
-        self.norm2 = nn.LayerNorm(channels)
-        self.mlp = TokenMlp(channels, int(channels * settings.mlp_ratio), drop=settings.drop)
+        self.norm2 = ChannelNorm(channels)
+        self.mlp = GridMlp(channels, int(channels * settings.mlp_ratio), drop=settings.drop)
         self.scale2 = LayerScale(channels, 1e-6)
         self.drop_path = DropPath(settings.drop_path)
-        for part in (self.attn, self.mlp):
-            init_trunc_normal(part)
+        init_trunc_normal(self.attn)
+        init_trunc_normal(self.mlp)
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.pos_embed(x)
-        tokens = to_tokens(x)
-        x = x + self.drop_path(self.scale1(to_grid(self.attn(self.norm1(tokens)), like=x)))
-        tokens = to_tokens(x)
-        x = x + self.drop_path(self.scale2(to_grid(self.mlp(self.norm2(tokens)), like=x)))
-        return x
+        x = x + self.drop_path(self.scale1(self.attn(self.norm1(x))))
+        return x + self.drop_path(self.scale2(self.mlp(self.norm2(x))))
 
 
 def Block(channels: int, settings: BlockSettings) -> nn.Module:
