@@ -12,6 +12,7 @@ from skimage.metrics import structural_similarity
 
 import simvp
 from simvp import metrics
+from simvp.metrics.similarity import ssim
 
 
 def frames(seed: int, *shape: int) -> torch.Tensor:
@@ -60,7 +61,7 @@ def test_ssim_is_scikit_images(data_range: metrics.SsimRange, contrast: float) -
 
 def test_ssim_refuses_frames_smaller_than_its_window() -> None:
     with pytest.raises(ValueError, match="7x7 pixels or more"):
-        metrics.ssim(torch.rand(1, 1, 1, 6, 9), torch.rand(1, 1, 1, 6, 9))
+        ssim(torch.rand(1, 1, 1, 6, 9), torch.rand(1, 1, 1, 6, 9))
 
 
 def test_shapes_that_differ_are_refused() -> None:
@@ -120,7 +121,7 @@ def test_a_score_is_one_file(tmp_path: Path) -> None:
         Path(simvp.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__")
     )
     (package / "metrics" / "a_new_one.py").write_text(
-        "from simvp.metrics.registry import Comparison, score\n"
+        "from simvp.metrics import Comparison, score\n"
         "@score('largest', unit='of 1', direction='lower')\n"
         "def largest(frames):\n"
         "    return frames.difference.abs().amax(dim=(2, 3, 4))\n"

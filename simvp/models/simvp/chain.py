@@ -5,7 +5,8 @@ Source: SimVP v2, arXiv 2211.12509.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from torch import Tensor, nn
 
@@ -18,22 +19,19 @@ class BlockSettings:
 
     Attributes:
         grid: (h, w) of the features.
-        index: position in the chain, counted from 0.
-        keeps_width: whether the next block has the same number of channels.
         mlp_ratio: ratio of hidden to input channels in the MLP.
         drop: dropout probability in the MLP.
         drop_path: probability of skipping a residual branch in training.
+        index: position in the chain, counted from 0.
+        keeps_width: whether the next block has the same number of channels.
     """
 
     grid: tuple[int, int]
-    index: int
-    keeps_width: bool
     mlp_ratio: float
     drop: float
     drop_path: float
-
-
-BlockBuilder = Callable[[int, BlockSettings], nn.Module]
+    index: int = 0
+    keeps_width: bool = True
 
 
 class ResidualBlock(nn.Module):
@@ -82,34 +80,23 @@ class Chain(nn.Module):
 
     def __init__(
         self,
-        block: BlockBuilder,
-        *,
+        block: Callable[[int, BlockSettings], nn.Module],
         channels: int,
         hidden: int,
         num_blocks: int,
-        grid: tuple[int, int],
-        mlp_ratio: float,
-        drop: float,
-        drop_path: float,
+        settings: BlockSettings,
     ) -> None:
         super().__init__()
+        self.stages = nn.Sequential()
         widths = [channels, *[hidden] * (num_blocks - 1), channels]
-        stages = []
-        for index in range(num_blocks):
-            width, next_width = widths[index : index + 2]
-            settings = BlockSettings(
-                grid=grid,
-                index=index,
-                keeps_width=width == next_width,
-                mlp_ratio=mlp_ratio,
-                drop=drop,
-                drop_path=0.01 + (drop_path - 0.01) * index / (num_blocks - 1),
-            )
+        for index, (width, next_width) in enumerate(pairwise(widths)):
+            keeps_width = width == next_width
+            drop_path = 0.01 + (settings.drop_path - 0.01) * index / (num_blocks - 1)
+            adapted = replace(settings, index=index, keeps_width=keeps_width, drop_path=drop_path)
             stage = nn.Sequential()
-            stage.block = block(width, settings)
-            stage.reduction = nn.Identity() if width == next_width else Pointwise(width, next_width)
-            stages.append(stage)
-        self.stages = nn.Sequential(*stages)
+            stage.block = block(width, adapted)
+            stage.reduction = nn.Identity() if keeps_width else Pointwise(width, next_width)
+            self.stages.append(stage)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.stages(x)

@@ -5,17 +5,8 @@ All blocks map (B, C, h, w) to the same shape.
 
 from torch import Tensor, nn
 
+from simvp.models.simvp import layers
 from simvp.models.simvp.chain import BlockSettings
-from simvp.models.simvp.layers import (
-    ChannelNorm,
-    DropPath,
-    LayerScale,
-    Mlp,
-    Pointwise,
-    depthwise,
-    init_he_fan_out,
-    init_trunc_normal,
-)
 from simvp.models.simvp.tokens import GridMlp, SelfAttention
 
 
@@ -24,15 +15,15 @@ class ConvBlock(nn.Module):
 
     def __init__(self, channels: int, settings: BlockSettings) -> None:
         super().__init__()
-        self.pos_embed = depthwise(channels, 3)
+        self.pos_embed = layers.depthwise(channels, 3)
         self.norm1 = nn.BatchNorm2d(channels)
-        self.conv1 = Pointwise(channels, channels)
-        self.conv2 = Pointwise(channels, channels)
-        self.attn = depthwise(channels, 5)
+        self.conv1 = layers.Pointwise(channels, channels)
+        self.conv2 = layers.Pointwise(channels, channels)
+        self.attn = layers.depthwise(channels, 5)
         self.norm2 = nn.BatchNorm2d(channels)
-        self.mlp = Mlp(channels, int(channels * settings.mlp_ratio), drop=settings.drop)
-        self.drop_path = DropPath(settings.drop_path)
-        init_he_fan_out(self)
+        self.mlp = layers.Mlp(channels, int(channels * settings.mlp_ratio), drop=settings.drop)
+        self.drop_path = layers.DropPath(settings.drop_path)
+        layers.init_he_fan_out(self)
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.pos_embed(x)
@@ -45,16 +36,16 @@ class AttentionBlock(nn.Module):
 
     def __init__(self, channels: int, settings: BlockSettings) -> None:
         super().__init__()
-        self.pos_embed = depthwise(channels, 3)
-        self.norm1 = ChannelNorm(channels)
+        self.pos_embed = layers.depthwise(channels, 3)
+        self.norm1 = layers.ChannelNorm(channels)
         self.attn = SelfAttention(channels, drop=settings.drop)
-        self.scale1 = LayerScale(channels, 1e-6)
-        self.norm2 = ChannelNorm(channels)
+        self.scale1 = layers.LayerScale(channels, 1e-6)
+        self.norm2 = layers.ChannelNorm(channels)
         self.mlp = GridMlp(channels, int(channels * settings.mlp_ratio), drop=settings.drop)
-        self.scale2 = LayerScale(channels, 1e-6)
-        self.drop_path = DropPath(settings.drop_path)
-        init_trunc_normal(self.attn)
-        init_trunc_normal(self.mlp)
+        self.scale2 = layers.LayerScale(channels, 1e-6)
+        self.drop_path = layers.DropPath(settings.drop_path)
+        layers.init_trunc_normal(self.attn)
+        layers.init_trunc_normal(self.mlp)
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.pos_embed(x)
