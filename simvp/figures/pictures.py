@@ -5,11 +5,10 @@ T: frames; H, W: height and width of a frame. Missing values (NaN) are grey. Len
 
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib import colormaps
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
@@ -19,8 +18,8 @@ from numpy.typing import NDArray
 from simvp.errors import ConfigError, did_you_mean
 
 Frames = NDArray[np.float32]
-Panel = tuple[Frames, Sequence[str]]  # frames next to each other, and a label above each
 Scale = tuple[Colormap, Normalize]
+Cell = tuple[Frames, Scale, str]  # a frame (H, W), its colours and the label above it
 
 
 def colour_map(name: str) -> Colormap:
@@ -50,49 +49,47 @@ def grid(
     past, future = (np.arange((len(x) - 1) % every, len(x), every) for x in (inputs, trues))
     width = max(smallest, min(10 / max(len(past), len(future)), 2 / max(ratio, 1)))
     number = "t = {}" if width > 0.7 else "{}"
-    rows = [
-        (inputs[past], [number.format(step) for step in past]),
-        (trues[future], [number.format(step) for step in future + len(inputs)]),
-        (preds[future], []),
-        ((preds - trues)[future], []),
-    ]
-    scales = _scales(inputs, trues, preds, cmap)
-    figure = _draw(rows, scales, title, caption, columns=1, width=width)
-    labels = ("input", "truth", "prediction", "difference")
-    for axes, label in zip(figure.axes, labels, strict=False):  # the colour bars come last
-        axes.set_ylabel(label, rotation=0, ha="right", va="center")
-    return figure
+    values, difference = _scales(inputs, trues, preds, cmap)
+    rows: dict[str, list[Cell]] = {
+        "input": [(inputs[i], values, number.format(i)) for i in past],
+        "truth": [(trues[i], values, number.format(len(inputs) + i)) for i in future],
+        "prediction": [(preds[i], values, "") for i in future],
+        "difference": [(preds[i] - trues[i], difference, "") for i in future],
+    }
+    return _draw(rows, width, title, caption)
 
 
 def animation(
     inputs: Frames, trues: Frames, preds: Frames, *, title: str, caption: str = "", cmap: str
 ) -> list[NDArray[np.uint8]]:
     """Truth, prediction and difference side by side: an RGB image (height, width, 3) per step."""
-    ratio, shown = _ratio(inputs), (trues, preds, preds - trues)
+    ratio = _ratio(inputs)
     width = min(4, max(2.5, 1 / ratio)) / max(ratio, 1)
-    labels = ("truth", "prediction", "difference")
-    panels = [(frames[:1], [label]) for frames, label in zip(shown, labels, strict=True)]
-    scales = _scales(inputs, trues, preds, cmap)
-    figure = _draw(panels, scales, title, caption, columns=3, width=width)
+    values, difference = _scales(inputs, trues, preds, cmap)
+    panels = [(trues, values, "truth"), (preds, values, "prediction")]
+    panels.append((preds - trues, difference, "difference"))
+    row: list[Cell] = [(frames[0], scale, label) for frames, scale, label in panels]
+    figure = _draw({f"t = {len(inputs) + len(trues) - 1}": row}, width, title, caption)
     figure.set_dpi(120)
     canvas = FigureCanvasAgg(figure)
-    images = []
+    canvas.draw()
+    figure.set_layout_engine("none")  # all images have the same layout
+    axes, images = figure.axes[0], []
     for step in range(len(trues)):
-        figure.axes[0].set_xticklabels([f"truth, t = {len(inputs) + step}"])
-        for axes, frames in zip(figure.axes, shown, strict=False):
-            axes.images[0].set_data(frames[step])
+        axes.texts[0].set_text(f"t = {len(inputs) + step}")
+        for image, (frames, _, _) in zip(axes.images, panels, strict=True):
+            image.set_data(frames[step])
         canvas.draw()
-        figure.set_layout_engine("none")  # all images have the layout of the first
         images.append(np.array(canvas.buffer_rgba())[..., :3])
     return images
 
 
 def _ratio(frames: Frames) -> float:
     """Height of a frame as drawn, relative to its width."""
-    return float(np.clip(frames.shape[1] / frames.shape[2], 0.25, 4))
+    return float(np.clip(frames.shape[-2] / frames.shape[-1], 0.25, 4))
 
 
-def _scales(inputs: Frames, trues: Frames, preds: Frames, cmap: str) -> list[Scale]:
+def _scales(inputs: Frames, trues: Frames, preds: Frames, cmap: str) -> tuple[Scale, Scale]:
     """The colours of values and of differences.
 
     The first span the true values only, so that outliers of a forecast do not reduce contrast; the
@@ -103,56 +100,39 @@ def _scales(inputs: Frames, trues: Frames, preds: Frames, cmap: str) -> list[Sca
     margin = 0.0 if values.min() < values.max() else 0.5
     errors = np.abs(preds - trues)
     largest = errors.max(where=np.isfinite(errors), initial=0) or 1.0
-    return [
+    return (
         (colour_map(cmap), Normalize(values.min() - margin, values.max() + margin)),
         (colour_map("RdBu_r"), Normalize(-largest, largest)),
-    ]
+    )
 
 
-def _draw(
-    panels: Sequence[Panel],
-    scales: Sequence[Scale],
-    title: str,
-    caption: str,
-    *,
-    columns: int,
-    width: float,
-) -> Figure:
-    """Panels in `columns`, the last of them with the difference; `width` is that of a frame."""
-    frames_width = width * max(len(frames) for frames, _ in panels)
-    height = width * _ratio(panels[0][0])
-    rows = len(panels) // columns
-    title = textwrap.fill(title, int((columns * frames_width + 2) / 0.095))
-    lines = title.count("\n") + 1
-    size = (columns * frames_width + 2, rows * (height + 0.1) + 0.3 + 0.2 * lines)
-    figure = Figure(size, dpi=200, layout="compressed")
+def _draw(rows: Mapping[str, Sequence[Cell]], width: float, title: str, caption: str) -> Figure:
+    """Labelled rows of frames of that width, and colour bars for the first and the last frame."""
+    figure = Figure(layout="compressed", dpi=200)
+    axes = figure.add_subplot(aspect="equal")  # its unit is the width of a frame
+    axes.set_axis_off()
+    top, right = 0.0, 0.0
+    for name, row in rows.items():
+        ratio = _ratio(row[0][0])
+        if axes.images:
+            top -= (0.22 if row[0][2] else 0.08) / width
+        axes.text(-0.1 / width, top - ratio / 2, name, ha="right", va="center")
+        for left, (frame, scale, label) in zip(np.arange(len(row)) * 1.06, row, strict=True):
+            axes.imshow(frame, *scale, extent=(left, left + 1, top - ratio, top))
+            axes.add_patch(Rectangle((left, top - ratio), 1, ratio, fill=False, lw=0.5))
+            axes.text(left + 0.5, top + 0.03 / width, label, ha="center", fontsize=8)
+            right = max(right, left + 1)
+        top -= ratio
+    axes.set(xlim=(0, right), ylim=(top, 0))
+    length, height = right * width, -top * width
+    title = textwrap.fill(title, int((length + 2.5) / 0.095))
     figure.suptitle(title, fontsize=10, parse_math=False)
-    axes = figure.subplots(rows, columns)
-    for scale, some, label in [(scales[0], slice(-1), caption), (scales[1], slice(-1, None), "")]:
-        for one, panel in zip(axes[some], panels[some], strict=True):
-            _show(one, panel, scale, columns=frames_width / width)
-        bar_height = height * (len(axes[some]) if columns == 1 else 1)
+    figure.set_size_inches(length + 2.5, height + 0.5 + 0.2 * title.count("\n"))
+    for image, label in [(axes.images[-1], "difference"), (axes.images[0], caption)]:
         bar = figure.colorbar(
-            axes[some][0].images[0],
-            ax=axes[some],
-            aspect=bar_height / 0.1,
-            fraction=0.13 / frames_width,
-            pad=0.1 / frames_width,
+            image, ax=axes, aspect=height / 0.1, fraction=0.13 / length, pad=0.1 / length
         )
-        label = textwrap.fill(label, max(12, int(bar_height / 0.08)))
+        label = textwrap.fill(label, max(12, int(height / 0.08)))
         bar.set_label(label, fontsize=9, parse_math=False)
         bar.ax.tick_params(labelsize=8)
     return figure
-
-
-def _show(axes: Axes, panel: Panel, scale: Scale, *, columns: float) -> None:
-    """Draw a row of frames in axes with room for `columns` of them."""
-    (frames, labels), step = panel, 1.06  # from one frame to the next, in widths of a frame
-    ratio = _ratio(frames)
-    for left, frame in zip(np.arange(len(frames)) * step, frames, strict=True):
-        axes.imshow(frame, *scale, extent=(left, left + 1, 0, ratio))
-        axes.add_patch(Rectangle((left, 0), 1, ratio, fill=False, lw=0.5, clip_on=False))
-    axes.set(xlim=(0, (columns - 1) * step + 1), ylim=(0, ratio), yticks=[])
-    axes.set_xticks(np.arange(len(labels)) * step + 0.5, labels, fontsize=8)
-    axes.tick_params(length=0, pad=2, labeltop=True, labelbottom=False)
-    axes.spines[:].set_visible(False)
