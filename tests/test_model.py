@@ -90,7 +90,7 @@ def test_drop_path_drops_samples_and_preserves_the_expectation() -> None:
 
 def test_stochastic_depth_rises_from_one_percent_to_drop_path() -> None:
     network = SimVP((3, 1, 8, 8), **{**SMALL, "N_T": 3}, drop_path=0.2)
-    probabilities = [stage.block.drop_path.probability for stage in network.translator.stages]
+    probabilities = [stage.block.drop_path.p for stage in network.translator.stages]
     assert probabilities == pytest.approx([0.01, 0.105, 0.2])
 
 
