@@ -14,6 +14,7 @@ from skimage.metrics import structural_similarity
 
 import simvp
 from simvp import metrics
+from simvp.metrics.similarity import ssim
 
 
 def frames(seed: int, *shape: int) -> torch.Tensor:
@@ -62,7 +63,7 @@ def test_ssim_matches_scikit_image(data_range: metrics.SsimRange, contrast: floa
 
 def test_ssim_refuses_frames_smaller_than_its_window() -> None:
     with pytest.raises(ValueError, match="7x7 pixels or more"):
-        metrics.ssim(torch.rand(1, 1, 1, 6, 9), torch.rand(1, 1, 1, 6, 9))
+        ssim(torch.rand(1, 1, 1, 6, 9), torch.rand(1, 1, 1, 6, 9))
 
 
 def test_shapes_that_differ_are_refused() -> None:
@@ -122,7 +123,7 @@ def test_new_file_adds_a_score(tmp_path: Path) -> None:
         Path(simvp.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__")
     )
     (package / "metrics" / "a_new_one.py").write_text(
-        "from simvp.metrics.registry import Comparison, score\n"
+        "from simvp.metrics import Comparison, score\n"
         "@score('largest', unit='of 1', direction='lower')\n"
         "def largest(frames):\n"
         "    return frames.difference.abs().amax(dim=(2, 3, 4))\n"

@@ -13,7 +13,6 @@ from simvp.config import Config
 from simvp.data.description import DataDescription, read_description
 from simvp.data.sources.frames import frame_files, read_frame
 from simvp.errors import ConfigError, OutputError, RunError
-from simvp.figures import pictures
 from simvp.progress import Summary
 from simvp.runs import FRAME_KINDS, RunFolder
 from simvp.storage.files import publish
@@ -30,6 +29,8 @@ def run(config: Config, sample: str | None, *, output: str, gif: bool, overwrite
     folder.check_exists()
     if sample is None:
         return Summary(_listing(folder), f"simvp viz SAMPLE_ID{name_option(config)}")
+    from simvp.figures import pictures  # imports matplotlib
+
     pictures.colour_map(config.viz.cmap)
     sample_id = folder.find_sample(sample)
     suffix = ".gif" if gif else ".png"
@@ -71,6 +72,8 @@ def _draw(
 ) -> None:
     import imageio.v3 as iio
 
+    from simvp.figures import pictures
+
     cmap = config.viz.cmap
     with publish(path) as temporary:
         if gif:
@@ -78,8 +81,8 @@ def _draw(
             milliseconds = round(1000 / config.viz.fps)
             iio.imwrite(temporary, images, extension=".gif", duration=milliseconds, loop=0)
         else:
-            image = pictures.grid(*frames, title=title, caption=caption, cmap=cmap)
-            iio.imwrite(temporary, image, extension=".png")
+            figure = pictures.grid(*frames, title=title, caption=caption, cmap=cmap)
+            figure.savefig(temporary, format="png", bbox_inches="tight", pad_inches=0.1)
 
 
 def _frames(sample: Path) -> NDArray[np.float32]:

@@ -19,7 +19,7 @@ from simvp.data.scaling import Scaling
 from simvp.data.series import Frames, Segment, as_fingerprint, changed, check_finite
 from simvp.data.windows import num_unused, window_starts
 from simvp.errors import DataError
-from simvp.metrics import SSIM_WINDOW
+from simvp.metrics.similarity import SSIM_WINDOW
 
 Batch = tuple[Tensor, Tensor]  # indices of windows (B,) and frames (B, T, C, H, W)
 

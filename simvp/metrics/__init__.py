@@ -1,43 +1,114 @@
-"""Scores of forecast frames, per frame, in batches, on the device of the frames.
+"""Scores of forecast frames.
 
-A score is added by writing a file here with a function decorated by `@score(...)`; the other
-modules of this package show how. Nothing else has to change.
+To add a score, add a file to this folder with a function decorated by `@score(...)`, which computes
+it in batches, on the device of the frames and without waiting for it. Scores are computed per frame
+and averaged last, weighted by count: the result depends neither on the batch size nor on the number
+of processes.
 
-B: batch; T: frames; C: channels; H, W: height and width; M: scores. Frames are in [0, 1]. Scores
-are computed per frame and averaged last, weighted by count: the result depends neither on the batch
-size nor on the number of processes.
+B: batch; T: frames; C: channels; H, W: height and width; M: scores. Frames are in [0, 1].
 """
 
 import importlib
 import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from simvp.metrics import errors
-from simvp.metrics.registry import SCORES, Comparison, Score, SsimRange
-from simvp.metrics.similarity import SSIM_WINDOW, ssim
+SsimRange = Literal["unit", "frame"]
+# Which values are better; "zero": the nearer to zero.
+Direction = Literal["lower", "higher", "zero"]
 
-# The modules imported above come first, so that the field's usual scores lead every table.
-for _module in sorted(module.name for module in pkgutil.iter_modules(__path__)):
+
+@dataclass(frozen=True)
+class Comparison:
+    """Forecast and true frames, with intermediate results that several scores share.
+
+    Attributes:
+        pred, true: (B, T, C, H, W), scaled to [0, 1]; float64 where the device has it.
+        ssim_data_range: "unit" for 1.0; "frame" for the range of each true frame.
+    """
+
+    pred: Tensor
+    true: Tensor
+    ssim_data_range: SsimRange = "unit"
+
+    @classmethod
+    def of(cls, pred: Tensor, true: Tensor, *, ssim_data_range: SsimRange = "unit") -> "Comparison":
+        """Raises: ValueError if the shapes differ."""
+        if pred.shape != true.shape:
+            raise ValueError(f"pred has shape {tuple(pred.shape)}, true {tuple(true.shape)}")
+        # Sums of thousands of squares and SSIM's differences of nearly equal numbers lose digits in
+        # float32; the cost is small compared with the network's. Apple's GPUs have no float64.
+        precise = torch.float32 if pred.device.type == "mps" else torch.float64
+        return cls(pred.to(precise), true.to(precise), ssim_data_range)
+
+    @cached_property
+    def difference(self) -> Tensor:
+        """Forecast minus truth, (B, T, C, H, W)."""
+        return self.pred - self.true
+
+    @cached_property
+    def squared_error(self) -> Tensor:
+        """Squared error summed over the pixels and channels of a frame, (B, T)."""
+        return self.difference.square().sum(dim=(2, 3, 4))
+
+
+ScoreFunction = Callable[[Comparison], Tensor]
+
+
+@dataclass(frozen=True)
+class Score:
+    """A registered score.
+
+    Attributes:
+        unit: as displayed, for example "dB"; "channel" for the unit of the channel, in which case
+            `function` returns values for data in [0, 1], to be multiplied by the channel's range.
+        per: whether `function` returns a value per frame, (B, T), or per channel, (B, T, C).
+    """
+
+    name: str
+    unit: str
+    direction: Direction
+    per: Literal["frame", "channel"]
+    function: ScoreFunction
+
+    @property
+    def remark(self) -> str:
+        """Unit and direction in words, like `dB, higher is better`."""
+        better = "nearer to zero" if self.direction == "zero" else self.direction
+        return ", ".join(filter(None, (self.unit, f"{better} is better")))
+
+
+SCORES: dict[str, Score] = {}
+
+
+def score(
+    name: str,
+    *,
+    unit: str = "",
+    direction: Direction,
+    per: Literal["frame", "channel"] = "frame",
+) -> Callable[[ScoreFunction], ScoreFunction]:
+    """Register the decorated function as a score; the arguments are those of `Score`."""
+
+    def register(function: ScoreFunction) -> ScoreFunction:
+        assert name not in SCORES, f"two scores are named {name}"
+        SCORES[name] = Score(name, unit, direction, per, function)
+        return function
+
+    return register
+
+
+# The usual scores come first in every table.
+for _module in ("errors", "similarity", *(found.name for found in pkgutil.iter_modules(__path__))):
     importlib.import_module(f"{__name__}.{_module}")
 
 NAMES = tuple(name for name, entry in SCORES.items() if entry.per == "frame")
 CHANNEL_NAMES = tuple(name for name, entry in SCORES.items() if entry.per == "channel")
-
-__all__ = [
-    "CHANNEL_NAMES",
-    "NAMES",
-    "SCORES",
-    "SSIM_WINDOW",
-    "Comparison",
-    "Score",
-    "SsimRange",
-    "errors",
-    "persistence",
-    "scores",
-    "ssim",
-]
 
 
 def scores(

@@ -6,7 +6,7 @@ B: batch; T: frames; C: channels.
 import torch
 from torch import Tensor
 
-from simvp.metrics.registry import Comparison, score
+from simvp.metrics import Comparison, score
 
 
 @score("mse", unit="per frame", direction="lower")

@@ -3,7 +3,7 @@
 from torch import Tensor
 from torch.nn import functional as F
 
-from simvp.metrics.registry import Comparison, SsimRange, score
+from simvp.metrics import Comparison, SsimRange, score
 
 # Window and constants of scikit-image's `structural_similarity`, after Wang et al. 2004.
 SSIM_WINDOW = 7

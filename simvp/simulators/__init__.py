@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from simvp.errors import did_you_mean
 
-if TYPE_CHECKING:  # the command line knows their names without numpy
+if TYPE_CHECKING:  # the command line needs the names without numpy
     import numpy as np
     from numpy.typing import NDArray
 
@@ -22,14 +22,13 @@ if TYPE_CHECKING:  # the command line knows their names without numpy
 
 
 def names() -> tuple[str, ...]:
-    """What `load` knows, as it is typed: one for each module beside this one."""
-    found = (module.name for module in pkgutil.iter_modules(__path__))
-    return tuple(sorted(name.replace("_", "-") for name in found))
+    """Names of all systems: those of the modules of this package, with hyphens."""
+    return tuple(sorted(module.name.replace("_", "-") for module in pkgutil.iter_modules(__path__)))
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A parameter of a system: its default, and its bounds, which are allowed values."""
+    """A parameter of a system; its bounds `low` and `high` are allowed values."""
 
     default: float
     low: float
@@ -47,10 +46,8 @@ class Simulator:
     """A simulated system.
 
     Attributes:
-        name: as `names()` gives it.
         physics: the entries of its data card.
-        settings: its parameters, by name.
-        initial_state: (size, generator) -> (C, size, size), what a sample starts from.
+        initial_state: (size, generator) -> initial state of a sample, (C, size, size).
         simulate: (initial states (B, C, H, W), frames=T, one keyword for each setting)
             -> (B, T, C, H, W) in [0, 1].
     """
@@ -62,7 +59,7 @@ class Simulator:
     simulate: "Callable[..., Frames]"
 
     def problems(self, parameters: Mapping[str, float]) -> dict[str, str]:
-        """What is wrong with each parameter that is unknown or out of bounds, by its name."""
+        """An error message for each parameter that is unknown or out of bounds."""
         found = {}
         for name, value in parameters.items():
             setting = self.settings.get(name)
@@ -75,7 +72,7 @@ class Simulator:
         return found
 
     def complete(self, parameters: Mapping[str, float]) -> dict[str, float]:
-        """All parameters of the system: the given ones, and the defaults of the others."""
+        """All parameters of the system, with defaults for those that are not given."""
         return {name: setting.default for name, setting in self.settings.items()} | {**parameters}
 
 

@@ -12,7 +12,6 @@ from simvp.simulators import Setting
 
 BOILING_POINT = 212.0  # degrees Fahrenheit; a cell that reaches it starts again at 0
 
-# What the data card says of it.
 PHYSICS: dict[str, Any] = {
     "name": "boiling",
     "quantity": "temperature",

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simvp.simulators import Setting
+from simvp.simulators.heat import sum_of_neighbours
 
-# What the data card says of it.
 PHYSICS: dict[str, Any] = {
     "name": "gray-scott",
     "quantity": "concentrations of u and v",
@@ -41,13 +41,13 @@ _SQUARES, _SQUARE = 6, 6  # how many, and their size
 
 
 def initial_state(size: int, rng: np.random.Generator) -> Grid:
-    """Much u, and squares at random with half of it and some v: (2, size, size)."""
+    """u = 1 and v = 0, except in random squares with u = 0.5 and v about 0.25: (2, size, size)."""
     u, v = np.ones((size, size), np.float32), np.zeros((size, size), np.float32)
     square = np.arange(_SQUARE)
     for y, x in rng.integers(0, size, (_SQUARES, 2)):
-        place = np.ix_((y + square) % size, (x + square) % size)
-        u[place] = 0.5
-        v[place] = rng.uniform(0.2, 0.3, (_SQUARE, _SQUARE))
+        cells = np.ix_((y + square) % size, (x + square) % size)
+        u[cells] = 0.5
+        v[cells] = rng.uniform(0.2, 0.3, (_SQUARE, _SQUARE))
     return np.stack([u, v])
 
 
@@ -62,11 +62,7 @@ def step(u: Grid, v: Grid, *, feed: float, kill: float) -> tuple[Grid, Grid]:
 
 
 def _laplacian(x: Grid) -> Grid:
-    padding = [(0, 0)] * (x.ndim - 2) + [(1, 1), (1, 1)]
-    seen = np.pad(x, padding, mode="wrap")
-    total = seen[..., :-2, 1:-1] + seen[..., 2:, 1:-1]
-    total += seen[..., 1:-1, :-2]
-    total += seen[..., 1:-1, 2:]
+    total = sum_of_neighbours(x, mode="wrap")
     total -= 4 * x
     return total
 

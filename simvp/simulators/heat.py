@@ -1,17 +1,15 @@
 """Heat in a plate with insulated walls, in which some spots are kept hot and others cold.
 
-H, W: height and width of the grid; T: frames. Temperatures are float32, 0 for that of the cold
-spots and 1 for that of the hot ones.
+H, W: height and width of the grid; T: frames. Temperatures are float32, 0 to 1.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simvp.simulators import Setting
 
-# What the data card says of it.
 PHYSICS: dict[str, Any] = {
     "name": "heat",
     "quantity": "temperature",
@@ -32,18 +30,15 @@ SETTINGS = {
 Grid = NDArray[np.float32]
 
 _STEPS_PER_FRAME = 8
-
-# A plate begins as a patchwork of this many squares along each side, with that many spots in it,
-# each of two by two cells.
-_PATCHES = 6
-_SPOTS = 8
+_PATCHES = 6  # along each side of the initial plate
+_SPOTS = 8  # of 2x2 cells
 
 
 def initial_state(size: int, rng: np.random.Generator) -> Grid:
-    """A patchwork of random temperatures with spots of 0 and of 1, which stay: (1, size, size)."""
+    """Square patches of random temperatures, with spots of 0 and of 1: (1, size, size)."""
     patches = rng.uniform(0.05, 0.95, (_PATCHES, _PATCHES)).astype(np.float32)
-    place = np.arange(size) * _PATCHES // size
-    plate = patches[np.ix_(place, place)]
+    patch = np.arange(size) * _PATCHES // size
+    plate = patches[np.ix_(patch, patch)]
     for number, (y, x) in enumerate(rng.integers(0, size - 1, (_SPOTS, 2))):
         plate[y : y + 2, x : x + 2] = number % 2
     return plate[np.newaxis]
@@ -52,20 +47,25 @@ def initial_state(size: int, rng: np.random.Generator) -> Grid:
 def step(temperature: Grid, diffusion: float) -> Grid:
     """Diffusion between neighbouring cells of a grid (..., H, W); nothing crosses the walls."""
     share = np.float32(diffusion)
-    padding = [(0, 0)] * (temperature.ndim - 2) + [(1, 1), (1, 1)]
-    seen = np.pad(temperature, padding, mode="edge")
-    after = seen[..., :-2, 1:-1] + seen[..., 2:, 1:-1]
-    after += seen[..., 1:-1, :-2]
-    after += seen[..., 1:-1, 2:]
+    after = sum_of_neighbours(temperature, mode="edge")
     after *= share
     after += (1 - 4 * share) * temperature
     return after
 
 
+def sum_of_neighbours(x: Grid, *, mode: Literal["edge", "wrap"]) -> Grid:
+    """Sum of the four neighbours of each cell, (..., H, W); `mode` as in `np.pad`."""
+    padded = np.pad(x, [(0, 0)] * (x.ndim - 2) + [(1, 1), (1, 1)], mode=mode)
+    total = padded[..., :-2, 1:-1] + padded[..., 2:, 1:-1]
+    total += padded[..., 1:-1, :-2]
+    total += padded[..., 1:-1, 2:]
+    return total
+
+
 def simulate(
     initial: Grid, *, frames: int, diffusion: float = SETTINGS["diffusion"].default
 ) -> Grid:
-    """The trajectories from `initial`, itself included; where it is 0 or 1 the temperature stays.
+    """The trajectories from `initial`, itself included; cells that are 0 or 1 in it stay constant.
 
     Args:
         initial: (..., 1, H, W) in [0, 1].

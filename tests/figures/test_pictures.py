@@ -1,7 +1,10 @@
 """Figures and animations of a forecast."""
 
+import matplotlib
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 from simvp.errors import ConfigError
 from simvp.figures import pictures
@@ -11,56 +14,108 @@ def frames(count: int, size: tuple[int, int] = (9, 11), seed: int = 0) -> np.nda
     return np.random.default_rng(seed).random((count, *size), dtype=np.float32)
 
 
-@pytest.mark.parametrize(("pre", "aft"), [(1, 1), (10, 10), (3, 7), (30, 30)])
-def test_grid_with_any_number_of_frames(pre: int, aft: int) -> None:
-    picture = pictures.grid(
-        frames(pre), frames(aft), frames(aft, seed=1), title="x" * 80, cmap="Purples"
-    )
-    assert picture.dtype == np.uint8
-    assert picture.shape[2] == 3
-    assert picture.shape[1] >= max(pre, aft) * 9
+def pixels(figure: Figure, number: int, rows: int, columns: int) -> np.ndarray:
+    """The colour at the centre of each cell of a drawn frame, (rows, columns, 3)."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    image = np.array(canvas.buffer_rgba())[..., :3]
+    box = figure.axes[0].images[number].get_window_extent()
+    x = box.x0 + (np.arange(columns) + 0.5) * box.width / columns
+    y = len(image) - (box.y1 - (np.arange(rows) + 0.5) * box.height / rows)
+    return image[np.ix_(y.astype(int), x.astype(int))]
 
 
-def test_input_truth_and_prediction_share_a_scale() -> None:
-    inputs, trues, preds = frames(2), frames(3, seed=1), frames(3, seed=2)
-    values, difference = pictures.scales(inputs, trues, preds, "viridis")
-    assert (values.low, values.high) == (
-        min(inputs.min(), trues.min()),
-        max(inputs.max(), trues.max()),
-    )
-    assert difference.low == -difference.high == -float(np.abs(preds - trues).max())
-    half = np.full((2, 2), 0.5, dtype=np.float32)
-    assert (values.colours(half) == values.colours(half)[0, 0]).all()
+def grid(inputs: np.ndarray, trues: np.ndarray, preds: np.ndarray, cmap: str = "viridis") -> Figure:
+    return pictures.grid(inputs, trues, preds, title="x" * 80, caption="u (m)", cmap=cmap)
 
 
-def test_zero_difference_is_white() -> None:
-    same = frames(2)
-    _, difference = pictures.scales(same, same, same, "viridis")
-    assert difference.colours(np.zeros((1, 1), dtype=np.float32)).min() > 240
+def test_pixels_have_the_colours_of_their_values() -> None:
+    inputs, trues, preds = frames(2, (3, 5)), frames(3, (3, 5), 1), frames(3, (3, 5), 2)
+    figure = grid(inputs, trues, preds, "Purples")
+    low, high = min(inputs.min(), trues.min()), max(inputs.max(), trues.max())
+    for number, frame in [(1, inputs[1]), (4, trues[2]), (5, preds[0])]:  # rows of 2, 3, 3
+        expected = matplotlib.colormaps["Purples"]((frame - low) / (high - low), bytes=True)
+        drawn = pixels(figure, number, 3, 5).astype(int)
+        np.testing.assert_allclose(drawn, expected[..., :3], atol=2)
+    error = preds[1] - trues[1]
+    largest = np.abs(preds - trues).max()
+    expected = matplotlib.colormaps["RdBu_r"](0.5 + error / (2 * largest), bytes=True)
+    drawn = pixels(figure, 9, 3, 5).astype(int)
+    np.testing.assert_allclose(drawn, expected[..., :3], atol=2)
 
 
-def test_constant_frames_are_drawn() -> None:
-    flat = np.full((2, 9, 11), 0.5, dtype=np.float32)
-    assert pictures.grid(flat, flat, flat, title="flat", cmap="gray").size
+def test_zero_difference_is_white_and_missing_values_are_grey() -> None:
+    trues = frames(1, (3, 5))
+    trues[0, 1, 2] = np.nan
+    figure = grid(trues, trues, trues)
+    assert pixels(figure, 3, 3, 5)[~np.isnan(trues[0])].min() > 240
+    for number in range(4):
+        assert set(pixels(figure, number, 3, 5)[1, 2].tolist()) == {178}
+
+
+def test_rows_and_frames_are_labelled() -> None:
+    figure = grid(frames(2), frames(3, seed=1), frames(3, seed=2))
+    labels = [text.get_text() for text in figure.axes[0].texts if text.get_text()]
+    assert labels == [
+        *("input", "t = 0", "t = 1", "truth", "t = 2", "t = 3", "t = 4"),
+        *("prediction", "difference"),
+    ]
+    assert {bar.get_ylabel() for bar in figure.axes[1:]} == {"u (m)", "difference"}
+    assert figure.get_suptitle() == "x" * 80
+
+
+def test_colour_scale_is_that_of_the_true_frames() -> None:
+    inputs, trues, preds = frames(2), frames(3, seed=1), frames(3, seed=2) + 0.5
+    images = grid(inputs, trues, preds).axes[0].images
+    low, high = min(inputs.min(), trues.min()), max(inputs.max(), trues.max())
+    assert {image.get_clim() for image in images[:8]} == {(low, high)}
+    largest = np.abs(preds - trues).max()
+    assert {image.get_clim() for image in images[8:]} == {(-largest, largest)}
+
+
+@pytest.mark.parametrize("size", [(9, 11), (8, 200), (200, 8), (300, 400), (1, 1)])
+@pytest.mark.parametrize(("pre", "aft"), [(1, 1), (3, 7), (30, 30), (2, 300)])
+def test_frames_keep_a_legible_size(pre: int, aft: int, size: tuple[int, int]) -> None:
+    figure = grid(frames(pre, size), frames(aft, size), frames(aft, size, seed=1))
+    FigureCanvasAgg(figure).draw()
+    boxes = [image.get_window_extent() for image in figure.axes[0].images]
+    assert all(min(box.width, box.height) > 0.25 * figure.dpi for box in boxes)
+    assert max(box.width for box in boxes) - min(box.width for box in boxes) <= 1
+    assert figure.get_figwidth() < 20
+    labels = [text.get_text().removeprefix("t = ") for text in figure.axes[0].texts]
+    assert str(pre - 1) in labels and str(pre + aft - 1) in labels
+
+
+@pytest.mark.parametrize("value", [0.0, 0.5, 300.0, np.nan])
+def test_constant_and_missing_frames_are_drawn(value: float) -> None:
+    flat = np.full((2, 9, 11), value, dtype=np.float32)
+    drawn = pixels(grid(flat, flat, flat), 3, 9, 11)
+    assert (drawn == drawn[0, 0]).all()
+    assert len(pictures.animation(flat, flat, flat, title="flat", cmap="gray")) == 2
+
+
+def test_titles_are_not_read_as_formulas() -> None:
+    flat = frames(1)
+    figure = pictures.grid(flat, flat, flat, title="$a_$", caption="$_b$", cmap="gray")
+    FigureCanvasAgg(figure).draw()
 
 
 def test_animation_has_one_image_per_step() -> None:
-    images = pictures.animation(frames(2), frames(5), frames(5), title="x", cmap="viridis")
+    trues = frames(5)
+    images = pictures.animation(frames(2), trues, trues, title="x", cmap="viridis")
     assert len(images) == 5
-    assert len({image.shape for image in images}) == 1
+    assert {(image.shape, image.dtype.name) for image in images} == {(images[0].shape, "uint8")}
+    height, width, _ = images[0].shape
+    assert width > height
+    for before, after in zip(images, images[1:], strict=False):
+        assert (before != after).mean() > 0.2
+        # The difference, which is zero in all images, and the colour bars are on the right.
+        assert np.array_equal(before[:, 2 * width // 3 :], after[:, 2 * width // 3 :])
 
 
 @pytest.mark.parametrize("name", ["viridis", "Purples", "RdBu_r", "coolwarm", "gray", "jet"])
-def test_common_colour_maps_are_available(name: str, capfd: pytest.CaptureFixture[str]) -> None:
-    pictures.colour_map(name)
-    assert capfd.readouterr().err == ""
-
-
-def test_purples_matches_matplotlib() -> None:
-    scale = pictures.Scale(pictures.colour_map("Purples"), 0.0, 1.0)
-    ends = scale.colours(np.array([[0.0, 1.0]], dtype=np.float32))
-    # matplotlib.colormaps["Purples"] at 0 and 1
-    np.testing.assert_allclose(ends, [[[252, 251, 253], [63, 0, 125]]], atol=1)
+def test_common_colour_maps_are_available(name: str) -> None:
+    assert pictures.colour_map(name).name == name
 
 
 def test_unknown_colour_map_suggests_a_similar_one() -> None:

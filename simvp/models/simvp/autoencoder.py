@@ -68,5 +68,4 @@ class Decoder(nn.Module):
     def forward(self, features: Tensor, skip: Tensor) -> Tensor:
         for layer in self.layers[:-1]:
             features = layer(features)
-        frames: Tensor = self.readout(self.layers[-1](features + skip))
-        return frames
+        return self.readout(self.layers[-1](features + skip))

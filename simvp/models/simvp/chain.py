@@ -1,15 +1,16 @@
 """The chain of translator blocks, which maps features of input frames to those of future frames.
 
-B: batch; T: frames; S: feature channels per frame (`hid_S`); h, w: size of the feature grid.
+B: batch; T: frames; S: channels per frame (`hid_S`); C: channels; h, w: size of the feature grid.
 Source: SimVP v2, arXiv 2211.12509.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from torch import Tensor, nn
 
-from simvp.models.simvp.layers import Pointwise
+from simvp.models.simvp.layers import DropPath, LayerScale, Pointwise
 
 
 @dataclass(frozen=True)
@@ -18,76 +19,84 @@ class BlockSettings:
 
     Attributes:
         grid: (h, w) of the features.
-        index: position in the chain, counted from 0.
-        keeps_width: whether the next block has the same number of channels.
         mlp_ratio: ratio of hidden to input channels in the MLP.
         drop: dropout probability in the MLP.
         drop_path: probability of skipping a residual branch in training.
+        index: position in the chain, counted from 0.
+        keeps_width: whether the next block has the same number of channels.
     """
 
     grid: tuple[int, int]
-    index: int
-    keeps_width: bool
     mlp_ratio: float
     drop: float
     drop_path: float
+    index: int = 0
+    keeps_width: bool = True
 
 
-BlockBuilder = Callable[[int, BlockSettings], nn.Module]
+class ResidualBlock(nn.Module):
+    """The block of most translators: (B, C, h, w), same shape out.
 
+    Attention and MLP, each after a normalisation and with a residual connection that is scaled per
+    channel and skipped at random.
 
-class Stage(nn.Module):
-    """A block, followed by a 1x1 convolution if the next block has other channels."""
-
-    def __init__(self, block: nn.Module, channels: int, out_channels: int) -> None:
-        super().__init__()
-        self.block = block
-        self.reduction = (
-            nn.Identity() if channels == out_channels else Pointwise(channels, out_channels)
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.reduction(self.block(x))
-        return x
-
-
-class Chain(nn.Module):
-    """A chain of blocks: (B, T*S, h, w), same shape out.
-
-    The first block has T*S channels, the others have `hidden`. As published, the stochastic depth
-    rate varies linearly from 0.01 at the first block to `drop_path` at the last. Training is
-    therefore random even with `drop_path = 0`.
+    Args:
+        norm: builds a normalisation for a number of channels.
+        attn: the attention, or whatever combines grid cells.
+        scale: initial factor of the residual branches; None for no factor.
     """
 
     def __init__(
         self,
-        block: BlockBuilder,
+        channels: int,
+        settings: BlockSettings,
         *,
+        norm: Callable[[int], nn.Module],
+        attn: nn.Module,
+        mlp: nn.Module,
+        scale: float | None,
+    ) -> None:
+        super().__init__()
+        self.norm1 = norm(channels)
+        self.attn = attn
+        self.scale1 = nn.Identity() if scale is None else LayerScale(channels, scale)
+        self.norm2 = norm(channels)
+        self.mlp = mlp
+        self.scale2 = nn.Identity() if scale is None else LayerScale(channels, scale)
+        self.drop_path = DropPath(settings.drop_path)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.drop_path(self.scale1(self.attn(self.norm1(x))))
+        return x + self.drop_path(self.scale2(self.mlp(self.norm2(x))))
+
+
+class Chain(nn.Module):
+    """A chain of blocks, with 1x1 convolutions where the number of channels changes.
+
+    (B, T*S, h, w), same shape out. The first block has T*S channels, the others have `hidden`. As
+    published, the stochastic depth rate varies linearly from 0.01 at the first block to `drop_path`
+    at the last. Training is therefore random even with `drop_path = 0`.
+    """
+
+    def __init__(
+        self,
+        block: Callable[[int, BlockSettings], nn.Module],
         channels: int,
         hidden: int,
         num_blocks: int,
-        grid: tuple[int, int],
-        mlp_ratio: float,
-        drop: float,
-        drop_path: float,
+        settings: BlockSettings,
     ) -> None:
         super().__init__()
+        self.stages = nn.Sequential()
         widths = [channels, *[hidden] * (num_blocks - 1), channels]
-        stages = []
-        for index in range(num_blocks):
-            width, next_width = widths[index : index + 2]
-            settings = BlockSettings(
-                grid=grid,
-                index=index,
-                keeps_width=width == next_width,
-                mlp_ratio=mlp_ratio,
-                drop=drop,
-                drop_path=0.01 + (drop_path - 0.01) * index / (num_blocks - 1),
-            )
-            stages.append(Stage(block(width, settings), width, next_width))
-        self.stages = nn.ModuleList(stages)
+        for index, (width, next_width) in enumerate(pairwise(widths)):
+            keeps_width = width == next_width
+            drop_path = 0.01 + (settings.drop_path - 0.01) * index / (num_blocks - 1)
+            adapted = replace(settings, index=index, keeps_width=keeps_width, drop_path=drop_path)
+            stage = nn.Sequential()
+            stage.block = block(width, adapted)
+            stage.reduction = nn.Identity() if keeps_width else Pointwise(width, next_width)
+            self.stages.append(stage)
 
     def forward(self, x: Tensor) -> Tensor:
-        for stage in self.stages:
-            x = stage(x)
-        return x
+        return self.stages(x)

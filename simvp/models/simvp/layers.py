@@ -48,27 +48,20 @@ def recomputed(function: Callable[[Tensor], Tensor], x: Tensor, *, random: bool 
     # The compiler decides what to recompute.
     if torch.compiler.is_compiling() or x.nbytes < _RECOMPUTE_FROM or not torch.is_grad_enabled():
         return function(x)
-    y: Tensor = checkpoint(function, x, use_reentrant=False, preserve_rng_state=random)
-    return y
+    return checkpoint(function, x, use_reentrant=False, preserve_rng_state=random)
 
 
-class DropPath(nn.Module):
-    """Stochastic depth: in training, set a sample's residual branch to zero with `probability`.
+class DropPath(nn.Dropout):
+    """Stochastic depth: in training, set a sample's residual branch to zero with probability `p`.
 
     Other samples are scaled up, so that the expectation is unchanged. Any shape, same shape out.
     Source: Huang et al., "Deep Networks with Stochastic Depth", arXiv 1603.09382.
     """
 
-    def __init__(self, probability: float) -> None:
-        super().__init__()
-        self.probability = probability
-
     def forward(self, x: Tensor) -> Tensor:
-        if not self.training or self.probability == 0.0:
+        if not self.training:
             return x
-        keep = 1.0 - self.probability
-        mask = x.new_empty((x.shape[0],) + (1,) * (x.ndim - 1)).bernoulli_(keep)
-        return x * (mask / keep)
+        return x * super().forward(x.new_ones(x.shape[:1] + (1,) * (x.ndim - 1)))
 
 
 class LayerScale(nn.Module):
@@ -112,8 +105,7 @@ class Mlp(nn.Module):
         return recomputed(self._contract, self.fc1(x), random=is_random)
 
     def _contract(self, x: Tensor) -> Tensor:
-        x = self.drop(self.fc2(self.drop(self.act(self.dwconv(x)))))
-        return x
+        return self.drop(self.fc2(self.drop(self.act(self.dwconv(x)))))
 
 
 def init_he_fan_out(module: nn.Module) -> None:

@@ -5,19 +5,15 @@ H, W: height and width; h, w: height and width after downsampling.
 Sources: arXiv 2206.05099 (v1), 2211.12509 (v2).
 """
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from simvp.models.simvp import translators
 from simvp.models.simvp.autoencoder import Decoder, Encoder, downsampling
-from simvp.models.simvp.chain import Chain
+from simvp.models.simvp.chain import BlockSettings, Chain
 from simvp.models.simvp.spatial import set_boundary
 from simvp.physics import Boundary
-
-FitGrid = Callable[[tuple[int, int]], tuple[int, int]]
 
 
 class SimVP(nn.Module):
@@ -59,21 +55,13 @@ class SimVP(nn.Module):
         num_frames, channels, height, width = in_shape
         self.stride = downsampling(N_S)
         definition = translators.load(model_type)
-        self.fit_grid: FitGrid = getattr(definition, "fit_grid", lambda grid: grid)
+        self.fit_grid = getattr(definition, "fit_grid", lambda grid: grid)
         self.encoder = Encoder(channels, hid_S, N_S, spatio_kernel_enc)
         if hasattr(definition, "Translator"):
             self.translator = definition.Translator(num_frames * hid_S, hid_T, N_T)
         else:
-            self.translator = Chain(
-                definition.Block,
-                channels=num_frames * hid_S,
-                hidden=hid_T,
-                num_blocks=N_T,
-                grid=self._grid(height, width),
-                mlp_ratio=mlp_ratio,
-                drop=drop,
-                drop_path=drop_path,
-            )
+            settings = BlockSettings(self._grid(height, width), mlp_ratio, drop, drop_path)
+            self.translator = Chain(definition.Block, num_frames * hid_S, hid_T, N_T, settings)
         self.decoder = Decoder(hid_S, channels, N_S, spatio_kernel_dec)
         set_boundary(self, boundary)
 
@@ -96,8 +84,7 @@ class SimVP(nn.Module):
         features, skip = self.encoder(flat)
         hidden = _merge_frames(features, batch)
         features = _split_frames(self.translator(hidden), num_frames)
-        decoded: Tensor = self.decoder(features, skip)
-        return decoded[..., :height, :width].reshape(frames.shape)
+        return self.decoder(features, skip)[..., :height, :width].reshape(frames.shape)
 
     def _grid(self, height: int, width: int) -> tuple[int, int]:
         """Size of the smallest feature grid that covers frames of this size."""

@@ -40,13 +40,18 @@ class TokenMlp(nn.Module):
         self.drop = nn.Dropout(drop)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.drop(self.act(self.fc1(x)))
-        x = self.drop(self.fc2(x))
-        return x
+        return self.drop(self.fc2(self.drop(self.act(self.fc1(x)))))
+
+
+class GridMlp(TokenMlp):
+    """The same for a grid: (B, C, h, w), same shape out."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
 class SelfAttention(nn.Module):
-    """Multi-head self-attention: (B, N, C), same shape out.
+    """Multi-head self-attention between all grid cells: (B, C, h, w), same shape out.
 
     Args:
         drop: dropout probability of the output.
@@ -60,11 +65,12 @@ class SelfAttention(nn.Module):
         self.proj = nn.Linear(channels, channels)
         self.proj_drop = nn.Dropout(drop)
 
-    def forward(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
-        """Apply attention, with `bias` (heads, N, N) added to the scores before the softmax."""
-        batch, count, channels = x.shape
-        qkv = self.qkv(x).reshape(batch, count, 3, NUM_HEADS, channels // NUM_HEADS)
+    def forward(self, x: Tensor) -> Tensor:
+        return to_grid(self.attend(to_tokens(x)), like=x)
+
+    def attend(self, tokens: Tensor, bias: Tensor | None = None) -> Tensor:
+        """(B, N, C), same shape out; `bias` (heads, N, N) is added before the softmax."""
+        qkv = self.qkv(tokens).unflatten(-1, (3, NUM_HEADS, -1))
         query, key, value = qkv.permute(2, 0, 3, 1, 4)
         heads = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
-        x = self.proj_drop(self.proj(heads.transpose(1, 2).reshape(batch, count, channels)))
-        return x
+        return self.proj_drop(self.proj(heads.transpose(1, 2).flatten(2)))

@@ -10,6 +10,7 @@ from helpers import GOLDEN
 from simvp.engine.weights import load_openstl
 from simvp.models.simvp import SimVP, translators
 
+PUBLISHED = sorted(path.stem for path in GOLDEN.glob("*.npz") if path.stem != "boiling")
 SMALL = {"hid_S": 4, "hid_T": 8, "N_S": 2, "N_T": 2, "mlp_ratio": 2.0}
 
 
@@ -25,7 +26,7 @@ def golden_network(name: str) -> tuple[SimVP, np.lib.npyio.NpzFile]:
 
 
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
-@pytest.mark.parametrize("name", translators.names())
+@pytest.mark.parametrize("name", PUBLISHED)
 def test_translator_matches_openstl(name: str, memory_format: torch.memory_format) -> None:
     network, golden = golden_network(name)
     network = network.to(memory_format=memory_format)
@@ -76,7 +77,7 @@ def test_forecast_does_not_depend_on_other_samples_of_the_batch() -> None:
 
 def test_stochastic_depth_rises_from_one_percent_to_drop_path() -> None:
     network = SimVP((3, 1, 8, 8), **{**SMALL, "N_T": 3}, drop_path=0.2)
-    probabilities = [stage.block.drop_path.probability for stage in network.translator.stages]
+    probabilities = [stage.block.drop_path.p for stage in network.translator.stages]
     assert probabilities == pytest.approx([0.01, 0.105, 0.2])
 
 

@@ -23,5 +23,4 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.norm_1(self.act(self.conv_dw(x)))
-        x = self.norm_2(self.act(self.conv_pw(x)))
-        return x
+        return self.norm_2(self.act(self.conv_pw(x)))

@@ -2,15 +2,8 @@
 
 from torch import Tensor, nn
 
+from simvp.models.simvp import layers
 from simvp.models.simvp.chain import BlockSettings
-from simvp.models.simvp.layers import (
-    ChannelNorm,
-    DropPath,
-    LayerScale,
-    Mlp,
-    depthwise,
-    init_he_fan_out,
-)
 
 
 class Block(nn.Module):
@@ -21,13 +14,12 @@ class Block(nn.Module):
 
     def __init__(self, channels: int, settings: BlockSettings) -> None:
         super().__init__()
-        self.conv_dw = depthwise(channels, 7)
-        self.norm = ChannelNorm(channels, eps=1e-6)
-        self.mlp = Mlp(channels, int(channels * settings.mlp_ratio), drop=0.0)
-        self.scale = LayerScale(channels, 1e-6)
-        self.drop_path = DropPath(settings.drop_path)
-        init_he_fan_out(self)
+        self.conv_dw = layers.depthwise(channels, 7)
+        self.norm = layers.ChannelNorm(channels, eps=1e-6)
+        self.mlp = layers.Mlp(channels, int(channels * settings.mlp_ratio), drop=0.0)
+        self.scale = layers.LayerScale(channels, 1e-6)
+        self.drop_path = layers.DropPath(settings.drop_path)
+        layers.init_he_fan_out(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x + self.drop_path(self.scale(self.mlp(self.norm(self.conv_dw(x)))))
-        return x
+        return x + self.drop_path(self.scale(self.mlp(self.norm(self.conv_dw(x)))))

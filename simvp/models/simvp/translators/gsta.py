@@ -8,15 +8,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from simvp.models.simvp.chain import BlockSettings
-from simvp.models.simvp.layers import (
-    DropPath,
-    LayerScale,
-    Mlp,
-    Pointwise,
-    depthwise,
-    init_he_fan_out,
-)
+from simvp.models.simvp.chain import BlockSettings, ResidualBlock
+from simvp.models.simvp.layers import Mlp, Pointwise, depthwise, init_he_fan_out
 
 
 class LargeKernel(nn.Module):
@@ -30,8 +23,7 @@ class LargeKernel(nn.Module):
 
     def convolve(self, x: Tensor) -> Tensor:
         """(B, C, h, w) -> (B, out_channels, h, w)."""
-        x = self.conv1(self.conv_spatial(self.conv0(x)))
-        return x
+        return self.conv1(self.conv_spatial(self.conv0(x)))
 
 
 class GatedLargeKernel(LargeKernel):
@@ -56,28 +48,17 @@ class Attention(nn.Module):
         self.proj_2 = Pointwise(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x + self.proj_2(self.gating_unit(self.act(self.proj_1(x))))
-        return x
+        return x + self.proj_2(self.gating_unit(self.act(self.proj_1(x))))
 
 
-class Block(nn.Module):
-    """Attention and an MLP with a 3x3 convolution, each with a scaled residual connection."""
+class Block(ResidualBlock):
+    """Large-kernel attention and an MLP with a 3x3 convolution."""
 
     gating_unit: Callable[[int], nn.Module] = GatedLargeKernel
 
     def __init__(self, channels: int, settings: BlockSettings) -> None:
-        super().__init__()
-        self.norm1 = nn.BatchNorm2d(channels)
-        self.attn = Attention(channels, self.gating_unit(channels))
-        self.scale1 = LayerScale(channels, 1e-2)
-        self.norm2 = nn.BatchNorm2d(channels)
+        attn = Attention(channels, self.gating_unit(channels))
         hidden = int(channels * settings.mlp_ratio)
-        self.mlp = Mlp(channels, hidden, drop=settings.drop, mixes_cells=True)
-        self.scale2 = LayerScale(channels, 1e-2)
-        self.drop_path = DropPath(settings.drop_path)
+        mlp = Mlp(channels, hidden, drop=settings.drop, mixes_cells=True)
+        super().__init__(channels, settings, norm=nn.BatchNorm2d, attn=attn, mlp=mlp, scale=1e-2)
         init_he_fan_out(self)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = x + self.drop_path(self.scale1(self.attn(self.norm1(x))))
-        x = x + self.drop_path(self.scale2(self.mlp(self.norm2(x))))
-        return x

@@ -4,16 +4,8 @@ Convolutions", arXiv 2207.14284.
 
 from torch import Tensor, nn
 
+from simvp.models.simvp import layers
 from simvp.models.simvp.chain import BlockSettings
-from simvp.models.simvp.layers import (
-    ChannelNorm,
-    DropPath,
-    LayerScale,
-    Pointwise,
-    depthwise,
-    init_he_fan_out,
-    init_trunc_normal,
-)
 from simvp.models.simvp.tokens import require_multiple
 
 _ORDER = 4
@@ -29,11 +21,11 @@ class GatedConv(nn.Module):
         super().__init__()
         require_multiple(channels, 2 ** (_ORDER - 1), f"interactions of order {_ORDER}")
         self.widths = [channels // 2**i for i in reversed(range(_ORDER))]
-        self.proj_in = Pointwise(channels, 2 * channels)
-        self.dwconv = depthwise(sum(self.widths), 7)
-        self.proj_out = Pointwise(channels, channels)
+        self.proj_in = layers.Pointwise(channels, 2 * channels)
+        self.dwconv = layers.depthwise(sum(self.widths), 7)
+        self.proj_out = layers.Pointwise(channels, channels)
         self.pws = nn.ModuleList(
-            Pointwise(width, wider)
+            layers.Pointwise(width, wider)
             for width, wider in zip(self.widths, self.widths[1:], strict=False)
         )
 
@@ -43,8 +35,7 @@ class GatedConv(nn.Module):
         x = x * first
         for widen, gate in zip(self.pws, others, strict=True):
             x = widen(x) * gate
-        x = self.proj_out(x)
-        return x
+        return self.proj_out(x)
 
 
 class Block(nn.Module):
@@ -56,21 +47,20 @@ class Block(nn.Module):
     def __init__(self, channels: int, settings: BlockSettings) -> None:
         super().__init__()
         hidden = int(settings.mlp_ratio * channels)
-        self.norm1 = ChannelNorm(channels, eps=1e-6)
+        self.norm1 = layers.ChannelNorm(channels, eps=1e-6)
         self.gnconv = GatedConv(channels)
-        self.scale1 = LayerScale(channels, 1e-6)
-        self.norm2 = ChannelNorm(channels, eps=1e-6)
-        self.pwconv1 = Pointwise(channels, hidden)
+        self.scale1 = layers.LayerScale(channels, 1e-6)
+        self.norm2 = layers.ChannelNorm(channels, eps=1e-6)
+        self.pwconv1 = layers.Pointwise(channels, hidden)
         self.act = nn.GELU()
-        self.pwconv2 = Pointwise(hidden, channels)
-        self.scale2 = LayerScale(channels, 1e-6)
-        self.drop_path = DropPath(settings.drop_path)
-        init_he_fan_out(self.gnconv)
-        for linear in (self.pwconv1, self.pwconv2):
-            init_trunc_normal(linear)
+        self.pwconv2 = layers.Pointwise(hidden, channels)
+        self.scale2 = layers.LayerScale(channels, 1e-6)
+        self.drop_path = layers.DropPath(settings.drop_path)
+        layers.init_he_fan_out(self.gnconv)
+        layers.init_trunc_normal(self.pwconv1)
+        layers.init_trunc_normal(self.pwconv2)
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.drop_path(self.scale1(self.gnconv(self.norm1(x))))
         hidden = self.act(self.pwconv1(self.norm2(x)))
-        x = x + self.drop_path(self.scale2(self.pwconv2(hidden)))
-        return x
+        return x + self.drop_path(self.scale2(self.pwconv2(hidden)))

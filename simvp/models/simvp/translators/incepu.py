@@ -3,6 +3,8 @@
 B: batch; C: channels; h, w: size of the grid, which all modules preserve.
 """
 
+from collections import OrderedDict
+
 import torch
 from torch import Tensor, nn
 
@@ -14,20 +16,13 @@ _KERNELS = (3, 5, 7, 11)
 _GROUPS = 8
 
 
-class GroupedConv(nn.Module):
+def grouped_conv(in_channels: int, out_channels: int, kernel_size: int) -> nn.Module:
     """Grouped convolution, GroupNorm, leaky ReLU: (B, in, h, w) -> (B, out, h, w)."""
-
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: int) -> None:
-        super().__init__()
-        groups = 1 if in_channels % _GROUPS else _GROUPS
-        require_multiple(out_channels, groups, f"{groups} groups of channels")
-        self.conv = SpatialConv(in_channels, out_channels, kernel_size, groups=groups)
-        self.norm = nn.GroupNorm(groups, out_channels)
-        self.act = nn.LeakyReLU(0.2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.act(self.norm(self.conv(x)))
-        return x
+    groups = 1 if in_channels % _GROUPS else _GROUPS
+    require_multiple(out_channels, groups, f"{groups} groups of channels")
+    conv = SpatialConv(in_channels, out_channels, kernel_size, groups=groups)
+    norm = nn.GroupNorm(groups, out_channels)
+    return nn.Sequential(OrderedDict(conv=conv, norm=norm, act=nn.LeakyReLU(0.2)))
 
 
 class Inception(nn.Module):
@@ -36,12 +31,11 @@ class Inception(nn.Module):
     def __init__(self, in_channels: int, hidden: int, out_channels: int) -> None:
         super().__init__()
         self.conv1 = Pointwise(in_channels, hidden)
-        self.layers = nn.ModuleList(GroupedConv(hidden, out_channels, k) for k in _KERNELS)
+        self.layers = nn.ModuleList(grouped_conv(hidden, out_channels, k) for k in _KERNELS)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv1(x)
-        x = torch.stack([layer(x) for layer in self.layers]).sum(dim=0)
-        return x
+        return torch.stack([layer(x) for layer in self.layers]).sum(dim=0)
 
 
 class Translator(nn.Module):

@@ -6,15 +6,8 @@ All tensors are (B, C, h, w); all modules preserve the shape of their input.
 import torch
 from torch import Tensor, nn
 
-from simvp.models.simvp.chain import BlockSettings
-from simvp.models.simvp.layers import (
-    DropPath,
-    LayerScale,
-    Mlp,
-    Pointwise,
-    init_he_fan_out,
-)
-from simvp.models.simvp.spatial import SpatialConv
+from simvp.models.simvp.chain import BlockSettings, ResidualBlock
+from simvp.models.simvp.layers import Mlp, Pointwise, depthwise, init_he_fan_out
 from simvp.models.simvp.tokens import require_multiple
 
 
@@ -26,16 +19,15 @@ class MultiOrderConv(nn.Module):
         require_multiple(channels, 8, "split 1 : 3 : 4 between three convolutions")
         self.widths = [channels // 8, 3 * channels // 8, 4 * channels // 8]
         _, middle, wide = self.widths
-        self.DW_conv0 = SpatialConv(channels, channels, 5, groups=channels)
-        self.DW_conv1 = SpatialConv(middle, middle, 5, dilation=2, groups=middle)
-        self.DW_conv2 = SpatialConv(wide, wide, 7, dilation=3, groups=wide)
+        self.DW_conv0 = depthwise(channels, 5)
+        self.DW_conv1 = depthwise(middle, 5, dilation=2)
+        self.DW_conv2 = depthwise(wide, 7, dilation=3)
         self.PW_conv = Pointwise(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
         near, middle, wide = self.DW_conv0(x).split(self.widths, dim=1)
         parts = [near, self.DW_conv1(middle), self.DW_conv2(wide)]
-        x = self.PW_conv(torch.cat(parts, dim=1))
-        return x
+        return self.PW_conv(torch.cat(parts, dim=1))
 
 
 class GatedAggregation(nn.Module):
@@ -51,11 +43,10 @@ class GatedAggregation(nn.Module):
         self.sigma = nn.Parameter(torch.full((1, channels, 1, 1), 1e-5))
 
     def forward(self, x: Tensor) -> Tensor:
-        shortcut = x
-        x = self.proj_1(x)
-        x = self.act(x + self.sigma * (x - x.mean(dim=(2, 3), keepdim=True)))
-        x = self.proj_2(self.act(self.gate(x)) * self.act(self.value(x)))
-        return x + shortcut
+        projected = self.proj_1(x)
+        detail = projected - projected.mean(dim=(2, 3), keepdim=True)
+        y = self.act(projected + self.sigma * detail)
+        return x + self.proj_2(self.act(self.gate(y)) * self.act(self.value(y)))
 
 
 class AggregatingMlp(Mlp):
@@ -69,26 +60,14 @@ class AggregatingMlp(Mlp):
     def forward(self, x: Tensor) -> Tensor:
         x = self.drop(self.act(self.dwconv(self.fc1(x))))
         x = x + self.sigma * (x - self.act(self.decompose(x)))
-        x = self.drop(self.fc2(x))
-        return x
+        return self.drop(self.fc2(x))
 
 
-class Block(nn.Module):
-    """Gated aggregation and MLP, each with a scaled residual connection."""
+class Block(ResidualBlock):
+    """Gated aggregation, then an MLP."""
 
     def __init__(self, channels: int, settings: BlockSettings) -> None:
-        super().__init__()
-        self.norm1 = nn.BatchNorm2d(channels)
-        self.attn = GatedAggregation(channels)
-        self.scale1 = LayerScale(channels, 1e-5)
-        self.norm2 = nn.BatchNorm2d(channels)
-        hidden = int(channels * settings.mlp_ratio)
-        self.mlp = AggregatingMlp(channels, hidden, drop=settings.drop)
-        self.scale2 = LayerScale(channels, 1e-5)
-        self.drop_path = DropPath(settings.drop_path)
+        attn = GatedAggregation(channels)
+        mlp = AggregatingMlp(channels, int(channels * settings.mlp_ratio), drop=settings.drop)
+        super().__init__(channels, settings, norm=nn.BatchNorm2d, attn=attn, mlp=mlp, scale=1e-5)
         init_he_fan_out(self)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = x + self.drop_path(self.scale1(self.attn(self.norm1(x))))
-        x = x + self.drop_path(self.scale2(self.mlp(self.norm2(x))))
-        return x

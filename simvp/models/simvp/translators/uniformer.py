@@ -5,17 +5,9 @@ All blocks map (B, C, h, w) to the same shape.
 
 from torch import Tensor, nn
 
+from simvp.models.simvp import layers
 from simvp.models.simvp.chain import BlockSettings
-from simvp.models.simvp.layers import (
-    DropPath,
-    LayerScale,
-    Mlp,
-    Pointwise,
-    depthwise,
-    init_he_fan_out,
-    init_trunc_normal,
-)
-from simvp.models.simvp.tokens import SelfAttention, TokenMlp, to_grid, to_tokens
+from simvp.models.simvp.tokens import GridMlp, SelfAttention
 
 
 class ConvBlock(nn.Module):
@@ -23,21 +15,20 @@ class ConvBlock(nn.Module):
 
     def __init__(self, channels: int, settings: BlockSettings) -> None:
         super().__init__()
-        self.pos_embed = depthwise(channels, 3)
+        self.pos_embed = layers.depthwise(channels, 3)
         self.norm1 = nn.BatchNorm2d(channels)
-        self.conv1 = Pointwise(channels, channels)
-        self.conv2 = Pointwise(channels, channels)
-        self.attn = depthwise(channels, 5)
+        self.conv1 = layers.Pointwise(channels, channels)
+        self.conv2 = layers.Pointwise(channels, channels)
+        self.attn = layers.depthwise(channels, 5)
         self.norm2 = nn.BatchNorm2d(channels)
-        self.mlp = Mlp(channels, int(channels * settings.mlp_ratio), drop=settings.drop)
-        self.drop_path = DropPath(settings.drop_path)
-        init_he_fan_out(self)
+        self.mlp = layers.Mlp(channels, int(channels * settings.mlp_ratio), drop=settings.drop)
+        self.drop_path = layers.DropPath(settings.drop_path)
+        layers.init_he_fan_out(self)
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.pos_embed(x)
         x = x + self.drop_path(self.conv2(self.attn(self.conv1(self.norm1(x)))))
-        x = x + self.drop_path(self.mlp(self.norm2(x)))
-        return x
+        return x + self.drop_path(self.mlp(self.norm2(x)))
 
 
 class AttentionBlock(nn.Module):
@@ -45,24 +36,21 @@ class AttentionBlock(nn.Module):
 
     def __init__(self, channels: int, settings: BlockSettings) -> None:
         super().__init__()
-        self.pos_embed = depthwise(channels, 3)
-        self.norm1 = nn.LayerNorm(channels)
+        self.pos_embed = layers.depthwise(channels, 3)
+        self.norm1 = layers.ChannelNorm(channels)
         self.attn = SelfAttention(channels, drop=settings.drop)
-        self.scale1 = LayerScale(channels, 1e-6)
-        self.norm2 = nn.LayerNorm(channels)
-        self.mlp = TokenMlp(channels, int(channels * settings.mlp_ratio), drop=settings.drop)
-        self.scale2 = LayerScale(channels, 1e-6)
-        self.drop_path = DropPath(settings.drop_path)
-        for part in (self.attn, self.mlp):
-            init_trunc_normal(part)
+        self.scale1 = layers.LayerScale(channels, 1e-6)
+        self.norm2 = layers.ChannelNorm(channels)
+        self.mlp = GridMlp(channels, int(channels * settings.mlp_ratio), drop=settings.drop)
+        self.scale2 = layers.LayerScale(channels, 1e-6)
+        self.drop_path = layers.DropPath(settings.drop_path)
+        layers.init_trunc_normal(self.attn)
+        layers.init_trunc_normal(self.mlp)
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.pos_embed(x)
-        tokens = to_tokens(x)
-        x = x + self.drop_path(self.scale1(to_grid(self.attn(self.norm1(tokens)), like=x)))
-        tokens = to_tokens(x)
-        x = x + self.drop_path(self.scale2(to_grid(self.mlp(self.norm2(tokens)), like=x)))
-        return x
+        x = x + self.drop_path(self.scale1(self.attn(self.norm1(x))))
+        return x + self.drop_path(self.scale2(self.mlp(self.norm2(x))))
 
 
 def Block(channels: int, settings: BlockSettings) -> nn.Module:
