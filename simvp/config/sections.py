@@ -59,7 +59,7 @@ class DataSection(Section):
 
 
 class SimulateSection(Section):
-    system: Annotated[str, values.one_of(simulators.names())] = Field(
+    system: Annotated[str, values.one_of(simulators.names)] = Field(
         "boiling", description=f"what to simulate: {', '.join(simulators.names())}"
     )
     samples: int = Field(100, ge=1, description="simulations to make")
@@ -97,7 +97,7 @@ class SplitSection(Section):
 
 
 class ModelSection(Section):
-    model_type: Annotated[str, values.one_of(translators.names())] = Field(
+    model_type: Annotated[str, values.one_of(translators.names)] = Field(
         "gsta", description=f"type of the translator: {', '.join(translators.names())}"
     )
     hid_S: values.Even = Field(16, ge=2, description="channels of encoder and decoder; even")

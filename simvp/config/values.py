@@ -25,10 +25,11 @@ def _check(is_valid: Callable[[Any], object], expected: Callable[[Any], str]) ->
     return AfterValidator(check)
 
 
-def one_of(names: Sequence[str]) -> AfterValidator:
-    """Accept one of `names`; the message suggests similar ones."""
-    known = ", ".join(names)
-    return _check(names.__contains__, lambda x: f"one of {known}.{did_you_mean(x, names)}")
+def one_of(names: Callable[[], Sequence[str]]) -> AfterValidator:
+    """Accept one of `names()`, read at each check; the message suggests similar ones."""
+    return _check(
+        lambda x: x in names(), lambda x: f"one of {', '.join(names())}.{did_you_mean(x, names())}"
+    )
 
 
 def auto_or(parse: Callable[[str], object]) -> AfterValidator:
