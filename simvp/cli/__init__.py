@@ -6,7 +6,7 @@ import typer
 
 from simvp import __version__
 from simvp.cli.console import ConsoleReport
-from simvp.cli.options import SimulateCommand, load_config, load_run_config, with_settings
+from simvp.cli.options import SimulateCommand, load_config, with_settings
 from simvp.progress import Summary
 
 app = typer.Typer(
@@ -97,7 +97,7 @@ def train(
     """Train the network and save the model with the lowest validation loss."""
     if resume and overwrite:
         raise typer.BadParameter("--resume and --overwrite cannot be combined; use one of them")
-    config = load_run_config(ctx) if resume else load_config(ctx)
+    config = load_config(ctx, of_run=resume)
     from simvp.commands import train as command
 
     return command.run(
@@ -127,7 +127,7 @@ def test(
     ] = "",
 ) -> Summary:
     """Score the best model of a run on the test samples and save the forecasts."""
-    config = load_run_config(ctx)
+    config = load_config(ctx, of_run=True)
     from simvp.commands import test as command
 
     return command.run(config, weights, ConsoleReport())
@@ -157,7 +157,7 @@ def viz(
     ] = False,
 ) -> Summary:
     """Plot a forecast: input, truth, prediction and difference."""
-    config = load_run_config(ctx)
+    config = load_config(ctx, of_run=True)
     from simvp.commands import viz as command
 
     return command.run(config, sample_id, output=output, gif=gif, overwrite=overwrite)

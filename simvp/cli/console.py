@@ -70,29 +70,26 @@ def exit_codes() -> Iterator[None]:
     """Report SimvpError, out-of-memory errors and Ctrl-C as a message and an exit code."""
     try:
         yield
-    except SimvpError as error:
-        raise _report_error(error) from None
-    except (MemoryError, RuntimeError) as error:
-        # torch.OutOfMemoryError covers GPUs only; the CPU allocator raises RuntimeError.
-        phrases = ("out of memory", "allocate memory")
-        if not isinstance(error, MemoryError) and not any(text in str(error) for text in phrases):
-            raise
-        reason = (str(error) or "MemoryError").splitlines()[0]
-        failure = RunFailed(
-            f"out of memory ({reason}); files saved so far are intact. Lower --batch-size or "
-            "--val-batch-size, or choose a smaller network (`simvp train --print-model` estimates "
-            "its memory)"
-        )
-        raise _report_error(failure) from None
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         raise typer.Exit(130) from None
+    except (SimvpError, MemoryError, RuntimeError) as error:
+        # torch.OutOfMemoryError covers GPUs only; the CPU allocator raises RuntimeError.
+        phrases = ("out of memory", "allocate memory")
+        if isinstance(error, SimvpError):
+            failure = error
+        elif isinstance(error, MemoryError) or any(phrase in str(error) for phrase in phrases):
+            reason = (str(error) or "MemoryError").splitlines()[0]
+            failure = RunFailed(
+                f"out of memory ({reason}); files saved so far are intact. Lower --batch-size or "
+                "--val-batch-size, or choose a smaller network (`simvp train --print-model` "
+                "estimates its memory)"
+            )
+        else:
+            raise
+        from simvp.runtime.launcher import pass_to_launcher
 
-
-def _report_error(error: SimvpError) -> typer.Exit:
-    """Print the error, or pass it to the launcher of this process. Returns the exit to raise."""
-    from simvp.runtime.launcher import pass_to_launcher
-
-    if not pass_to_launcher(error):
-        print(f"error: {error}" if error.exit_code <= 2 else str(error), file=sys.stderr)
-    return typer.Exit(error.exit_code)
+        if not pass_to_launcher(failure):
+            prefix = "error: " if failure.exit_code <= 2 else ""
+            print(f"{prefix}{failure}", file=sys.stderr)
+        raise typer.Exit(failure.exit_code) from None

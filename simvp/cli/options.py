@@ -34,32 +34,26 @@ from simvp.runs import RunFolder
 FLAGS = {"data.path": "--data-path", "data.split": "--data"}  # others are --NAME
 
 
+_general_option = functools.partial(typer.Option, rich_help_panel="Settings")
+
+
 def _common_options(
     config: Annotated[
         list[Path] | None,
-        typer.Option(
+        _general_option(
             "--config",
             metavar="FILE",
             help="Read settings from a TOML file; overrides ./simvp.toml; repeatable",
-            rich_help_panel="Settings",
         ),
     ] = None,
     assignments: Annotated[
         list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            help="Set any key, for example train.lr=3e-4; repeatable",
-            rich_help_panel="Settings",
+        _general_option(
+            "--set", metavar="KEY=VALUE", help="Set any key, such as train.lr=3e-4; repeatable"
         ),
     ] = None,
     print_config: Annotated[
-        bool,
-        typer.Option(
-            "--print-config",
-            help="Print the resolved settings as commented TOML, and exit",
-            rich_help_panel="Settings",
-        ),
+        bool, _general_option("--print-config", help="Print all settings as TOML, and exit")
     ] = False,
 ) -> None:
     """Options of every command, which `load_config` reads from the context."""
@@ -133,39 +127,38 @@ class SimulateCommand(TyperCommand):
         super().format_help(ctx, formatter)
 
 
-def load_config(ctx: typer.Context) -> Config:
+def load_config(ctx: typer.Context, *, of_run: bool = False) -> Config:
     """Merge defaults < ./simvp.toml < --config files < --set < other options.
 
     With --print-config, prints the result and exits.
+
+    Args:
+        of_run: start from the config saved with the existing run `run.name`. Then only the
+            sections `run` and `launch` are read from ./simvp.toml.
     """
-    return _resolve_or_print(ctx, [*_local_layers(), *_command_line_layers(ctx)])
-
-
-def load_run_config(ctx: typer.Context) -> Config:
-    """The config of an existing run, selected by `run.name`.
-
-    The sections `run` and `launch` are merged as for a new run. All other settings come from the
-    config saved with the run; only --config files and options override them.
-    """
-    local = [layer.select(machine=True) for layer in _local_layers()]
+    local_file = Path("simvp.toml")
+    layers = [read_layer(local_file)] if local_file.exists() else []
     given = _command_line_layers(ctx)
-    run = resolve([layer.select(machine=True) for layer in [*local, *given]]).run
-    file = RunFolder(Path(run.work_dir) / run.name).config_file
-    saved = [read_layer(file).select(machine=False)] if file.exists() else []
-    return _resolve_or_print(ctx, [*local, *saved, *given])
-
-
-def _local_layers() -> list[Layer]:
-    file = Path("simvp.toml")
-    return [read_layer(file)] if file.exists() else []
+    if of_run:
+        layers = [layer.select(machine=True) for layer in layers]
+        run = resolve([*layers, *(layer.select(machine=True) for layer in given)]).run
+        saved_file = RunFolder(Path(run.work_dir) / run.name).config_file
+        if saved_file.exists():
+            layers.append(read_layer(saved_file).select(machine=False))
+    layers += given
+    config = resolve(layers)
+    if ctx.params["print_config"]:
+        print(to_toml(config, origins(layers)), end="")
+        raise typer.Exit()
+    return config
 
 
 def _command_line_layers(ctx: typer.Context) -> list[Layer]:
     """Settings given on the command line, in increasing priority."""
     flags = {parameter.name: parameter.opts[0] for parameter in ctx.command.params}
     return [
-        *map(read_layer, ctx.params.get("config") or []),
-        *map(assignment_layer, ctx.params.get("assignments") or []),
+        *map(read_layer, ctx.params["config"] or []),
+        *map(assignment_layer, ctx.params["assignments"] or []),
         *map(parameter_layer, ctx.params.get("parameters") or []),
         *(
             option_layer(flags[name], name.replace("__", "."), value)
@@ -173,11 +166,3 @@ def _command_line_layers(ctx: typer.Context) -> list[Layer]:
             if "__" in name and value is not None
         ),
     ]
-
-
-def _resolve_or_print(ctx: typer.Context, layers: list[Layer]) -> Config:
-    config = resolve(layers)
-    if ctx.params["print_config"]:
-        print(to_toml(config, origins(layers)), end="")
-        raise typer.Exit()
-    return config

@@ -39,13 +39,13 @@ def map_tasks(
     # Spawn, because a forked process would inherit locks held by other threads.
     context = multiprocessing.get_context("spawn")
     executor = ProcessPoolExecutor(processes, context, initializer=_follow_parent)
-    previous = signal.signal(signal.SIGTERM, _raise_interrupted)
+    on_sigterm = signal.signal(signal.SIGTERM, _raise_interrupted)
+    # Workers inherit an ignored SIGINT. Otherwise, Ctrl-C would also reach workers that are still
+    # importing modules, and each would print a traceback.
+    on_sigint = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        # Workers inherit an ignored SIGINT. Otherwise, Ctrl-C would also reach workers that are
-        # still importing modules, and each would print a traceback.
-        sigint_handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
         results = executor.map(function, tasks)  # starts the workers
-        signal.signal(signal.SIGINT, sigint_handler)
+        signal.signal(signal.SIGINT, on_sigint)
         yield from results
     except BrokenProcessPool:
         raise RunFailed(
@@ -53,7 +53,8 @@ def map_tasks(
             "complete. Run the same command again to resume"
         ) from None
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        signal.signal(signal.SIGINT, on_sigint)
+        signal.signal(signal.SIGTERM, on_sigterm)
         executor.shutdown(cancel_futures=True)
 
 
