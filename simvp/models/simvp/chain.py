@@ -87,7 +87,7 @@ class Chain(nn.Module):
         settings: BlockSettings,
     ) -> None:
         super().__init__()
-        self.stages = nn.Sequential()
+        self.stages = nn.ModuleList()  # compiled one by one
         widths = [channels, *[hidden] * (num_blocks - 1), channels]
         for index, (width, next_width) in enumerate(pairwise(widths)):
             keeps_width = width == next_width
@@ -99,4 +99,6 @@ class Chain(nn.Module):
             self.stages.append(stage)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.stages(x)
+        for stage in self.stages:
+            x = stage(x)
+        return x
