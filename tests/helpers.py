@@ -1,8 +1,6 @@
 """Constants and functions that several test modules use."""
 
-import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -106,20 +104,6 @@ def assert_same(a: Any, b: Any, where: str = "") -> None:
         assert torch.equal(a, b), where
     else:
         assert a == b, where
-
-
-def run_with_new_file(folder: Path, file: str, content: str, code: str) -> None:
-    """Run Python code with a copy of the package in `folder` to which a file has been added.
-
-    The code runs in a new process, because the package lists its files when it is imported.
-    """
-    ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(PACKAGE, folder / "simvp", ignore=ignored)
-    (folder / "simvp" / file).write_text(content)
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), str(TESTS)])}
-    command = [sys.executable, "-c", code]
-    result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
 
 
 def laplacian(x: np.ndarray, neighbour: Callable[[int, int], int]) -> np.ndarray:

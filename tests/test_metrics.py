@@ -1,14 +1,18 @@
 """Scores of a forecast against references and hand-computed numbers."""
 
 import math
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from helpers import run_with_new_file
 from skimage.metrics import structural_similarity
 
+import simvp
 from simvp import metrics
 
 
@@ -113,7 +117,11 @@ def test_channel_errors_agree_with_the_scores_of_the_frame() -> None:
 
 
 def test_new_file_adds_a_score(tmp_path: Path) -> None:
-    file = (
+    package = tmp_path / "simvp"
+    shutil.copytree(
+        Path(simvp.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__")
+    )
+    (package / "metrics" / "a_new_one.py").write_text(
         "from simvp.metrics.registry import Comparison, score\n"
         "@score('largest', unit='of 1', direction='lower')\n"
         "def largest(frames):\n"
@@ -127,7 +135,8 @@ def test_new_file_adds_a_score(tmp_path: Path) -> None:
         "true = torch.zeros(1, 1, 1, 7, 7)\n"
         "assert metrics.scores(true - 0.25, true)[0][0, 0, -1] == 0.25\n"
     )
-    run_with_new_file(tmp_path, "metrics/a_new_one.py", file, code)
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, env=environment)
 
 
 def test_persistence_repeats_the_last_input_frame() -> None:

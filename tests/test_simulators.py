@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import run_with_new_file
+from helpers import Simvp
 
 from simvp import simulators
 from simvp.data.card import DatasetCard
@@ -85,8 +85,10 @@ def test_every_parameter_changes_the_frames(system: str) -> None:
         assert not np.array_equal(changed, default), name
 
 
-def test_new_file_adds_a_system_with_parameters(tmp_path: Path) -> None:
-    file = (
+def test_new_file_adds_a_system_with_parameters(
+    simvp: Simvp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "flat_field.py").write_text(
         "import numpy as np\n"
         "from simvp.simulators import Setting\n"
         "PHYSICS = {'name': 'flat-field', 'symmetries': []}\n"
@@ -96,22 +98,17 @@ def test_new_file_adds_a_system_with_parameters(tmp_path: Path) -> None:
         "def simulate(initial, *, frames, level):\n"
         "    return np.full((len(initial), frames, *initial.shape[1:]), level, np.float32)\n"
     )
-    code = (
-        "from helpers import run_simvp\n"
-        "command = ['simulate', '--system', 'flat-field', '--samples', '1', '--image-size', '7']\n"
-        "run_simvp(*command, '--param', 'level=0.25', '--data-path', 'd')\n"
-        "refused = run_simvp(*command, '--param', 'levle=1', '--param', 'level=2', code=2)\n"
-        "open('message', 'w').write(refused.stderr)\n"
-        "open('help', 'w').write(run_simvp('simulate', '--help').output)\n"
-    )
-    run_with_new_file(tmp_path, "simulators/flat_field.py", file, code)
-    (sample,) = (tmp_path / "d").glob("*_flat-field_0")
+    monkeypatch.setattr(simulators, "__path__", [*simulators.__path__, str(tmp_path)])
+    command = ("simulate", "--system", "flat-field", "--samples", "1", "--image-size", "7")
+    simvp(*command, "--param", "level=0.25", "--data-path", "d")
+    (sample,) = Path("d").glob("*_flat-field_0")
     np.testing.assert_array_equal(np.load(sample / "19.npy"), np.full((1, 7, 7), 0.25))
-    assert (tmp_path / "message").read_text().splitlines() == [
+    refused = simvp(*command, "--param", "levle=1", "--param", "level=2", code=2)
+    assert refused.stderr.splitlines() == [
         "error: --param levle: simulate.parameters.levle = 1.0: flat-field has no such parameter; "
         "its parameters: level. Did you mean 'level'?",
         "--param level: simulate.parameters.level = 2.0: should be from 0 to 1 "
         "(value of each cell)",
     ]
-    help_text = " ".join((tmp_path / "help").read_text().split())
+    help_text = " ".join(simvp("simulate", "--help").output.split())
     assert "flat-field: level, value of each cell (0 to 1, default 0.5)" in help_text

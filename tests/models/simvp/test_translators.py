@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers import Simvp, run_with_new_file
+from helpers import Simvp
 
+from simvp.config import assignment_layer, resolve
 from simvp.models.simvp import SimVP, translators
 
 ALL = translators.names()
@@ -49,22 +50,16 @@ def test_periodic_boundaries_reach_every_spatial_layer(name: str) -> None:
         torch.testing.assert_close(rolled, network(frames).roll((4, 6), (-2, -1)))
 
 
-def test_new_file_adds_a_translator(tmp_path: Path) -> None:
-    file = (
-        "from torch import nn\n"
-        "def Block(channels, settings):\n"
-        "    return nn.Conv2d(channels, channels, 1)\n"
+def test_new_file_adds_a_translator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "plain.py").write_text(
+        "from torch import nn\n\n\n"
+        "def Block(channels, settings):\n    return nn.Conv2d(channels, channels, 1)\n"
     )
-    code = (
-        "import torch\n"
-        "from simvp.config import assignment_layer, resolve\n"
-        "from simvp.models.simvp import SimVP\n"
-        "model = resolve([assignment_layer('model.model_type=plain')]).model\n"
-        "assert model.model_type == 'plain'\n"
-        "network = SimVP((2, 1, 8, 8), hid_S=4, hid_T=8, N_S=2, N_T=2, model_type='plain')\n"
-        "assert network(torch.rand(1, 2, 1, 8, 8)).shape == (1, 2, 1, 8, 8)\n"
-    )
-    run_with_new_file(tmp_path, "models/simvp/translators/plain.py", file, code)
+    monkeypatch.setattr(translators, "__file__", str(tmp_path / "__init__.py"))
+    monkeypatch.setattr(translators, "__path__", [str(tmp_path)])
+    assert resolve([assignment_layer("model.model_type=plain")]).model.model_type == "plain"
+    network = SimVP((2, 1, 8, 8), hid_S=4, hid_T=8, N_S=2, N_T=2, model_type="plain")
+    assert network(torch.rand(1, 2, 1, 8, 8)).shape == (1, 2, 1, 8, 8)
 
 
 @pytest.mark.slow
