@@ -2,14 +2,25 @@
 
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from simvp.errors import RunError, did_you_mean
-from simvp.storage.files import convert_os_errors, lock_folder, publish_text, remove_stale
+from simvp.storage.files import (
+    TEMPORARY_PREFIX,
+    convert_os_errors,
+    lock_folder,
+    publish_text,
+    remove_stale,
+)
 
 FRAME_KINDS = ("inputs", "trues", "preds")
+
+# The first line of a run's config tells that simvp made the folder and may replace its files.
+# Configs of version 1 begin with the first section.
+_MARK = "# Settings of a run of simvp, which may replace the files in this folder\n"
+_MARKS = (_MARK, "[run]\n# name of the run")
 
 
 class RunFolder:
@@ -31,15 +42,39 @@ class RunFolder:
         return lock_folder(self.path) if is_main else nullcontext()
 
     def exists(self) -> bool:
-        """Whether the folder contains a run."""
-        return self.config_file.exists() or self.latest.exists() or self.best_model.exists()
+        """Whether the folder contains a run: its config says so."""
+        try:
+            return self.config_file.read_text(encoding="utf-8").startswith(_MARKS)
+        except (OSError, ValueError):
+            return False
+
+    def begun_since(self, seconds: float) -> bool:
+        """Whether the run began or was resumed after a time, in seconds since the epoch."""
+        return self.exists() and self.config_file.stat().st_mtime >= seconds
 
     def check_free(self) -> None:
-        """Raises RunError if the folder contains a run."""
+        """Raises RunError if the folder contains a run, or files of another program."""
         if self.exists():
             raise RunError(
                 f"{self.path}: already contains a run; resume it with --resume, choose another "
                 "name with --name NAME, or replace it with --overwrite"
+            )
+        self.check_own()
+
+    def check_own(self) -> None:
+        """Raises RunError if files are in the way that were not written by a run of simvp."""
+        names = (self.config_file, self.data_file, self.metrics_file, self.best_model)
+        in_the_way = [] if self.exists() else [path for path in names if path.exists()]
+        folders = (self.checkpoints, self.saved, self.pictures)
+        written = set(self._written_files()) if self.exists() else set()
+        for folder in folders:
+            in_the_way += [p for p in folder.rglob("*") if p.is_file() and p not in written]
+        in_the_way = [path for path in in_the_way if not path.name.startswith(TEMPORARY_PREFIX)]
+        if in_the_way:
+            shown = ", ".join(str(path.relative_to(self.path)) for path in in_the_way[:3])
+            raise RunError(
+                f"{self.path}: contains files that simvp did not write ({shown}"
+                f"{', ...' if len(in_the_way) > 3 else ''}); move them, or choose another --name"
             )
 
     def check_exists(self) -> None:
@@ -51,17 +86,43 @@ class RunFolder:
                 "Start it with `simvp train`, or choose another run with --name"
             )
 
+    def check_resumable(self, checkpoint_interval: int) -> None:
+        """Raises RunError if a run without checkpoints has results that a new run would replace.
+
+        A run that was killed before its first checkpoint starts anew.
+        """
+        lines = self.metrics_file.read_text().splitlines() if self.metrics_file.exists() else []
+        if self.exists() and (self.saved.exists() or len(lines) > checkpoint_interval):
+            raise RunError(
+                f"{self.path}: has results but no checkpoints to resume from; start another run "
+                f"with --name NAME, which may continue from its weights with --init-from "
+                f"{self.best_model}, or replace this one with --overwrite"
+            )
+
+    def _written_files(self) -> Iterator[Path]:
+        """The files that a run writes, without config and data description."""
+        yield from (self.metrics_file, self.best_model)
+        yield from self.checkpoints.glob("*.pth")
+        yield from (self.saved / name for name in ("metrics.json", "metrics.npy", "dataset.toml"))
+        for kind in FRAME_KINDS:
+            yield from (self.saved / kind).glob("*/[0-9]*.npy")
+        ids = (path.name for path in (self.saved / FRAME_KINDS[0]).glob("[!.]*"))
+        yield from (
+            self.pictures / f"{name}{suffix}" for name in ids for suffix in (".png", ".gif")
+        )
+
     def begin(self, config_toml: str, data_json: str) -> None:
         """Delete the files of an earlier run and save the config and data description.
 
-        Raises: OutputError if the folder cannot be written.
+        Raises: RunError if other files are in the way; OutputError if the folder cannot be written.
         """
+        self.check_own()
         with convert_os_errors(self.path):
+            for path in [*self._written_files(), self.data_file]:
+                path.unlink(missing_ok=True)
             for folder in (self.checkpoints, self.saved, self.pictures):
                 if folder.exists():
-                    shutil.rmtree(folder)
-            for file in (self.metrics_file, self.best_model, self.data_file):
-                file.unlink(missing_ok=True)
+                    shutil.rmtree(folder)  # only empty folders and temporary files are left
         self.resume(config_toml, data_json)
 
     def resume(self, config_toml: str, data_json: str) -> None:
@@ -73,7 +134,7 @@ class RunFolder:
             for folder in (self.path, self.checkpoints):
                 folder.mkdir(parents=True, exist_ok=True)
                 remove_stale(folder)
-        publish_text(self.config_file, config_toml)
+        publish_text(self.config_file, _MARK + config_toml)
         if not self.data_file.exists():
             publish_text(self.data_file, data_json)
 

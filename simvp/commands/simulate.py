@@ -13,11 +13,11 @@ from simvp.config import Config
 from simvp.config.sections import DataSection, SimulateSection
 from simvp.data.card import CARD_NAME, DatasetCard, card_to_toml, read_card
 from simvp.data.generation import BATCH, Job, make_missing
-from simvp.errors import DataError, OutputError
+from simvp.errors import DataError, OutputError, RunFailed
 from simvp.progress import Report, Summary
 from simvp.runtime.processes import cores, map_tasks
 from simvp.simulators import Simulator
-from simvp.storage.files import publish_text, remove_stale
+from simvp.storage.files import lock_folder, publish_text, remove_stale
 
 _PER_PROCESS = 2 * 10**7  # values to simulate, below which another process takes longer to begin
 
@@ -29,32 +29,47 @@ def run(config: Config, report: Report) -> Summary:
     """
     settings, folder = config.simulate, Path(config.data.path)
     _check_folder(config, folder)
-    simulator = simulators.load(settings.system)
-    if folder.is_dir():
-        remove_stale(folder)
-    _check_space(config, folder, simulator)
-    card = folder / CARD_NAME
-    if not card.exists():
-        publish_text(card, card_to_toml(DatasetCard(**simulator.physics)))
-    made, start = 0, time.perf_counter()
-    with report.progress("simulating", settings.samples) as advance:
-        parameters = simulator.complete(settings.parameters)
-        job = Job(folder, **settings.model_dump(exclude={"parameters"}), parameters=parameters)
-        make = partial(make_missing, job)
-        batches = range(0, settings.samples, BATCH)
-        for done, made_now in map_tasks(make, batches, _processes(settings)):
-            made += made_now
-            advance(done, "")
+    start = time.perf_counter()
+    with lock_folder(folder):
+        made = _make_samples(settings, folder, report)
+        missing = _missing(settings, folder)
+    if missing:
+        raise RunFailed(f"{folder}: {missing} samples were removed meanwhile; run it again")
     seconds = time.perf_counter() - start
-    kept = settings.samples - made
     size = settings.image_size
     return Summary(
         [
             f"{settings.samples} samples of {settings.frames} frames, {size}x{size}, in {folder}: "
-            f"{made} made, {kept} were there already ({seconds:.1f} s)"
+            f"{made} made, {settings.samples - made} were there already ({seconds:.1f} s)"
         ],
         f"simvp split{data_option(config)}",
     )
+
+
+def _make_samples(settings: SimulateSection, folder: Path, report: Report) -> int:
+    """Make the data card and the missing samples; return how many were made."""
+    simulator = simulators.load(settings.system)
+    if folder.is_dir():
+        remove_stale(folder)
+    _check_space(settings, folder, simulator)
+    card = folder / CARD_NAME
+    if not card.exists():
+        publish_text(card, card_to_toml(DatasetCard(**simulator.physics)))
+    made = 0
+    with report.progress("simulating", settings.samples) as advance:
+        parameters = simulator.complete(settings.parameters)
+        job = Job(folder, **settings.model_dump(exclude={"parameters"}), parameters=parameters)
+        batches = range(0, settings.samples, BATCH)
+        for done, made_now in map_tasks(partial(make_missing, job), batches, _processes(settings)):
+            made += made_now
+            advance(done, "")
+    return made
+
+
+def _missing(settings: SimulateSection, folder: Path) -> int:
+    """Number of samples that are not in the folder."""
+    numbers = {path.name.rpartition(f"_{settings.system}_")[2] for path in folder.iterdir()}
+    return sum(str(number) not in numbers for number in range(settings.samples))
 
 
 def _check_folder(config: Config, folder: Path) -> None:
@@ -70,9 +85,8 @@ def _check_folder(config: Config, folder: Path) -> None:
         )
 
 
-def _check_space(config: Config, folder: Path, simulator: Simulator) -> None:
+def _check_space(settings: SimulateSection, folder: Path, simulator: Simulator) -> None:
     """Raises OutputError if the disk has no room for all samples."""
-    settings = config.simulate
     frame = simulator.initial_state(settings.image_size, np.random.default_rng())
     needed = settings.samples * settings.frames * (128 + frame.nbytes)
     place = next(path for path in [folder, *folder.absolute().parents] if path.exists())

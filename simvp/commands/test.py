@@ -147,6 +147,7 @@ def _description(folder: RunFolder, split: Split) -> DataDescription:
 
 
 def _make_room(folder: RunFolder, staging: Path, config: Config, data: DataDescription) -> None:
+    folder.check_own()
     if folder.exists():
         remove_stale(folder.path)
         if not folder.data_file.exists():  # a run of version 1

@@ -47,10 +47,12 @@ def run(
     Raises: UserError before anything is written, RunFailed or Interrupted later.
     """
     folder = RunFolder(Path(config.run.work_dir) / config.run.name)
-    if launcher.is_restart():
+    launched = launcher.restarted_since()
+    # A process that died before it replaced an earlier run must not resume that one.
+    if launched is not None and (not overwrite or folder.begun_since(launched)):
         resume, overwrite = True, False
-    if not resume and not overwrite and not print_model:
-        folder.check_free()
+    if not resume and not print_model:
+        (folder.check_own if overwrite else folder.check_free)()
     losses.load(config.train.loss)  # refuses an unknown name before anything is started
     data = _open_data(config)
     config = _resolve(config, data)
@@ -62,6 +64,8 @@ def run(
         launcher.run(["train", *(flag for flag, given in flags.items() if given)], config)
         return Summary()
     with launcher.join(config) as group, folder.lock(is_main=group.is_main):
+        if group.is_main and not resume and not overwrite:
+            folder.check_free()  # again, now that nobody else can start a run here
         summary = _fit(config, folder, group, report if group.is_main else Report(), data, resume)
         if and_test:
             test_set = test.test_set(config, data.split, data.split.data)
@@ -134,6 +138,8 @@ def _fit(
         dataset.keep_in_memory(free_memory())
     network = build_network(config, data.split.data.shape, group.device)
     found = checkpoint.newest_training(folder.checkpoints, report.say) if resume else None
+    if resume and found is None:
+        folder.check_resumable(config.train.checkpoint_interval)
     if config.train.init_from and found is None:
         load_weights(network, Path(config.train.init_from))
     trainer = Trainer(

@@ -19,6 +19,9 @@ from torch import Tensor, nn
 from simvp.errors import ConfigError, PeerLost
 from simvp.runtime import devices
 
+# Environment variable of processes launched on one machine: the path of the file that they meet by.
+STORE = "SIMVP_STORE"
+
 # Gloo raises a plain RuntimeError if another process died or timed out.
 _CONNECTION_ERRORS = ("gloo", "pair closure", "Connection closed", "Connection reset")
 
@@ -108,7 +111,7 @@ def process_group(device: str, *, timeout_minutes: float) -> Iterator[Group]:
     dist.init_process_group(
         # Gradients on GPUs are exchanged by NCCL, CPU tensors by gloo.
         "cpu:gloo,cuda:nccl" if chosen.type == "cuda" else "gloo",
-        init_method=f"tcp://{_rendezvous_address()}",
+        **_meeting_point(world_size),
         rank=rank,
         world_size=world_size,
         timeout=timedelta(minutes=timeout_minutes),
@@ -154,12 +157,18 @@ def choose_device(name: str, *, local_rank: int, world_size: int) -> torch.devic
     return torch.device("cuda", index) if name.startswith("cuda") else torch.device(name)
 
 
-def _rendezvous_address() -> str:
-    """host:port of rank 0, from the variables of torchrun or Slurm."""
+def _meeting_point(world_size: int) -> dict[str, Any]:
+    """Where the processes meet: a file, or host:port of rank 0 from torchrun or Slurm."""
+    if STORE in os.environ:
+        attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+        file = f"{os.environ[STORE]}-{attempt}"
+        return {"store": dist.FileStore(file, world_size)}  # type: ignore[attr-defined]
     if "MASTER_ADDR" in os.environ:
-        return f"{os.environ['MASTER_ADDR']}:{os.environ.get('MASTER_PORT', '29500')}"
-    port = 20000 + int(os.environ["SLURM_JOB_ID"]) % 20000
-    return f"{first_host(os.environ['SLURM_STEP_NODELIST'])}:{port}"
+        address = f"{os.environ['MASTER_ADDR']}:{os.environ.get('MASTER_PORT', '29500')}"
+    else:
+        port = 20000 + int(os.environ["SLURM_JOB_ID"]) % 20000
+        address = f"{first_host(os.environ['SLURM_STEP_NODELIST'])}:{port}"
+    return {"init_method": f"tcp://{address}"}
 
 
 def first_host(nodes: str) -> str:

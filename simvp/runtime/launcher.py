@@ -7,6 +7,7 @@ torchrun in its environment and joins the group instead of launching one.
 import json
 import logging
 import os
+import socket
 import sys
 import tempfile
 import time
@@ -20,13 +21,14 @@ import torch
 from simvp.config import Config, to_toml
 from simvp.config.sections import LaunchSection
 from simvp.errors import ConfigError, Interrupted, PeerLost, RunFailed, SimvpError, UserError
-from simvp.runtime.group import Group, RankInfo, choose_device, process_group, rank_info
+from simvp.runtime.group import STORE, Group, RankInfo, choose_device, process_group, rank_info
 from simvp.runtime.processes import cores, exit_after
 
 if TYPE_CHECKING:
     from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
 
-# Environment variable of launched processes. The launcher prints their errors.
+# Environment variable of launched processes: when they were launched, in seconds since the epoch.
+# The launcher prints their errors.
 LAUNCHED = "SIMVP_LAUNCHED"
 
 
@@ -73,9 +75,10 @@ def _wait_for_exit(parent: int) -> None:
         time.sleep(0.1)
 
 
-def is_restart() -> bool:
-    """Whether the launcher restarted this process after a failure."""
-    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+def restarted_since() -> float | None:
+    """When the group was launched, if the launcher has restarted this process after a failure."""
+    is_restart = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+    return float(os.environ.get(LAUNCHED, "0")) if is_restart else None
 
 
 def run(command: list[str], config: Config) -> None:
@@ -91,18 +94,19 @@ def run(command: list[str], config: Config) -> None:
     nproc = config.launch.nproc
     choose_device(config.run.device, local_rank=nproc - 1, world_size=nproc)
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores() // nproc)))
-    os.environ[LAUNCHED] = "1"
+    os.environ[LAUNCHED] = str(time.time())
     # Restarted groups occasionally hang if they share the store of the launcher (torch 2.13).
     os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"
     # torchrun would log long reports of failures that are reported as one message below.
-    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
-    logging.getLogger("torch.distributed.run").setLevel(logging.CRITICAL)
+    for name in ("elastic", "elastic.agent.server.api", "run"):
+        logging.getLogger(f"torch.distributed.{name}").setLevel(logging.CRITICAL)
     with tempfile.TemporaryDirectory(prefix="simvp-") as folder:
         file = Path(folder) / "config.toml"
         joining = LaunchSection(timeout_minutes=config.launch.timeout_minutes)
         file.write_text(to_toml(config.model_copy(update={"launch": joining})), encoding="utf-8")
         arguments = torchrun.parse_args(  # type: ignore[no-untyped-call]
-            [*_group_options(config.launch), "-m", "simvp", *command, "--config", str(file)]
+            [*_group_options(config.launch, folder), "-m", "simvp", *command]
+            + ["--config", str(file)]
         )
         try:
             torchrun.run(arguments)  # type: ignore[no-untyped-call]
@@ -118,13 +122,27 @@ def run(command: list[str], config: Config) -> None:
                 error.sigval, "stopped; resume from the newest checkpoint with --resume"
             ) from None
         finally:
-            del os.environ[LAUNCHED]
+            for variable in (LAUNCHED, STORE):
+                os.environ.pop(variable, None)
 
 
-def _group_options(launch: LaunchSection) -> list[str]:
+def _group_options(launch: LaunchSection, folder: str) -> list[str]:
+    """Options of torchrun, which keeps its files in the private `folder`."""
     options = [f"--nproc-per-node={launch.nproc}", f"--max-restarts={launch.max_restarts}"]
+    options.append(f"--log-dir={folder}")
     if launch.nnodes == 1:
-        return [*options, "--standalone"]
+        # Whoever can connect to a process of the group can run code in it. On one machine the
+        # processes meet through files, and gloo and NCCL listen on loopback only.
+        for loopback in {"lo", "lo0"} & {name for _, name in socket.if_nameindex()}:
+            os.environ.update(GLOO_SOCKET_IFNAME=loopback, NCCL_SOCKET_IFNAME=loopback)
+        os.environ[STORE] = str(Path(folder) / "store")
+        options += ["--rdzv-backend=c10d", f"--rdzv-endpoint={folder}/rendezvous"]
+        return [
+            *options,
+            "--rdzv-conf=store_type=file",
+            "--rdzv-id=simvp",
+            "--local-addr=localhost",
+        ]
     options += [f"--nnodes={launch.nnodes}", f"--node-rank={launch.node_rank}"]
     return [*options, "--rdzv-backend=static", f"--rdzv-endpoint={launch.rdzv_endpoint}"]
 

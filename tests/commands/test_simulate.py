@@ -1,11 +1,13 @@
 """`simvp simulate`."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -68,6 +70,7 @@ def test_two_processes_simulate_the_same_samples(
 
 # Runs simvp with two worker processes on any machine.
 SHARED = """
+import shutil
 import signal
 from simvp.__main__ import main
 from simvp.commands import simulate
@@ -146,3 +149,32 @@ def test_simulate_adds_missing_frames_and_changes_no_others(simvp: Simvp, tmp_pa
     refused = simvp(*command, "--samples", "3", "--increment", "11", code=2)
     assert "differs from what would be written" in refused.stderr
     assert {path: path.read_bytes() for path in Path("my data").rglob("*.npy")} == after
+
+
+def test_two_simulations_of_one_folder_exclude_each_other(tmp_path: Path, simvp: Simvp) -> None:
+    command = [sys.executable, "-m", "simvp", "simulate", "--frames", "4", "--image-size", "8"]
+    both = [
+        subprocess.Popen([*command, "--samples", "8000"], stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    errors = [process.communicate()[1] for process in both]
+    codes = [process.returncode for process in both]
+    assert 0 in codes and set(codes) <= {0, 2}
+    for code, error in zip(codes, errors, strict=True):
+        assert "Traceback" not in error
+        assert code == 0 or "another simvp process is writing to this folder" in error
+    assert len(list(Path("boiling_data").glob("*_boiling_*"))) == 8000
+
+
+def test_samples_that_vanish_while_simulating_are_noticed(
+    simvp: Simvp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = simulate.map_tasks
+
+    def losing(*arguments: Any) -> Any:
+        yield from original(*arguments)
+        shutil.rmtree(next(Path("boiling_data").glob("*_boiling_3")))
+
+    monkeypatch.setattr(simulate, "map_tasks", losing)
+    result = simvp("simulate", "--samples", "9", "--frames", "2", "--image-size", "8", code=1)
+    assert "boiling_data: 1 samples were removed meanwhile" in result.stderr

@@ -105,3 +105,50 @@ def test_process_started_by_slurm_joins_its_group(split_data: Path, simvp: Simvp
     assert [task.returncode for task in tasks] == [0, 0]
     assert outputs[0].count("2 processes") == 1
     assert outputs[1] == ""
+
+
+def listening_addresses(pids: set[int]) -> set[str]:
+    """Local addresses, in hexadecimal, on which these processes accept TCP connections."""
+    inodes = set()
+    for pid in pids:
+        for link in Path(f"/proc/{pid}/fd").glob("*"):
+            try:
+                target = os.readlink(link)
+            except OSError:  # the file was closed meanwhile
+                continue
+            if target.startswith("socket:["):
+                inodes.add(target[8:-1])
+    tables = [Path(f"/proc/net/{name}").read_text() for name in ("tcp", "tcp6")]
+    rows = [line.split() for table in tables for line in table.splitlines()]
+    listening = [row for row in rows if row[3] == "0A"]
+    return {row[1].partition(":")[0] for row in listening if row[9] in inodes}
+
+
+def descendants(pid: int) -> set[int]:
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return {pid}.union(*(descendants(int(child)) for child in children))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_group_on_one_machine_listens_on_loopback_only(
+    split_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / "my tmp"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "eth0")  # as set for groups of several machines
+    train = [*SIMVP, "train", "--data-path", "data", "--nproc", "2", *TINY, "--epochs", "100000"]
+    with subprocess.Popen(train, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                if line.startswith("epoch"):
+                    break
+            pids = descendants(process.pid)
+            assert len(pids) >= 3
+            loopback = {"0100007F", "0" * 24 + "01000000"}
+            assert listening_addresses(pids) <= loopback
+        finally:
+            process.terminate()
+            process.stdout.read()
+    assert list(temporary.iterdir()) == []
