@@ -77,7 +77,9 @@ def _check_folder(config: Config, folder: Path) -> None:
     system = config.simulate.system
     if folder.exists() and not folder.is_dir():
         raise DataError(f"{folder}: is a file; name a folder for the samples with --data-path")
-    holds = read_card(folder).name or ("boiling" if folder == Path(DataSection().path) else system)
+    holds = read_card(folder / CARD_NAME).name or (
+        "boiling" if folder == Path(DataSection().path) else system
+    )
     if holds != system:
         raise DataError(
             f"{folder}: is for samples of {holds}, not of {system}; name another folder, like "

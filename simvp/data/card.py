@@ -50,6 +50,20 @@ class DatasetCard(ChannelCard):
     )
     channels: dict[str, ChannelCard] = Field({}, description="a table for each channel, in order")
 
+    def completed(self, found: "DatasetCard") -> "DatasetCard":
+        """This card, with entries that it does not set taken from what the files say."""
+        channels = {
+            name: ChannelCard(
+                **{
+                    **card.model_dump(exclude_unset=True),
+                    **self.channels.get(name, ChannelCard()).model_dump(exclude_unset=True),
+                }
+            )
+            for name, card in {**self.channels, **found.channels}.items()
+        }
+        entries = {**found.model_dump(exclude_unset=True), **self.model_dump(exclude_unset=True)}
+        return DatasetCard.model_validate({**entries, "channels": channels})
+
     def stored_as(self) -> Stored:
         """Whether the files hold physical or scaled values."""
         implied: Stored = "physical" if self.low is None and self.high is None else "scaled"
@@ -112,12 +126,11 @@ class DatasetCard(ChannelCard):
         return self
 
 
-def read_card(folder: Path) -> DatasetCard:
-    """Read the card of a data folder; an empty card if there is none.
+def read_card(path: Path) -> DatasetCard:
+    """Read a data card; an empty card if there is no such file.
 
     Raises: ConfigError if it is not valid.
     """
-    path = folder / CARD_NAME
     if not path.exists():
         return DatasetCard()
     layer = read_layer(path)

@@ -5,8 +5,8 @@ T: frames; C: channels; H, W: height and width.
 
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,8 +77,10 @@ class Source:
         series: the series, sorted by id.
         channels: names of the channels, the same in all series.
         shape: of a frame, (C, H, W), the same in all series.
-        card: its data card; an empty one if it has none.
+        card: its data card, completed by what the files say themselves.
         is_8_bit: whether the values are 8-bit integers.
+        assumptions: what was assumed about the layout, for the user to check.
+        parts: ids of the series in each part, if the data set is split already.
     """
 
     path: Path
@@ -88,6 +90,23 @@ class Source:
     shape: tuple[int, int, int]
     card: "DatasetCard"
     is_8_bit: bool
+    assumptions: tuple[str, ...] = ()
+    parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to read a data set, where its files leave it open.
+
+    Attributes:
+        variables: names of the channels to use, in this order; None for all.
+        axes: order of the axes in the files, letters of "ntcyx"; None if the files say it.
+        level: the level to use of a vertical axis; None if there is none.
+    """
+
+    variables: tuple[str, ...] | None = None
+    axes: str | None = None
+    level: str | None = None
 
 
 @dataclass(frozen=True)

@@ -1,26 +1,57 @@
-"""Opening data: the format of a path decides which module of `simvp.data.sources` reads it."""
+"""Opening data: the content of a path decides which module of `simvp.data.sources` reads it."""
 
-from collections.abc import Sequence
+import importlib
+import pkgutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
-from simvp.data.card import read_card
-from simvp.data.series import Source
+from simvp.data import sources
+from simvp.data.card import CARD_NAME, read_card
+from simvp.data.series import Options, Source
 from simvp.data.sources import frames
+from simvp.errors import DataError
 
 
 def open_source(
-    path: str | Path, *, variables: Sequence[str] | None = None, axes: str | None = None
+    path: str | Path,
+    *,
+    variables: Sequence[str] | None = None,
+    axes: str | None = None,
+    level: str | None = None,
 ) -> Source:
     """Open a data set.
 
     Args:
-        path: a data folder with a folder of frames 0.npy, 1.npy, ... for each sample.
+        path: a file, or a folder; README lists the formats.
         variables: names of the channels to use, in this order; all by default.
-        axes: order of the axes in a frame's file: cyx (the default) or yxc.
+        axes: order of the axes in the files, where they do not say it: letters of "ntcyx" for
+            series, time, channel, y and x.
+        level: the level to use of a vertical axis.
     Returns: the source. Its series read their frames when they are asked for them.
-    Raises: DataError if there is no such data; ConfigError if its data card, `variables` or `axes`
-        do not fit it.
+    Raises: DataError if there is no such data; ConfigError if its data card or the options do not
+        fit it.
     """
-    folder = Path(path)
-    frames.list_samples(folder)  # a missing folder comes before what its card says
-    return frames.open_frames(folder, read_card(folder), variables=variables, axes=axes)
+    path = Path(path)
+    options = Options(None if variables is None else tuple(variables), axes, level)
+    for module in _formats():
+        if module.matches(path):
+            return module.open_data(path, read_card(card_path(path)), options)  # type: ignore[no-any-return]
+    frames.list_samples(path)  # says what is wrong with a folder
+    raise DataError(f"{path}: contains no data in a known format; expected {', '.join(names())}")
+
+
+def names() -> list[str]:
+    """The formats: one for each module of `simvp.data.sources`."""
+    return [module.name for module in pkgutil.iter_modules(sources.__path__)]
+
+
+def card_path(path: Path) -> Path:
+    """Where the data card is: in a folder, or beside a file."""
+    return path / CARD_NAME if path.is_dir() else path.with_suffix(".toml")
+
+
+def _formats() -> Iterator[Any]:
+    # Frames come first: they are recognised fastest, and need no other library.
+    for name in sorted(names(), key=lambda name: (name != "frames", name)):
+        yield importlib.import_module(f"{sources.__name__}.{name}")

@@ -178,7 +178,7 @@ def _from_lists(path: Path, record: dict[str, Any]) -> Split:
     """The split of a file of version 1, which was made for values within [0, 1]."""
     listed = split_v1.parse(path, record)
     first = next(frames[0] for samples in listed.values() for _, frames, _ in samples)
-    array, card = open_frame(first), read_card(path.parent)
+    array, card = open_frame(first), read_card(path.parent / CARD_NAME)
     shape = array.shape if array.ndim == 3 else (1, *array.shape)
     channels = card.channel_names(shape[0], path.parent / CARD_NAME)
     stored_scaling = card.stored_scaling(channels)

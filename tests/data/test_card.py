@@ -28,7 +28,7 @@ from simvp.errors import ConfigError
 def test_invalid_card_is_one_message(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "dataset.toml").write_text(text)
     with pytest.raises(ConfigError, match=f"dataset.toml: {message}"):
-        read_card(tmp_path)
+        read_card(tmp_path / "dataset.toml")
 
 
 def test_training_uses_the_card_of_simulated_data(simvp: Simvp) -> None:

@@ -200,7 +200,7 @@ def test_toml_is_valid(text: str, tmp_path: Path) -> None:
     if text.startswith("["):
         resolve([read_layer(file)])
     else:
-        read_card(tmp_path)
+        read_card(file)
 
 
 def test_table_of_ranks_matches_the_checked_ranks() -> None:

@@ -6,7 +6,6 @@ T: frames; C: channels; H, W: height and width.
 import os
 import re
 import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simvp.data.series import Frames, Series, Source, as_fingerprint, changed
+from simvp.data.series import Frames, Options, Series, Source, as_fingerprint, changed
 from simvp.errors import ConfigError, DataError, did_you_mean
 from simvp.storage.files import publish_folder
 
@@ -85,14 +84,17 @@ class FrameSeries(Series):
             raise changed(self.id)
 
 
-def open_frames(
-    folder: Path,
-    card: "DatasetCard",
-    *,
-    variables: Sequence[str] | None = None,
-    axes: str | None = None,
-) -> Source:
-    """Open a folder of samples, as `simvp.data.open_source` describes it."""
+def matches(path: Path) -> bool:
+    """Whether a path is a folder with a folder of numbered frames."""
+    if not path.is_dir():
+        return False
+    folders = (entry for entry in path.iterdir() if entry.is_dir() and entry.name[0] != ".")
+    return any(_FRAME_NAME.fullmatch(file) for folder in folders for file in os.listdir(folder))
+
+
+def open_data(folder: Path, card: "DatasetCard", options: Options) -> Source:
+    """Open a folder of samples. Raises DataError or ConfigError."""
+    variables, axes = options.variables, options.axes
     if axes not in (None, "cyx", "yxc"):
         raise ConfigError(f"axes = {axes!r}: the axes of .npy frames are cyx or yxc")
     samples = list_samples(folder)
