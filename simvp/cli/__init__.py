@@ -62,9 +62,18 @@ def simulate(
 @app.command()
 @with_settings(
     data="path",
-    split="train_ratio val_ratio total_length samples start_index init_final_only reverse seed",
+    split="variables axes level by gap every train_ratio val_ratio total_length samples "
+    "start_index init_final_only reverse seed",
 )
-def split(ctx: typer.Context) -> Summary:
+def split(
+    ctx: typer.Context,
+    source: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="DATA", help="File or folder to read; default: data.path", show_default=False
+        ),
+    ] = None,
+) -> Summary:
     """Check all samples and split them into training, validation and test samples."""
     config = load_config(ctx)
     from simvp.commands import split as command

@@ -93,6 +93,7 @@ def _setting_option(section: str, name: str) -> inspect.Parameter:
     """The option of a config key; `train__lr` for `train.lr`."""
     field = section_types()[section].model_fields[name]
     kind: Any = (*get_args(field.annotation), field.annotation)[0]  # int of `int | str`
+    kind = kind if isinstance(kind, type) else str  # str of a Literal
     flag = FLAGS.get(f"{section}.{name}", "--" + name.replace("_", "-"))
     default = str(field.default).lower() if kind is bool else field.default
     text = describe(field, f"default {default}" if default != "" else "")
@@ -160,6 +161,7 @@ def _command_line_layers(ctx: typer.Context) -> list[Layer]:
         *map(read_layer, ctx.params["config"] or []),
         *map(assignment_layer, ctx.params["assignments"] or []),
         *map(parameter_layer, ctx.params.get("parameters") or []),
+        *(option_layer("DATA", "data.path", path) for path in [ctx.params.get("source")] if path),
         *(
             option_layer(flags[name], name.replace("__", "."), value)
             for name, value in ctx.params.items()

@@ -1,7 +1,6 @@
 """`simvp split`: read all frames once and assign series to training, validation and test."""
 
 import zlib
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,43 +9,43 @@ import numpy as np
 from simvp.commands.hints import data_option
 from simvp.config import Config
 from simvp.config.sections import SplitSection
-from simvp.data.card import CARD_NAME, check_square
+from simvp.data.card import check_square
+from simvp.data.parts import Parts, as_given, by_series, by_time
 from simvp.data.scaling import Scaling, Statistics, StatisticsAccumulator, choose_scaling
 from simvp.data.series import Segment, Series, Source, as_fingerprint, check_finite
-from simvp.data.source import open_source
+from simvp.data.source import card_path, is_folder, open_source
 from simvp.data.split_records import PARTS, PartRecord, SegmentRecord, SourceRecord, SplitRecord
+from simvp.data.windows import window_starts
 from simvp.errors import ConfigError, DataError
 from simvp.progress import Report, Summary
 
 
 def run(config: Config, report: Report) -> Summary:
-    """Write the split file of a data folder. Raises DataError or ConfigError, writing nothing."""
-    folder, settings = Path(config.data.path), config.split
-    source = open_source(folder)
-    check_square(source.card.symmetries, source.shape, str(folder / CARD_NAME))
-    order = np.random.default_rng(settings.seed).permutation(len(source.series)).tolist()
-    if settings.samples > len(order):
-        raise ConfigError(
-            f"split.samples = {settings.samples}: {folder} holds {len(order)}; ask for fewer"
-        )
-    order = order[: settings.samples or len(order)]
-    sizes = part_sizes(len(order), settings)
-    segments = [
-        choose_segment(source.series[i], settings, np.random.default_rng([settings.seed, number]))
-        for number, i in enumerate(order)
-    ]
-    segments, statistics = _read_all(source, segments, sizes[0], report)
-    starts = np.cumsum([0, *sizes])
-    parts = [segments[a:b] for a, b in zip(starts[:-1], starts[1:], strict=True)]
-    scaling = _choose_scaling(source, statistics)
-    rest = round(1 - settings.train_ratio - settings.val_ratio, 9)
+    """Write the split file of a data set. Raises DataError or ConfigError, writing nothing."""
+    path, settings = Path(config.data.path), config.split
+    variables = settings.variables.split(",") if settings.variables else None
+    source = open_source(
+        path, variables=variables, axes=settings.axes or None, level=settings.level or None
+    )
+    check_square(source.card.symmetries, source.shape, str(card_path(path)))
+    rest = max(0.0, round(1 - settings.train_ratio - settings.val_ratio, 9))
     ratios = [settings.train_ratio, settings.val_ratio, rest]
+    parts, how = _choose_parts(source, settings, ratios)
+    parts, statistics = _read_all(source, parts, report)
+    scaling = _choose_scaling(source, statistics)
     train, validation, test = (
         PartRecord(ratio=ratio, segments=[_as_record(segment) for segment in part])
         for ratio, part in zip(ratios, parts, strict=True)
     )
     record = SplitRecord(
-        source=SourceRecord(kind=source.kind, path=".", stored=source.card.stored_as()),
+        source=SourceRecord(
+            kind=source.kind,
+            path="." if is_folder(path) else path.name,
+            stored=source.card.stored_as(),
+            variables=variables,
+            axes=settings.axes or None,
+            level=settings.level or None,
+        ),
         channels=source.channels,
         shape=source.shape,
         scaling=scaling,
@@ -55,17 +54,44 @@ def run(config: Config, report: Report) -> Summary:
         validation=validation,
         test=test,
     )
-    path = record.write(folder)
-    counts = ", ".join(f"{size} {name}" for size, name in zip(sizes, PARTS, strict=True))
+    file = record.write(path if is_folder(path) else path.parent)
+    pre, aft = config.data.pre_seq_length, config.data.aft_seq_length
     return Summary(
         [
-            *_describe(source, segments),
+            *_describe(source, parts),
             *_describe_channels(source, statistics, scaling),
-            f"{counts} samples",
-            f"wrote {path}",
+            *_describe_parts(parts, how, pre + aft, aft),
+            f"wrote {file}",
         ],
-        f"simvp train{data_option(config)}",
+        f"simvp train{data_option(config)}{_length_options(parts, pre + aft)}",
     )
+
+
+def _length_options(parts: Parts, window: int) -> str:
+    """Options for shorter windows, if the samples are too short for the configured ones."""
+    longest = min(max(len(segment.frames) for segment in part) for part in parts if part)
+    half = longest // 2
+    is_needed = longest < window and half > 0
+    return f" --pre-seq-length {half} --aft-seq-length {half}" if is_needed else ""
+
+
+def _choose_parts(source: Source, settings: SplitSection, ratios: list[float]) -> tuple[Parts, str]:
+    """The segments of each part, and how they were assigned."""
+    order = np.random.default_rng(settings.seed).permutation(len(source.series)).tolist()
+    if settings.samples > len(order):
+        raise ConfigError(
+            f"split.samples = {settings.samples}: {source.path} contains {len(order)}; lower it"
+        )
+    segments = [
+        choose_segment(source.series[i], settings, np.random.default_rng([settings.seed, number]))
+        for number, i in enumerate(order[: settings.samples or len(order)])
+    ]
+    enough = len(segments) >= sum(ratio > 0 for ratio in ratios)
+    if settings.by == "auto" and source.parts:
+        return as_given(segments, source.parts, ratios), "the parts of the data set are kept"
+    if settings.by == "series" or settings.by == "auto" and enough:
+        return by_series(segments, ratios), "whole samples, at random"
+    return by_time(segments, ratios, settings.gap), "by time, in the order train, validation, test"
 
 
 def _as_record(segment: Segment) -> SegmentRecord:
@@ -76,19 +102,6 @@ def _as_record(segment: Segment) -> SegmentRecord:
         step=segment.step,
         fingerprint=segment.fingerprint,
     )
-
-
-def part_sizes(count: int, settings: SplitSection) -> list[int]:
-    """How many of `count` samples train, validate and test. Raises DataError if one has none."""
-    train, val = round(count * settings.train_ratio), round(count * settings.val_ratio)
-    test = count - train - val
-    all_given = settings.train_ratio + settings.val_ratio > 1 - 1e-9
-    if min(train, val) < 1 or test < (0 if all_given else 1):
-        raise DataError(
-            f"{count} samples split into {train} train, {val} validation and {max(test, 0)} test; "
-            "each part needs at least one: add samples, or change --train-ratio and --val-ratio"
-        )
-    return [train, val, max(test, 0)]
 
 
 def choose_segment(series: Series, settings: SplitSection, rng: np.random.Generator) -> Segment:
@@ -107,49 +120,50 @@ def choose_segment(series: Series, settings: SplitSection, rng: np.random.Genera
         )
     if settings.start_index == -1:
         first = int(rng.integers(series.length - length + 1))
-    frames = range(first, first + length)
+    frames = range(first, first + length, settings.every)
     if settings.init_final_only:
-        if length < 2:
+        if len(frames) < 2:
             raise DataError(
-                f"sample {series.id}: --init-final-only needs 2 frames or more, found {length}"
+                f"sample {series.id}: --init-final-only needs 2 frames or more, found {len(frames)}"
             )
-        frames = frames[:: length - 1]
+        frames = frames[:: len(frames) - 1]
     if settings.reverse:
         frames = frames[::-1]
     return Segment(series, frames.start, frames.stop, frames.step)
 
 
-def _read_all(
-    source: Source, segments: Sequence[Segment], num_training: int, report: Report
-) -> tuple[list[Segment], Statistics]:
-    """Check every frame: the segments with fingerprints, and the statistics of the first ones.
-
-    Args:
-        num_training: how many of the segments, from the first, belong to the training part.
-    """
-    checked, statistics = [], StatisticsAccumulator(len(source.channels))
-    is_implied = source.card.stored is None and source.card.stored_as() == "scaled"
-    with report.progress("reading", len(segments)) as advance:
-        for number, segment in enumerate(segments):
-            checksum, position = 0, 0
-            for frames in segment.pieces():
-                check_finite(segment, frames, position)
-                if is_implied and (frames.min() < 0 or frames.max() > 1):
-                    raise _not_scaled(source, segment, float(frames.min()), float(frames.max()))
-                if number < num_training:
-                    statistics.add(frames)
-                checksum, position = zlib.crc32(frames.data, checksum), position + len(frames)
-            checked.append(replace(segment, fingerprint=as_fingerprint(checksum)))
-            advance(1, "")
+def _read_all(source: Source, parts: Parts, report: Report) -> tuple[Parts, Statistics]:
+    """Check every frame: the segments with fingerprints, and statistics of the training part."""
+    statistics = StatisticsAccumulator(len(source.channels))
+    checked: Parts = [[], [], []]
+    with report.progress("reading", sum(map(len, parts))) as advance:
+        for part, target in zip(parts, checked, strict=True):
+            for segment in part:
+                target.append(_read(source, segment, statistics if part is parts[0] else None))
+                advance(1, "")
     scaling = source.card.stored_scaling(source.channels)
     result = statistics.result()
     return checked, result if scaling is None else result.to_physical(scaling)
 
 
+def _read(source: Source, segment: Segment, statistics: StatisticsAccumulator | None) -> Segment:
+    """Check the frames of a segment, and return it with its fingerprint."""
+    is_implied = source.card.stored is None and source.card.stored_as() == "scaled"
+    checksum, position = 0, 0
+    for frames in segment.pieces():
+        check_finite(segment, frames, position)
+        if is_implied and (frames.min() < 0 or frames.max() > 1):
+            raise _not_scaled(source, segment, float(frames.min()), float(frames.max()))
+        if statistics is not None:
+            statistics.add(frames)
+        checksum, position = zlib.crc32(frames.data, checksum), position + len(frames)
+    return replace(segment, fingerprint=as_fingerprint(checksum))
+
+
 def _not_scaled(source: Source, segment: Segment, low: float, high: float) -> DataError:
     return DataError(
         f"{segment.series.id}: has values from {low:g} to {high:g}, but low and high at the top of "
-        f"{source.path / CARD_NAME} mean that all values are scaled to [0, 1]; add stored = "
+        f"{card_path(source.path)} mean that all values are scaled to [0, 1]; add stored = "
         '"physical" to it if the files hold physical values, or stored = "scaled" if the values '
         "beyond [0, 1] are right"
     )
@@ -165,15 +179,33 @@ def _choose_scaling(source: Source, statistics: Statistics) -> Scaling:
     )
 
 
-def _describe(source: Source, segments: Sequence[Segment]) -> list[str]:
-    """How many frames there are, and how many of them are not used."""
-    lengths = sorted({len(segment.frames) for segment in segments})
+def _describe(source: Source, parts: Parts) -> list[str]:
+    """What the data are, what was assumed about them, and how many frames are not used."""
+    series = {segment.series.id: segment.series for part in parts for segment in part}
+    lengths = sorted({item.length for item in series.values()})
     num_frames = f"{lengths[0]}" + (f" to {lengths[-1]}" if len(lengths) > 1 else "")
     _, height, width = source.shape
-    lines = [f"{len(segments)} samples of {num_frames} frames, {height}x{width}, all values finite"]
-    unused = sum(s.series.length - len(s.frames) for s in segments)
+    lines = [
+        f"{source.kind}: {len(series)} sample{'s' * (len(series) > 1)} of {num_frames} frames, "
+        f"{height}x{width}, all values finite",
+        *(f"assumed: {assumption}" for assumption in source.assumptions),
+    ]
+    used = sum(len(segment.frames) for part in parts for segment in part)
+    unused = sum(item.length for item in series.values()) - used
     if unused:
         lines.append(f"{unused} frames of these samples are not used, as requested")
+    return lines
+
+
+def _describe_parts(parts: Parts, how: str, window: int, aft: int) -> list[str]:
+    """How much each part has, with windows of the default or configured length."""
+    lines = [f"split: {how}; windows of {window} frames"]
+    for name, part, stride in zip(PARTS, parts, (1, aft, aft), strict=True):
+        lengths = [len(segment.frames) for segment in part]
+        num_windows = sum(len(window_starts(length, window, stride)) for length in lengths)
+        lines.append(
+            f"{name:10} {len(part):6} segments {sum(lengths):8} frames {num_windows:8} windows"
+        )
     return lines
 
 

@@ -84,6 +84,15 @@ class SplitSection(Section):
     start_index: int = Field(0, ge=-1, description="first frame to use; -1: random")
     init_final_only: bool = Field(False, description="use only the first and last selected frame")
     reverse: bool = Field(False, description="use the frames in reverse order")
+    every: int = Field(1, ge=1, description="use every n-th frame")
+    by: Literal["auto", "series", "time"] = Field(
+        "auto",
+        description="assign whole samples (series) or ranges of time; auto: series if enough",
+    )
+    gap: int = Field(0, ge=0, description="frames to leave out between parts, with --by time")
+    variables: str = Field("", description="channels to use, such as thetao,so; empty: all")
+    axes: str = Field("", description="order of the axes, such as tnyx, where the files lack it")
+    level: str = Field("", description="level to use of a vertical axis")
     seed: values.Seed = Field(0, description="random seed of the split")
 
     @model_validator(mode="after")

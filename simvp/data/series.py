@@ -128,6 +128,11 @@ class Segment:
         """Indices of the frames within the series."""
         return range(self.start, self.stop, self.step)
 
+    def cut(self, first: int, last: int) -> "Segment":
+        """The segment of the frames first..last-1 of this one."""
+        chosen = self.frames[first:last]
+        return Segment(self.series, chosen.start, chosen.stop, chosen.step)
+
     def read_stored(self, first: int, last: int) -> Frames:
         """Read the frames first..last-1 of this segment as they are stored, (T, C, H, W)."""
         chosen = self.frames[first:last]

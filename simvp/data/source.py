@@ -46,9 +46,15 @@ def names() -> list[str]:
     return [module.name for module in pkgutil.iter_modules(sources.__path__)]
 
 
+def is_folder(path: Path) -> bool:
+    """Whether a path is a folder of data; a Zarr store counts as a file."""
+    is_store = any((path / name).exists() for name in (".zgroup", ".zarray", "zarr.json"))
+    return path.is_dir() and not is_store
+
+
 def card_path(path: Path) -> Path:
     """Where the data card is: in a folder, or beside a file."""
-    return path / CARD_NAME if path.is_dir() else path.with_suffix(".toml")
+    return path / CARD_NAME if is_folder(path) else path.with_suffix(".toml")
 
 
 def _formats() -> Iterator[Any]:

@@ -12,7 +12,7 @@ from simvp.data.card import CARD_NAME, DatasetCard, read_card
 from simvp.data.description import DataDescription
 from simvp.data.scaling import Scaling, Statistics
 from simvp.data.series import Segment, Series
-from simvp.data.source import open_source
+from simvp.data.source import is_folder, open_source
 from simvp.data.sources.frames import FrameSeries, open_frame
 from simvp.data.split_records import PARTS, SUFFIX, SegmentRecord, SplitRecord
 from simvp.errors import DataError
@@ -66,12 +66,13 @@ def find_split(split: str, data_path: str) -> Path:
     """
     if split:
         return Path(split)
-    folder = Path(data_path)
+    path = Path(data_path)
+    folder = path if is_folder(path) else path.parent  # the split of a file is beside it
     found = sorted(folder.glob(f"*{SUFFIX}"), key=lambda path: (path.stat().st_mtime_ns, path.name))
     if not found:
         raise DataError(
-            f"{folder}: contains no split file (*{SUFFIX}); make one with "
-            f"`simvp split --data-path {folder}`, or give one with --data"
+            f"{data_path}: has no split file (*{SUFFIX}); make one with `simvp split {data_path}`, "
+            "or give one with --data"
         )
     return found[-1]
 
@@ -84,7 +85,7 @@ def read_split(path: str | Path) -> Split:
     Raises: DataError if it is not one, or does not fit the data that it names; ConfigError if the
         data card is not valid.
     """
-    path = find_split("", str(path)) if Path(path).is_dir() else Path(path)
+    path = find_split("", str(path)) if is_folder(Path(path)) else Path(path)
     record = _read_json(path)
     if "format" not in record:
         return _from_lists(path, record)
@@ -118,7 +119,10 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def _from_record(path: Path, record: SplitRecord) -> Split:
     source = open_source(
-        path.parent / record.source.path, variables=record.source.variables, axes=record.source.axes
+        path.parent / record.source.path,
+        variables=record.source.variables,
+        axes=record.source.axes,
+        level=record.source.level,
     )
     if (source.kind, source.shape) != (record.source.kind, record.shape):
         raise DataError(

@@ -41,6 +41,7 @@ class SourceRecord(Section):
     stored: Stored
     variables: list[str] | None = None
     axes: str | None = None
+    level: str | None = None
 
 
 class SplitRecord(Section):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from helpers import Simvp, only_split, write_sample
 
-from simvp.commands.split import choose_segment, part_sizes
+from simvp.commands.split import choose_segment
 from simvp.config import assignment_layer, resolve
 from simvp.config.sections import SplitSection
 from simvp.data import Series, open_source, read_split
@@ -185,14 +185,33 @@ def test_frames_beyond_the_end_are_refused(data: Path, assignment: str) -> None:
         chosen(ten_frames(data), [assignment])
 
 
-@pytest.mark.parametrize(("count", "sizes"), [(100, [70, 15, 15]), (11, [8, 2, 1]), (6, [4, 1, 1])])
-def test_part_sizes(count: int, sizes: list[int]) -> None:
-    assert part_sizes(count, settings()) == sizes
+def test_one_series_is_split_by_time(tmp_path: Path, simvp: Simvp) -> None:
+    """In the order training, validation, test, with a gap of two frames."""
+    write_sample(tmp_path / "my data" / "run", 0, frames=24)
+    result = simvp("split", "my data", "--gap", "2")
+    assert "split: by time" in result.stdout
+    split = read_split(tmp_path / "my data")
+    (train,), (validation,), (test,) = split.parts.values()
+    assert (train.frames, validation.frames, test.frames) == (
+        range(14),
+        range(16, 19),
+        range(21, 24),
+    )
+    assert "4 frames of these samples are not used" in result.stdout
+    assert (
+        "simvp train --data-path 'my data' --pre-seq-length 1 --aft-seq-length 1" in result.stdout
+    )
+    training = train.read_stored(0, 14)
+    assert split.data.scaling.is_identity and split.statistics is not None
+    np.testing.assert_allclose(split.statistics.mean, training.mean(dtype=float))
 
 
-def test_part_without_samples_is_refused() -> None:
-    with pytest.raises(DataError, match="3 samples split into 2 train, 0 validation and 1 test"):
-        part_sizes(3, settings())
+def test_every_nth_frame(data: Path, simvp: Simvp) -> None:
+    simvp("split", "data", "--every", "3")
+    segment = read_split(data).segments("train")[0]
+    assert list(segment.frames) == [0, 3, 6]
+    whole = segment.series.read(0, 8)
+    np.testing.assert_array_equal(segment.read_stored(1, 3), whole[[3, 6]])
 
 
 def test_samples_of_different_lengths_are_used_whole(data: Path, simvp: Simvp) -> None:
@@ -215,4 +234,4 @@ def test_subset_is_drawn_at_random(data: Path, simvp: Simvp) -> None:
     parts = read_split(only_split(data)).parts
     assert [len(part) for part in parts.values()] == [5, 1, 1]
     result = simvp("split", "--data-path", "data", "--samples", "12", code=2)
-    assert "data holds 11" in result.stderr
+    assert "data contains 11" in result.stderr

@@ -270,8 +270,8 @@ DATA_AND_CONFIG: list[tuple[str, Prepare, list[str], str]] = [
     (
         "too-few-samples",
         nothing,
-        [*SPLIT, "--samples", "3"],
-        "3 samples split into 2 train, 0 validation",
+        [*SPLIT, "--samples", "2", "--by", "series"],
+        "2 samples are too few for training, validation and test",
     ),
     (
         "total-length-beyond-end",

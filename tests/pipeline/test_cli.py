@@ -16,7 +16,9 @@ def test_all_commands_in_sequence(simvp: Simvp, tmp_path: Path) -> None:
     simulated = simvp("simulate", "--samples", "9", "--frames", "8", "--image-size", "10")
     assert "9 made, 0 were there already" in simulated.stdout
     assert "next: simvp split" in simulated.stdout
-    assert "6 train, 1 validation, 2 test" in simvp("split").stdout
+    split = simvp("split").stdout
+    assert "train           6 segments       48 frames" in split
+    assert "test            2 segments       16 frames" in split
     trained = simvp("train", "--epochs", "2", *TINY)
     assert trained.stdout.count("epoch ") >= 2
     assert "next: simvp test" in trained.stdout
@@ -82,9 +84,9 @@ def test_options_override_files_which_override_defaults(simvp: Simvp) -> None:
         ("split --data-path nowhere", "nowhere: expected a folder of samples, found nothing"),
         ("split --data-path empty", "empty: is empty"),
         ("split --data-path data --train-ratio 0.9 --val-ratio 0.2", "the sum should be at most 1"),
-        ("split --data-path data --samples 3", "3 samples split into 2 train, 0 validation"),
+        ("split data --samples 2 --by series", "2 samples are too few for training, validation"),
         ("split --data-path data --total-length 9", "has 8 frames, but 9"),
-        ("train --data-path nowhere", "nowhere: contains no split file"),
+        ("train --data-path nowhere", "nowhere: has no split file"),
         ("train --data no.json", "no.json: split file not found"),
         (
             "train --data-path data",

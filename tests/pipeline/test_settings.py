@@ -53,6 +53,7 @@ def test_every_setting_is_read(
     record_reads(monkeypatch, Job, "simulate", read)  # made from a dump of that section
 
     simvp("simulate", "--samples", "6", "--frames", "7", "--image-size", "8")
+    simvp("split", "--by", "time", "--gap", "1")
     simvp("split")
     simvp("train", "--epochs", "1", *TINY)
     simvp("test")

@@ -1,0 +1,84 @@
+"""Which frames train, validate and test: whole series, or consecutive ranges of time."""
+
+from collections.abc import Mapping, Sequence
+
+from simvp.data.series import Segment
+from simvp.errors import DataError
+
+Parts = list[list[Segment]]  # of train, validation and test
+
+
+def part_sizes(count: int, ratios: Sequence[float]) -> list[int]:
+    """Divide `count` by the ratios, which sum to 1, with the largest remainder method.
+
+    A part with a ratio above 0 has at least one, if there are enough: 11 by 0.7, 0.15, 0.15 are
+    8, 1, 2, and 3 are 1, 1, 1.
+    """
+    shares = [count * ratio for ratio in ratios]
+    sizes = [int(share + 1e-9) for share in shares]
+    by_remainder = sorted(range(len(sizes)), key=lambda i: (sizes[i] - shares[i], -i))
+    for i in by_remainder[: count - sum(sizes)]:
+        sizes[i] += 1
+    for i, ratio in enumerate(ratios):
+        largest = max(range(len(sizes)), key=sizes.__getitem__)
+        if ratio > 0 and sizes[i] == 0 and sizes[largest] > 1:
+            sizes[i], sizes[largest] = 1, sizes[largest] - 1
+    return sizes
+
+
+def by_series(segments: Sequence[Segment], ratios: Sequence[float]) -> Parts:
+    """Assign whole series to the parts, in the given order.
+
+    Raises: DataError if a part with a ratio above 0 stays empty.
+    """
+    sizes = part_sizes(len(segments), ratios)
+    if any(size == 0 and ratio > 0 for size, ratio in zip(sizes, ratios, strict=True)):
+        raise DataError(
+            f"{len(segments)} samples are too few for training, validation and test; add samples, "
+            "or split each of them by time with --by time"
+        )
+    ends = [sum(sizes[: i + 1]) for i in range(len(sizes))]
+    return [list(segments[end - size : end]) for size, end in zip(sizes, ends, strict=True)]
+
+
+def by_time(segments: Sequence[Segment], ratios: Sequence[float], gap: int) -> Parts:
+    """Cut every segment into consecutive ranges: training first, test last.
+
+    Args:
+        gap: number of frames to leave out between two ranges.
+    Raises: DataError if a segment has no frame left for a part.
+    """
+    parts: Parts = [[], [], []]
+    used = sum(ratio > 0 for ratio in ratios)
+    for segment in segments:
+        num_frames = len(segment.frames) - gap * (used - 1)
+        sizes = part_sizes(max(num_frames, 0), ratios)
+        if num_frames < used:
+            raise DataError(
+                f"sample {segment.series.id}: has {len(segment.frames)} frames, too few for "
+                f"{used} parts with gaps of {gap} frames; lower --gap, or use --by series"
+            )
+        first = 0
+        for part, size in zip(parts, sizes, strict=True):
+            if size:
+                part.append(segment.cut(first, first + size))
+                first += size + gap
+    return parts
+
+
+def as_given(
+    segments: Sequence[Segment], given: Mapping[str, Sequence[str]], ratios: Sequence[float]
+) -> Parts:
+    """Keep the parts of a data set that is split already.
+
+    Without a validation part, the training series are divided between training and validation.
+    """
+    by_id = {segment.series.id: segment for segment in segments}
+    train, validation, test = (
+        [by_id[series_id] for series_id in given.get(part, ()) if series_id in by_id]
+        for part in ("train", "validation", "test")
+    )
+    if not validation:
+        share = ratios[1] / (ratios[0] + ratios[1])
+        train, validation, _ = by_series(train, [1 - share, share, 0.0])
+    return [train, validation, test]
