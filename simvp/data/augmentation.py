@@ -1,7 +1,6 @@
-"""Symmetries of a simulation, as transformations of its frames.
+"""Random symmetry transformations of frames: `draw` chooses them, `apply` moves the cells.
 
 B: batch; T: frames; C: channels; H, W: height and width, along y and x.
-The draw is apart from what is done with it: `draw` gives numbers, `apply` moves cells.
 """
 
 from collections.abc import Sequence

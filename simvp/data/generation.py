@@ -1,6 +1,6 @@
-"""Simulated samples in a data folder: which are missing, and how they are made.
+"""Simulate the samples that are missing in a data folder.
 
-Apart from `simvp.commands`, for the processes that share the work begin without the configuration.
+Worker processes import this module, which therefore needs neither the config nor torch.
 """
 
 import hashlib
@@ -15,16 +15,12 @@ from simvp.data.series import Frames
 from simvp.data.sources.frames import read_frame, write_frames
 from simvp.errors import DataError
 
-BATCH = 8  # samples that are simulated together: few enough for the processor's cache
+BATCH = 8  # samples that are simulated together; they fit in the cache of the processor
 
 
 @dataclass(frozen=True)
 class Job:
-    """The samples that a folder should hold, and the settings of `simulate` that they follow.
-
-    Attributes:
-        parameters: all parameters of the system, by name.
-    """
+    """Which samples a folder should contain: the settings of `simulate`."""
 
     folder: Path
     system: str
@@ -36,9 +32,10 @@ class Job:
 
 
 def make_missing(job: Job, first: int) -> tuple[int, int]:
-    """Write what is not there of the batch from sample `first` on: of how many, how many.
+    """Write the missing samples of the batch that starts with sample number `first`.
 
-    Raises: DataError if a sample is there with other frames; OutputError.
+    Returns: number of samples in the batch, and how many of them were missing.
+    Raises: DataError if a sample exists with other frames; OutputError.
     """
     numbers = range(job.samples)[first : first + BATCH]
     made = 0
@@ -50,7 +47,7 @@ def make_missing(job: Job, first: int) -> tuple[int, int]:
 
 
 def _make(job: Job, numbers: Sequence[int]) -> Iterator[tuple[str, Frames]]:
-    """The samples with these numbers: name and frames of each."""
+    """Names and frames of the samples with these numbers."""
     simulator = simulators.load(job.system)
     generators = [np.random.default_rng([job.seed, number]) for number in numbers]
     initial = np.stack([simulator.initial_state(job.image_size, rng) for rng in generators])
@@ -61,7 +58,7 @@ def _make(job: Job, numbers: Sequence[int]) -> Iterator[tuple[str, Frames]]:
 
 
 def _is_missing(sample: Path, frames: Frames) -> bool:
-    """Whether a frame of the sample is not there. Raises DataError if one is there and differs."""
+    """Whether a frame of the sample is missing. Raises DataError if an existing one differs."""
     if not sample.exists():
         return True
     present = [i for i in range(len(frames)) if (sample / f"{i}.npy").exists()]
