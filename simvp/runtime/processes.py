@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from types import FrameType
 from typing import TypeVar
 
@@ -40,12 +41,9 @@ def map_tasks(
     context = multiprocessing.get_context("spawn")
     executor = ProcessPoolExecutor(processes, context, initializer=_follow_parent)
     on_sigterm = signal.signal(signal.SIGTERM, _raise_interrupted)
-    # Workers inherit an ignored SIGINT. Otherwise, Ctrl-C would also reach workers that are still
-    # importing modules, and each would print a traceback.
-    on_sigint = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        results = executor.map(function, tasks)  # starts the workers
-        signal.signal(signal.SIGINT, on_sigint)
+        with _blocked_sigint():  # Workers inherit it. Those that still import modules would print
+            results = executor.map(function, tasks)  # a traceback on Ctrl-C.
         yield from results
     except BrokenProcessPool:
         raise RunFailed(
@@ -53,9 +51,21 @@ def map_tasks(
             "complete. Run the same command again to resume"
         ) from None
     finally:
-        signal.signal(signal.SIGINT, on_sigint)
         signal.signal(signal.SIGTERM, on_sigterm)
         executor.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _blocked_sigint() -> Iterator[None]:
+    """Delay SIGINT, which the Windows console cannot, until the block ends."""
+    if sys.platform == "win32":
+        yield
+        return
+    previous = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
 
 
 def _follow_parent() -> None:
