@@ -146,3 +146,64 @@ def test_persistence_repeats_the_last_input_frame() -> None:
     assert forecast.shape == (2, 4, 1, 7, 8)
     for step in range(4):
         assert torch.equal(forecast[:, step], inputs[:, 2])
+
+
+def with_holes(true: torch.Tensor) -> torch.Tensor:
+    """Holes in the corner of all frames, and in one cell of one channel of one frame."""
+    true = true.clone()
+    true[..., :3, :4] = torch.nan
+    true[0, 1, 1, 6, 5] = torch.nan
+    return true
+
+
+def test_missing_cells_do_not_count() -> None:
+    """Also not what the forecast says there."""
+    complete, pred = frames(7, 2, 3, 2, 12, 13), frames(8, 2, 3, 2, 12, 13)
+    true = with_holes(complete)
+    of_frames, of_channels = metrics.scores(pred, true)
+    other = torch.where(true.isnan(), 1e6, pred)
+    for found, expected in zip(metrics.scores(other, true), (of_frames, of_channels), strict=True):
+        assert torch.equal(found, expected)
+    values = dict(zip(metrics.NAMES, of_frames[0, 1].tolist(), strict=True))
+    t, p = true[0, 1].double().numpy(), pred[0, 1].double().numpy()
+    known = ~np.isnan(t)
+    errors = (p - t)[known]
+    assert values["mse"] == pytest.approx((errors**2).mean() * t.size)
+    assert values["mae"] == pytest.approx(np.abs(errors).mean() * t.size)
+    assert values["psnr"] == pytest.approx(-10 * np.log10((errors**2).mean()))
+    for channel in range(2):
+        errors = (p - t)[channel][known[channel]]
+        rmse, bias = of_channels[0, 1, channel].tolist()
+        assert rmse == pytest.approx(np.sqrt((errors**2).mean()))
+        assert bias == pytest.approx(errors.mean())
+
+
+@pytest.mark.parametrize("data_range", ["unit", "frame"])
+def test_ssim_leaves_out_windows_that_touch_a_hole(data_range: metrics.SsimRange) -> None:
+    complete, pred = frames(9, 1, 2, 2, 14, 15), frames(10, 1, 2, 2, 14, 15)
+    true = with_holes(complete)
+    ours = metrics.scores(pred, true, ssim_data_range=data_range)[0]
+    expected = []
+    span = 1.0 if data_range == "unit" else np.ptp(true[0, 1].numpy()[~true[0, 1].isnan().numpy()])
+    for channel in range(2):
+        holes = true[0, 1, channel].isnan().double().numpy()
+        filled = true[0, 1, channel].nan_to_num(0.3).double().numpy()
+        prediction = np.where(holes, 0.7, pred[0, 1, channel].double().numpy())
+        _, local = structural_similarity(filled, prediction, data_range=span, full=True)
+        windows = [
+            local[y, x]
+            for y in range(3, 11)
+            for x in range(3, 12)
+            if not holes[y - 3 : y + 4, x - 3 : x + 4].any()
+        ]
+        expected.append(np.mean(windows))
+    found = float(ours[0, 1, metrics.NAMES.index("ssim")])
+    assert found == pytest.approx(np.mean(expected), abs=1e-6)
+
+
+def test_persistence_bridges_holes() -> None:
+    inputs = torch.arange(6.0).reshape(1, 3, 1, 1, 2)
+    inputs[0, 2, 0, 0, 0] = torch.nan  # known in the frame before: 2
+    assert metrics.persistence(inputs, 2)[0, 1, 0, 0].tolist() == [2.0, 5.0]
+    inputs[0, :, 0, 0, 0] = torch.nan  # never known: the mean of the frame
+    assert metrics.persistence(inputs, 2)[0, 1, 0, 0].tolist() == [5.0, 5.0]

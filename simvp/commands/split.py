@@ -2,6 +2,7 @@
 
 import zlib
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -139,25 +140,43 @@ def _read_all(source: Source, parts: Parts, report: Report) -> tuple[Parts, Stat
     with report.progress("reading", sum(map(len, parts))) as advance:
         for part, target in zip(parts, checked, strict=True):
             for segment in part:
-                target.append(_read(source, segment, statistics if part is parts[0] else None))
+                target += _read(source, segment, statistics if part is parts[0] else None)
                 advance(1, "")
     scaling = source.card.stored_scaling(source.channels)
     result = statistics.result()
+    for name, low in zip(source.channels, result.low, strict=True):
+        if not np.isfinite(low):
+            raise DataError(
+                f"{source.path}: {name} has no values in the training part; leave it out"
+            )
     return checked, result if scaling is None else result.to_physical(scaling)
 
 
-def _read(source: Source, segment: Segment, statistics: StatisticsAccumulator | None) -> Segment:
-    """Check the frames of a segment, and return it with its fingerprint."""
+def _read(
+    source: Source, segment: Segment, statistics: StatisticsAccumulator | None
+) -> list[Segment]:
+    """Check the frames of a segment; return it with its fingerprint.
+
+    It is cut where frames are missing altogether, so that no window has to bridge them.
+    """
     is_implied = source.card.stored is None and source.card.stored_as() == "scaled"
     checksum, position = 0, 0
+    empty: list[int] = []
     for frames in segment.pieces():
-        check_finite(segment, frames, position)
-        if is_implied and (frames.min() < 0 or frames.max() > 1):
-            raise _not_scaled(source, segment, float(frames.min()), float(frames.max()))
-        if statistics is not None:
-            statistics.add(frames)
+        check_finite(segment, frames, position, may_miss=True)
+        is_empty = np.isnan(frames).all(axis=(1, 2, 3))
+        empty += (position + np.flatnonzero(is_empty)).tolist()
+        known = frames[~is_empty]
+        if is_implied and len(known) and (np.nanmin(known) < 0 or np.nanmax(known) > 1):
+            raise _not_scaled(source, segment, float(np.nanmin(known)), float(np.nanmax(known)))
+        if statistics is not None and len(known):
+            statistics.add(known)
         checksum, position = zlib.crc32(frames.data, checksum), position + len(frames)
-    return replace(segment, fingerprint=as_fingerprint(checksum))
+    if not empty:
+        return [replace(segment, fingerprint=as_fingerprint(checksum))]
+    bounds = pairwise([-1, *empty, position])
+    pieces = [segment.cut(before + 1, after) for before, after in bounds if after > before + 1]
+    return [replace(piece, fingerprint=piece.read_fingerprint()) for piece in pieces]
 
 
 def _not_scaled(source: Source, segment: Segment, low: float, high: float) -> DataError:
@@ -187,7 +206,7 @@ def _describe(source: Source, parts: Parts) -> list[str]:
     _, height, width = source.shape
     lines = [
         f"{source.kind}: {len(series)} sample{'s' * (len(series) > 1)} of {num_frames} frames, "
-        f"{height}x{width}, all values finite",
+        f"{height}x{width}",
         *(f"assumed: {assumption}" for assumption in source.assumptions),
     ]
     used = sum(len(segment.frames) for part in parts for segment in part)
@@ -213,10 +232,11 @@ def _describe_channels(source: Source, statistics: Statistics, scaling: Scaling)
     """A line for each channel: its values in the training part, and the scaling."""
     lines = []
     for i, name in enumerate(source.channels):
+        missing = f"{100 * statistics.missing[i]:.2g} % missing; " if statistics.missing[i] else ""
         lines.append(
             f"{source.card.label(name)}: {statistics.low[i]:.4g} to "
             f"{statistics.high[i]:.4g}, mean {statistics.mean[i]:.4g}, std "
-            f"{statistics.std[i]:.4g} in training; [{scaling.low[i]:.4g}, "
+            f"{statistics.std[i]:.4g} in training; {missing}[{scaling.low[i]:.4g}, "
             f"{scaling.high[i]:.4g}] is scaled to [0, 1]"
         )
     return lines

@@ -81,7 +81,7 @@ def score(
     Every process of the group calls this; the folder `saved` appears once all is written.
     """
     report = report if group.is_main else Report()
-    network = build_network(config, dataset.shape, group.device)
+    network = build_network(config, dataset.shape, group.device, fill=data.fill)
     load_weights(network, weights)
     network.eval()
     staging = folder.path / f"{TEMPORARY_PREFIX}saved"
@@ -165,4 +165,5 @@ def test_set(config: Config, split: Split, data: DataDescription) -> WindowDatas
         window=pre + aft,
         stride=aft,
         scaling=data.network_scaling,
+        may_miss=data.fill is not None,
     )

@@ -86,6 +86,7 @@ def _open_data(config: Config) -> _Data:
             window=pre + aft,
             stride=stride,
             scaling=split.data.network_scaling,
+            may_miss=split.data.fill is not None,
         )
         for part, stride in (("train", config.data.stride), ("validation", aft))
     ]
@@ -136,7 +137,7 @@ def _fit(
 ) -> Summary:
     for dataset in (data.train_set, data.val_set):
         dataset.keep_in_memory(free_memory())
-    network = build_network(config, data.split.data.shape, group.device)
+    network = build_network(config, data.split.data.shape, group.device, fill=data.split.data.fill)
     found = checkpoint.newest_training(folder.checkpoints, report.say) if resume else None
     if resume and found is None:
         folder.check_resumable(config.train.checkpoint_interval)

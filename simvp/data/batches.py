@@ -49,6 +49,7 @@ class WindowDataset:
         window: int,
         stride: int,
         scaling: Scaling | None,
+        may_miss: bool = False,
     ) -> None:
         """Lay out the windows.
 
@@ -56,7 +57,9 @@ class WindowDataset:
             window: number of frames T of a window.
             stride: number of frames from the start of a window to the start of the next one.
             scaling: from stored values to network units; None if they are the same.
+            may_miss: whether values may be missing (NaN).
         """
+        self._may_miss = may_miss
         self._window, self._scaling = window, scaling
         self.segments = [segment for segment in segments if len(segment.frames) >= window]
         self.num_unused = sum(num_unused(len(s.frames), window, stride) for s in segments)
@@ -117,7 +120,7 @@ class WindowDataset:
         segment = self.segments[number]
         frames = segment.read_stored(first, len(segment.frames) if last is None else last)
         self._verify(number, frames)
-        check_finite(segment, frames, first)
+        check_finite(segment, frames, first, may_miss=self._may_miss)
         return torch.from_numpy(frames if self._scaling is None else self._scaling.to_unit(frames))
 
     def _verify(self, number: int, frames: Frames) -> None:

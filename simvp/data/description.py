@@ -20,6 +20,9 @@ class DataDescription(Section):
     scaling: Scaling = Field(description="physical values of the network's 0 and 1")
     stored: Stored = Field(description="whether the files hold physical or scaled values")
     card: DatasetCard
+    fill: tuple[float, ...] | None = Field(
+        None, description="what replaces missing values, in network units; null if none are missing"
+    )
 
     @property
     def network_scaling(self) -> Scaling | None:

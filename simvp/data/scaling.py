@@ -59,12 +59,17 @@ def _per_channel(numbers: tuple[float, ...], like: Values) -> Values:
 
 @dataclass(frozen=True)
 class Statistics:
-    """Minimum, maximum, mean and standard deviation (ddof 0) of each channel."""
+    """Minimum, maximum, mean and standard deviation (ddof 0) of each channel.
+
+    Attributes:
+        missing: fraction of missing values (NaN), which the others leave out.
+    """
 
     low: tuple[float, ...]
     high: tuple[float, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    missing: tuple[float, ...] = ()
 
     def to_physical(self, scaling: Scaling) -> "Statistics":
         """The statistics of scaled values in physical units."""
@@ -73,7 +78,7 @@ class Statistics:
             for values in (self.low, self.high, self.mean)
         )
         std = tuple(s * v for v, s in zip(self.std, scaling.span, strict=True))
-        return Statistics(low, high, mean, std)
+        return Statistics(low, high, mean, std, self.missing)
 
 
 class StatisticsAccumulator:
@@ -82,29 +87,32 @@ class StatisticsAccumulator:
     def __init__(self, num_channels: int) -> None:
         self._low = np.full(num_channels, np.inf)
         self._high = np.full(num_channels, -np.inf)
-        self._count = 0
-        # Deviations from the first value of each channel: squares of large means lose no digits.
-        self._origin: NDArray[np.float64] | None = None
-        self._sums = np.zeros((2, num_channels))
+        # Number of values, number of known values, sum and sum of squares. The sums are of
+        # deviations from a known value, so that squares of large means lose no digits.
+        self._sums = np.zeros((4, num_channels))
+        self._origin = np.full(num_channels, np.nan)
 
     def add(self, values: NDArray[np.float32]) -> None:
         """Include values (T, C, H, W)."""
         by_channel = values.swapaxes(0, 1).reshape(values.shape[1], -1)
-        if self._origin is None:
-            self._origin = by_channel[:, 0].astype(np.float64)
-        self._low = np.minimum(self._low, by_channel.min(axis=1))
-        self._high = np.maximum(self._high, by_channel.max(axis=1))
-        deviations = by_channel - self._origin[:, np.newaxis]
-        self._sums[0] += deviations.sum(axis=1)
-        self._sums[1] += np.einsum("cn,cn->c", deviations, deviations)
-        self._count += by_channel.shape[1]
+        known = np.isfinite(by_channel)
+        self._low = np.minimum(self._low, np.where(known, by_channel, np.inf).min(axis=1))
+        self._high = np.maximum(self._high, np.where(known, by_channel, -np.inf).max(axis=1))
+        first = by_channel[np.arange(len(known)), known.argmax(axis=1)]
+        self._origin = np.where(np.isnan(self._origin), first, self._origin)
+        deviations = np.where(known, by_channel - self._origin[:, np.newaxis], 0.0)
+        self._sums[0] += by_channel.shape[1]
+        self._sums[1] += known.sum(axis=1)
+        self._sums[2] += deviations.sum(axis=1)
+        self._sums[3] += np.einsum("cn,cn->c", deviations, deviations)
 
     def result(self) -> Statistics:
-        """The statistics of everything added so far, at least one array."""
-        assert self._origin is not None
-        mean, mean_square = self._sums / self._count
-        std = np.sqrt(np.maximum(mean_square - mean**2, 0.0))
-        columns = (self._low, self._high, self._origin + mean, std)
+        """The statistics of everything added so far; NaN for a channel without known values."""
+        count, known, total, squares = self._sums
+        with np.errstate(invalid="ignore"):
+            mean = total / known
+            std = np.sqrt(np.maximum(squares / known - mean**2, 0.0))
+        columns = (self._low, self._high, self._origin + mean, std, 1 - known / count)
         return Statistics(*(tuple(column.tolist()) for column in columns))
 
 

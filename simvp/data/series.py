@@ -156,14 +156,17 @@ class Segment:
                 "with `simvp split`"
             )
 
+    def read_fingerprint(self) -> str:
+        """The checksum of the stored values as they are now."""
+        checksum = 0
+        for piece in self.pieces():
+            checksum = zlib.crc32(piece.data, checksum)
+        return as_fingerprint(checksum)
+
     def check_unchanged(self) -> None:
         """Read the segment again. Raises DataError if it has changed since the split was made."""
-        if self.fingerprint:
-            checksum = 0
-            for piece in self.pieces():
-                checksum = zlib.crc32(piece.data, checksum)
-            if as_fingerprint(checksum) != self.fingerprint:
-                raise changed(self.series.id)
+        if self.fingerprint and self.read_fingerprint() != self.fingerprint:
+            raise changed(self.series.id)
 
 
 def as_fingerprint(checksum: int) -> str:
@@ -179,13 +182,14 @@ def changed(series_id: str) -> DataError:
     )
 
 
-def check_finite(segment: Segment, frames: Frames, first: int) -> None:
-    """Raises DataError if values are NaN or infinite in frames (T, C, H, W) of a segment.
+def check_finite(segment: Segment, frames: Frames, first: int, *, may_miss: bool = False) -> None:
+    """Raises DataError if values are infinite, or NaN, in frames (T, C, H, W) of a segment.
 
     Args:
         first: position of the first one within the segment.
+        may_miss: whether NaN is allowed, as a missing value.
     """
-    finite = np.isfinite(frames)
+    finite = ~np.isinf(frames) if may_miss else np.isfinite(frames)
     if not finite.all():
         position, *where = (int(i) for i in np.argwhere(~finite)[0])
         name = segment.series.locate(segment.frames[first + position])

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydantic import ValidationError
 
 from simvp.data import split_v1
@@ -141,12 +142,15 @@ def _from_record(path: Path, record: SplitRecord) -> Split:
     }
     parts = {name: _segments(path, series, getattr(record, name).segments) for name in PARTS}
     _check_disjoint(path, parts)
+    has_missing = any(record.statistics.missing)
+    unit_mean = np.asarray(record.statistics.mean, np.float32).reshape(-1, 1, 1)
     data = DataDescription(
         channels=record.channels,
         shape=record.shape,
         scaling=scaling,
         stored=record.source.stored,
         card=source.card,
+        fill=tuple(scaling.to_unit(unit_mean).ravel().tolist()) if has_missing else None,
     )
     return Split(path, data, record.statistics, parts)
 

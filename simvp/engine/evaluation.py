@@ -92,7 +92,7 @@ def evaluate(
             pred = pred.float()
             scored[name].append(_scores(pred, true, config))
             if consume is not None and name == consumed:
-                consume(dataset.ids(indices.tolist()), inputs, true, pred)
+                consume(dataset.ids(indices.tolist()), inputs, true, with_holes(inputs, pred))
         advance(len(indices) * group.world_size, "")
     rows = [index for indices in local for index in indices]
     shape = (len(dataset), aft, dataset.shape[0])
@@ -122,6 +122,11 @@ def validate(
     return evaluate(forecasters, val_set, config, group, advance=lambda count, note: None)[
         "forecast"
     ]
+
+
+def with_holes(inputs: Tensor, forecast: Tensor) -> Tensor:
+    """The forecast (B, T', C, H, W), NaN where all inputs (B, T, C, H, W) are missing: land."""
+    return torch.where(inputs.isnan().all(dim=1, keepdim=True), torch.nan, forecast)
 
 
 def _scores(pred: Tensor, true: Tensor, config: Config) -> Tensor:

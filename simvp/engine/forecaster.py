@@ -14,6 +14,7 @@ from torch import Tensor
 
 from simvp.config import read_layer, resolve
 from simvp.data.description import DataDescription, read_description
+from simvp.engine.evaluation import with_holes
 from simvp.engine.network import build_network
 from simvp.engine.weights import load_weights
 from simvp.models.simvp import SimVP
@@ -65,9 +66,12 @@ class Forecaster:
         values = last.detach().to(device, torch.float32)
         batch = values.reshape(-1, self.frames_in, *self.data.shape)
         inputs = scaling.to_unit(batch)
-        if not inputs.isfinite().all():
-            raise ValueError("frames: NaN or infinite values in the frames that are used as input")
-        forecast: Tensor = scaling.to_physical(self.network(inputs, steps))
+        if inputs.isinf().any() or (inputs.isnan().any() and not self.network.takes_mask):
+            raise ValueError(
+                "frames: infinite values in the frames that are used as input, or NaN, which the "
+                "run was not trained on"
+            )
+        forecast: Tensor = scaling.to_physical(with_holes(inputs, self.network(inputs, steps)))
         if frames.ndim == 5:
             return forecast
         return forecast[0] if frames.ndim == 4 else forecast[0, :, 0]
@@ -100,7 +104,7 @@ def load(run: str | Path) -> Forecaster:
     folder.check_exists()
     config = resolve([read_layer(folder.config_file)])
     data = read_description(folder.data_file)
-    network = build_network(config, data.shape, torch.device("cpu"))
+    network = build_network(config, data.shape, torch.device("cpu"), fill=data.fill)
     load_weights(network, folder.best_model)
     pre, aft = config.data.pre_seq_length, config.data.aft_seq_length
     return Forecaster(network.eval(), pre, aft, data)

@@ -70,7 +70,7 @@ class Learner:
         usual = len(frames) == self.batch_size
         with autocast(self.device, self.precision), nullcontext() if usual else uncompiled():
             forecast = self.parallel(inputs, true.shape[1])
-        loss = self.loss(forecast.float(), true)
+        loss = self._loss(forecast.float(), true)
         self.failed |= ~loss.isfinite()
         # A loss of one process that is not finite makes the gradients NaN, and with them the
         # average over all processes, so that all of them skip the step.
@@ -82,3 +82,12 @@ class Learner:
         with autocast(self.device, self.precision):  # the weights and averages stay float32
             self.optimizer.step(self.scaler, lr_factor=lr_factor, beta1=beta1, skip=self.failed)
         return loss.detach()
+
+    def _loss(self, forecast: Tensor, true: Tensor) -> Tensor:
+        """The mean of the loss over the values that are known, ()."""
+        if not self.network.takes_mask:
+            return self.loss(forecast, true)
+        valid = true.isfinite()
+        # Where the truth is missing, the error and its gradient are 0 for every loss.
+        loss = self.loss(forecast, torch.where(valid, true, forecast.detach()))
+        return loss * (valid.numel() / valid.sum().clamp(min=1))

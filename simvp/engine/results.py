@@ -54,7 +54,7 @@ def write_scores(
 
 def channel_scores(evaluation: Evaluation, data: DataDescription) -> dict[str, dict[str, Any]]:
     """The scores of each channel in its unit, averaged over windows, per step and over all."""
-    by_step = evaluation.channel_scores.mean(dim=0)
+    by_step = evaluation.channel_scores.nanmean(dim=0)  # a channel may miss in some frames
     found: dict[str, dict[str, Any]] = {}
     for i, (channel, span) in enumerate(zip(data.channels, data.scaling.span, strict=True)):
         values = {
@@ -63,7 +63,7 @@ def channel_scores(evaluation: Evaluation, data: DataDescription) -> dict[str, d
         }
         found[channel] = {
             "unit": data.card.channel(channel).unit,
-            **{name: float(value.mean()) for name, value in values.items()},
+            **{name: float(value.nanmean()) for name, value in values.items()},
             "per_step": {name: value.tolist() for name, value in values.items()},
         }
     return found

@@ -27,6 +27,8 @@ Direction = Literal["lower", "higher", "zero"]
 class Comparison:
     """Forecast and true frames, with intermediate results that several scores share.
 
+    Cells whose truth is missing (NaN) do not count. A score of a frame without valid cells is NaN.
+
     Attributes:
         pred, true: (B, T, C, H, W), scaled to [0, 1]; float64 where the device has it.
         ssim_data_range: "unit" for 1.0; "frame" for the range of each true frame.
@@ -47,14 +49,28 @@ class Comparison:
         return cls(pred.to(precise), true.to(precise), ssim_data_range)
 
     @cached_property
+    def valid(self) -> Tensor:
+        """Whether the truth is known, (B, T, C, H, W)."""
+        return self.true.isfinite()
+
+    @cached_property
     def difference(self) -> Tensor:
-        """Forecast minus truth, (B, T, C, H, W)."""
-        return self.pred - self.true
+        """Forecast minus truth, 0 where the truth is missing, (B, T, C, H, W)."""
+        return torch.where(self.valid, self.pred - self.true, 0.0)
+
+    def mean(self, values: Tensor, dim: tuple[int, ...]) -> Tensor:
+        """Mean over the valid cells of values (B, T, C, H, W) that are 0 elsewhere."""
+        return values.sum(dim) / self.valid.sum(dim)
+
+    def total(self, values: Tensor) -> Tensor:
+        """Sum over a frame, (B, T): mean over the valid cells times the number of all cells."""
+        share = self.valid.sum(dim=(2, 3, 4)) / self.valid[0, 0].numel()
+        return values.sum(dim=(2, 3, 4)) / share
 
     @cached_property
     def squared_error(self) -> Tensor:
         """Squared error summed over the pixels and channels of a frame, (B, T)."""
-        return self.difference.square().sum(dim=(2, 3, 4))
+        return self.total(self.difference.square())
 
 
 ScoreFunction = Callable[[Comparison], Tensor]
@@ -132,5 +148,13 @@ def scores(
 
 
 def persistence(inputs: Tensor, num_steps: int) -> Tensor:
-    """The forecast "nothing changes": the last frame of (B, T, C, H, W), `num_steps` times."""
-    return inputs[:, -1:].expand(-1, num_steps, -1, -1, -1)
+    """The forecast "nothing changes": the last frame of (B, T, C, H, W), `num_steps` times.
+
+    A missing value is replaced by the last known one of its cell, or the mean of its frame.
+    """
+    last = inputs[:, -1]
+    for earlier in reversed(inputs[:, :-1].unbind(dim=1)):
+        last = torch.where(last.isnan(), earlier, last)
+    mean = last.nanmean(dim=(-2, -1), keepdim=True)
+    last = torch.where(last.isnan(), mean, last)
+    return last.unsqueeze(1).expand(-1, num_steps, -1, -1, -1)

@@ -24,7 +24,7 @@ def mae(frames: Comparison) -> Tensor:
 
     Source: OpenSTL, `openstl/core/metrics.py`.
     """
-    return frames.difference.abs().sum(dim=(2, 3, 4))
+    return frames.total(frames.difference.abs())
 
 
 @score("rmse", unit="per frame", direction="lower")
@@ -45,10 +45,10 @@ def psnr(frames: Comparison) -> Tensor:
 @score("rmse_unit", unit="channel", direction="lower", per="channel")
 def rmse_unit(frames: Comparison) -> Tensor:
     """Root mean square error of each channel, sqrt(mean((pred - true)^2)), (B, T, C)."""
-    return frames.difference.square().mean(dim=(-2, -1)).sqrt()
+    return frames.mean(frames.difference.square(), (-2, -1)).sqrt()
 
 
 @score("bias_unit", unit="channel", direction="zero", per="channel")
 def bias_unit(frames: Comparison) -> Tensor:
     """Mean error of each channel, mean(pred - true), (B, T, C)."""
-    return frames.difference.mean(dim=(-2, -1))
+    return frames.mean(frames.difference, (-2, -1))

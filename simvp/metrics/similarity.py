@@ -1,5 +1,6 @@
 """Structural similarity. B: batch; T: frames; C, H, W: a frame; N: images."""
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -19,7 +20,8 @@ def ssim(pred: Tensor, true: Tensor, *, data_range: SsimRange = "unit") -> Tenso
     """Structural similarity of each frame, the mean over its channels: (B, T, C, H, W) -> (B, T).
 
     As scikit-image computes it with its defaults: 7x7 uniform window, sample covariance, windows
-    that do not fit in the frame left out. The prediction is clipped to [0, 1] first.
+    that do not fit in the frame left out. The prediction is clipped to [0, 1] first. Windows that
+    touch a missing value (NaN in `true`) are left out.
 
     Args:
         data_range: "unit" for 1.0; "frame" for the range of each true frame.
@@ -30,11 +32,14 @@ def ssim(pred: Tensor, true: Tensor, *, data_range: SsimRange = "unit") -> Tenso
     if min(pred.shape[-2:]) < SSIM_WINDOW:
         raise ValueError(f"SSIM needs frames of {SSIM_WINDOW}x{SSIM_WINDOW} pixels or more")
     shape = pred.shape[:3]
-    pred, true = pred.clamp(0.0, 1.0).flatten(0, 2), true.flatten(0, 2)
-    span = true.new_ones(())
+    valid = true.isfinite()
+    pred = torch.where(valid, pred.clamp(0.0, 1.0), 0.0).flatten(0, 2)
+    span = pred.new_ones(())
     if data_range == "frame":
-        low, high = true.reshape(*shape[:2], -1).aminmax(dim=-1)
+        low = torch.where(valid, true, torch.inf).flatten(2).amin(dim=-1)
+        high = torch.where(valid, true, -torch.inf).flatten(2).amax(dim=-1)
         span = (high - low).flatten().repeat_interleave(shape[2]).reshape(-1, 1, 1)
+    true = torch.where(valid, true, 0.0).flatten(0, 2)
     c1, c2 = (_SSIM_K1 * span).square(), (_SSIM_K2 * span).square()
 
     mean_pred, mean_true = _window_mean(pred), _window_mean(true)
@@ -44,7 +49,9 @@ def ssim(pred: Tensor, true: Tensor, *, data_range: SsimRange = "unit") -> Tenso
     covariance = unbiased * (_window_mean(pred * true) - mean_pred * mean_true)
     similarity = (2 * mean_pred * mean_true + c1) * (2 * covariance + c2)
     similarity /= (mean_pred.square() + mean_true.square() + c1) * (var_pred + var_true + c2)
-    return similarity.mean(dim=(-2, -1)).reshape(shape).mean(dim=-1)
+    touches = F.max_pool2d((~valid).flatten(0, 2).to(pred.dtype), SSIM_WINDOW, stride=1)
+    of_channels = (similarity * (1 - touches)).sum(dim=(-2, -1)) / (1 - touches).sum(dim=(-2, -1))
+    return of_channels.reshape(shape).nanmean(dim=-1)
 
 
 def _window_mean(images: Tensor) -> Tensor:

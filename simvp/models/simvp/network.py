@@ -5,6 +5,8 @@ H, W: height and width; h, w: height and width after downsampling.
 Sources: arXiv 2206.05099 (v1), 2211.12509 (v2).
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -32,8 +34,12 @@ class SimVP(nn.Module):
         spatio_kernel_enc, spatio_kernel_dec: kernel sizes of encoder and decoder, odd.
         boundary: boundary conditions along y and x: "zeros" (as published), "periodic", "reflect"
             or "replicate".
+        fill: for data with missing values (NaN), the value of each channel that replaces them; the
+            network then receives a mask of valid cells as another input channel.
     Raises: ValueError if the translator is unknown or does not support the number of channels.
     """
+
+    fill: Tensor
 
     def __init__(
         self,
@@ -50,13 +56,17 @@ class SimVP(nn.Module):
         spatio_kernel_enc: int = 3,
         spatio_kernel_dec: int = 3,
         boundary: Boundary = ("zeros", "zeros"),
+        fill: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
         num_frames, channels, height, width = in_shape
         self.stride = downsampling(N_S)
         definition = translators.load(model_type)
         self.fit_grid = getattr(definition, "fit_grid", lambda grid: grid)
-        self.encoder = Encoder(channels, hid_S, N_S, spatio_kernel_enc)
+        self.takes_mask = fill is not None
+        if fill is not None:
+            self.register_buffer("fill", torch.tensor(fill).reshape(-1, 1, 1))
+        self.encoder = Encoder(channels + self.takes_mask, hid_S, N_S, spatio_kernel_enc)
         if hasattr(definition, "Translator"):
             self.translator = definition.Translator(num_frames * hid_S, hid_T, N_T)
         else:
@@ -68,19 +78,27 @@ class SimVP(nn.Module):
     def forward(self, frames: Tensor, num_steps: int | None = None) -> Tensor:
         """Forecast the next `num_steps` frames: (B, T, C, H, W) -> (B, num_steps, C, H, W).
 
-        One pass yields T frames, the default. For more, the output is fed back as input.
+        One pass yields T frames, the default. For more, the output is fed back as input. Missing
+        input values are NaN, if the network was built for them.
         """
+        mask = None
+        if self.takes_mask:
+            valid = frames.isfinite()
+            mask = valid.all(dim=2, keepdim=True).to(frames.dtype)
+            frames = torch.where(valid, frames, self.fill)
         num_steps = frames.shape[1] if num_steps is None else num_steps
         forecast: list[Tensor] = []
         while sum(piece.shape[1] for piece in forecast) < num_steps:
-            frames = self._next_frames(frames)
+            frames = self._next_frames(frames, mask)
             forecast.append(frames)
+            mask = None if mask is None else mask[:, -1:].expand_as(mask)
         return torch.cat(forecast, dim=1)[:, :num_steps]
 
-    def _next_frames(self, frames: Tensor) -> Tensor:
-        """One pass of the network: (B, T, C, H, W), same shape out."""
+    def _next_frames(self, frames: Tensor, mask: Tensor | None) -> Tensor:
+        """One pass of the network: (B, T, C, H, W) and (B, T, 1, H, W) -> (B, T, C, H, W)."""
         batch, num_frames, _, height, width = frames.shape
-        flat = self._pad(frames.flatten(0, 1)).contiguous(memory_format=torch.channels_last)
+        inputs = frames if mask is None else torch.cat([frames, mask], dim=2)
+        flat = self._pad(inputs.flatten(0, 1)).contiguous(memory_format=torch.channels_last)
         features, skip = self.encoder(flat)
         hidden = _merge_frames(features, batch)
         features = _split_frames(self.translator(hidden), num_frames)
