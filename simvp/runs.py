@@ -16,6 +16,7 @@ from simvp.storage.files import (
 )
 
 FRAME_KINDS = ("inputs", "trues", "preds")
+PICTURE_MARK = b"drawn by simvp"  # in the metadata of pictures
 
 # The first line of a run's config tells that simvp made the folder and may replace its files.
 # Configs of version 1 begin with the first section.
@@ -86,13 +87,9 @@ class RunFolder:
                 "Start it with `simvp train`, or choose another run with --name"
             )
 
-    def check_resumable(self, checkpoint_interval: int) -> None:
-        """Raises RunError if a run without checkpoints has results that a new run would replace.
-
-        A run that was killed before its first checkpoint starts anew.
-        """
-        lines = self.metrics_file.read_text().splitlines() if self.metrics_file.exists() else []
-        if self.exists() and (self.saved.exists() or len(lines) > checkpoint_interval):
+    def check_resumable(self) -> None:
+        """Raises RunError if a run without checkpoints has results that a new run would replace."""
+        if self.exists() and (self.saved.exists() or self.metrics_file.exists()):
             raise RunError(
                 f"{self.path}: has results but no checkpoints to resume from; start another run "
                 f"with --name NAME, which may continue from its weights with --init-from "
@@ -102,14 +99,15 @@ class RunFolder:
     def _written_files(self) -> Iterator[Path]:
         """The files that a run writes, without config and data description."""
         yield from (self.metrics_file, self.best_model)
-        yield from self.checkpoints.glob("*.pth")
+        yield from (self.latest, self.checkpoints / "previous.pth")
+        yield from self.checkpoints.glob("epoch_[0-9]*.pth")
         yield from (self.saved / name for name in ("metrics.json", "metrics.npy", "dataset.toml"))
         for kind in FRAME_KINDS:
             yield from (self.saved / kind).glob("*/[0-9]*.npy")
-        ids = (path.name for path in (self.saved / FRAME_KINDS[0]).glob("[!.]*"))
-        yield from (
-            self.pictures / f"{name}{suffix}" for name in ids for suffix in (".png", ".gif")
-        )
+        ids = [path.name for path in (self.saved / FRAME_KINDS[0]).glob("[!.]*")]
+        for path in self.pictures.glob("*.*"):  # version 1 drew without the mark
+            if path.stem in ids or PICTURE_MARK in path.read_bytes()[:1000]:
+                yield path
 
     def begin(self, config_toml: str, data_json: str) -> None:
         """Delete the files of an earlier run and save the config and data description.

@@ -5,11 +5,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from helpers import TINY, Simvp, run_simvp
 
 from simvp.errors import RunError
 from simvp.runs import RunFolder, matching
+from simvp.storage import checkpoint
 
 
 def run_with_samples(folder: Path, *names: str) -> RunFolder:
@@ -107,13 +109,53 @@ def test_resuming_never_deletes_a_finished_run(tested: Path, simvp: Simvp) -> No
     assert {path: path.read_bytes() for path in tested.rglob("*") if path.is_file()} == before
 
 
-def test_run_that_was_killed_before_its_first_checkpoint_starts_anew(
-    trained: Path, simvp: Simvp
-) -> None:
-    for path in (trained / "checkpoints").iterdir():
+def test_run_that_was_killed_in_its_first_epoch_starts_anew(trained: Path, simvp: Simvp) -> None:
+    for path in [
+        *(trained / "checkpoints").iterdir(),
+        *trained.glob("*.csv"),
+        *trained.glob("*.pth"),
+    ]:
         path.unlink()
-    result = simvp("train", "--resume", "--set", "train.checkpoint_interval=5")
-    assert "starting a new run" in result.stdout
+    assert "starting a new run" in simvp("train", "--resume").stdout
+
+
+def test_first_epoch_ends_with_a_checkpoint(split_data: Path, simvp: Simvp) -> None:
+    simvp("train", "--data-path", "data", "--epochs", "2", "--checkpoint-interval", "2", *TINY)
+    content = checkpoint.load(Path("work_dirs/default/checkpoints/previous.pth"))
+    assert content["progress"]["epoch"] == 1
+
+
+def test_pictures_of_earlier_forecasts_do_not_block_a_run(tested: Path, simvp: Simvp) -> None:
+    sample = next((tested / "saved" / "inputs").iterdir()).name
+    simvp("viz", sample)
+    simvp("viz", sample, "--gif")
+    picture = tested / "pictures" / f"{sample}.png"
+    picture.rename(picture.with_name("sample of another split.png"))
+    simvp("test")
+    simvp("train", "--data-path", "data", "--overwrite", "--epochs", "1", *TINY)
+    assert not (tested / "pictures").exists()
+
+
+def test_own_checkpoint_of_the_user_is_kept(trained: Path, simvp: Simvp) -> None:
+    own = trained / "checkpoints" / "best_for_paper.pth"
+    own.write_text("mine")
+    result = simvp("train", "--data-path", "data", "--overwrite", *TINY, code=2)
+    assert "did not write (checkpoints/best_for_paper.pth)" in result.stderr
+    assert own.read_text() == "mine"
+
+
+def test_run_is_not_replaced_if_the_new_data_are_damaged(trained: Path, simvp: Simvp) -> None:
+    before = {path: path.read_bytes() for path in trained.rglob("*") if path.is_file()}
+    frame = next(Path("data").glob("*/3.npy"))
+    for file in Path("data").glob("*/3.npy"):
+        np.save(file, np.load(frame))
+    simvp("train", "--data-path", "data", "--overwrite", *TINY, code=2)
+    assert {path: path.read_bytes() for path in trained.rglob("*") if path.is_file()} == before
+
+
+def test_fewer_epochs_than_are_done_are_refused(trained: Path, simvp: Simvp) -> None:
+    result = simvp("train", "--resume", "--epochs", "1", code=2)
+    assert "train.epochs = 1: 2 epochs are done already" in result.stderr
 
 
 def test_run_that_appears_while_another_waits_for_the_lock_is_kept(

@@ -1,5 +1,6 @@
 """Options for the command that a summary recommends next, quoted for a shell."""
 
+import re
 import shlex
 
 from simvp.config import Config
@@ -20,5 +21,5 @@ def name_option(config: Config) -> str:
 
 
 def short_id(sample_id: str) -> str:
-    """The part of a sample's id after the hash, if it has one."""
-    return shlex.quote(sample_id.partition("_")[2] or sample_id)
+    """A sample's id without the hash that `simulate` puts before it, quoted for a shell."""
+    return shlex.quote(re.sub(r"^[0-9a-f]{64}_", "", sample_id))

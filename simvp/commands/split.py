@@ -18,6 +18,7 @@ from simvp.data.source import card_path, is_folder, open_source
 from simvp.data.split_records import PARTS, PartRecord, SegmentRecord, SourceRecord, SplitRecord
 from simvp.data.windows import window_starts
 from simvp.errors import ConfigError, DataError
+from simvp.metrics.similarity import SSIM_WINDOW
 from simvp.progress import Report, Summary
 
 
@@ -28,6 +29,12 @@ def run(config: Config, report: Report) -> Summary:
     source = open_source(
         path, variables=variables, axes=settings.axes or None, level=settings.level or None
     )
+    if min(source.shape[1:]) < SSIM_WINDOW:
+        raise DataError(
+            f"{path}: the frames are {source.shape[1]}x{source.shape[2]} cells with "
+            f"{source.shape[0]} channels; at least {SSIM_WINDOW}x{SSIM_WINDOW} are needed, the "
+            "window of SSIM. If the channels come last, use --axes yxc"
+        )
     check_square(source.card.symmetries, source.shape, str(card_path(path)))
     rest = max(0.0, round(1 - settings.train_ratio - settings.val_ratio, 9))
     ratios = [settings.train_ratio, settings.val_ratio, rest]
@@ -212,7 +219,7 @@ def _describe(source: Source, parts: Parts) -> list[str]:
     used = sum(len(segment.frames) for part in parts for segment in part)
     unused = sum(item.length for item in series.values()) - used
     if unused:
-        lines.append(f"{unused} frames of these samples are not used, as requested")
+        lines.append(f"{unused} frames of these samples are not used")
     return lines
 
 
@@ -232,6 +239,11 @@ def _describe_channels(source: Source, statistics: Statistics, scaling: Scaling)
     """A line for each channel: its values in the training part, and the scaling."""
     lines = []
     for i, name in enumerate(source.channels):
+        if statistics.high[i] - statistics.low[i] < 0.05 * scaling.span[i]:
+            lines.append(
+                f"warning: {name} uses less than 5 % of the range that is scaled to [0, 1]; give "
+                "low and high in the data card"
+            )
         missing = f"{100 * statistics.missing[i]:.2g} % missing; " if statistics.missing[i] else ""
         lines.append(
             f"{source.card.label(name)}: {statistics.low[i]:.4g} to "

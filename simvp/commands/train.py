@@ -135,12 +135,15 @@ def check_batch_size(config: Config, num_windows: int) -> None:
 def _fit(
     config: Config, folder: RunFolder, group: Group, report: Report, data: _Data, resume: bool
 ) -> Summary:
+    # Damaged and changed frames are found here, before an earlier run is replaced.
     for dataset in (data.train_set, data.val_set):
-        dataset.keep_in_memory(free_memory())
+        if dataset.keep_in_memory(free_memory()):
+            with report.progress("reading", len(dataset.segments)) as advance:
+                dataset.load(advance)
     network = build_network(config, data.split.data.shape, group.device, fill=data.split.data.fill)
     found = checkpoint.newest_training(folder.checkpoints, report.say) if resume else None
     if resume and found is None:
-        folder.check_resumable(config.train.checkpoint_interval)
+        folder.check_resumable()
     if config.train.init_from and found is None:
         load_weights(network, Path(config.train.init_from))
     trainer = Trainer(
@@ -154,6 +157,11 @@ def _fit(
     )
     if found is not None:
         trainer.resume(found)
+        if config.train.epochs < trainer.progress.epoch:
+            raise ConfigError(
+                f"train.epochs = {config.train.epochs}: {trainer.progress.epoch} epochs are done "
+                "already; use --epochs with this number or more"
+            )
     group.wait()  # every process has read the checkpoint before one of them changes the folder
     if group.is_main:
         begin = folder.begin if found is None else folder.resume

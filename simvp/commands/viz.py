@@ -12,9 +12,9 @@ from simvp.commands.hints import name_option
 from simvp.config import Config
 from simvp.data.description import DataDescription, read_description
 from simvp.data.sources.frames import frame_files, read_frame
-from simvp.errors import ConfigError, OutputError, RunError
+from simvp.errors import ConfigError, OutputError, RunError, did_you_mean
 from simvp.progress import Summary
-from simvp.runs import FRAME_KINDS, RunFolder
+from simvp.runs import FRAME_KINDS, PICTURE_MARK, RunFolder
 from simvp.storage.files import publish
 
 
@@ -33,20 +33,18 @@ def run(config: Config, sample: str | None, *, output: str, gif: bool, overwrite
 
     pictures.colour_map(config.viz.cmap)
     sample_id = folder.find_sample(sample)
+    data = read_description(folder.data_file)
+    channel = _channel(config, data)
+    name = data.channels[channel] if len(data.channels) > 1 else ""
     suffix = ".gif" if gif else ".png"
-    path = Path(output) if output else folder.pictures / f"{sample_id}{suffix}"
+    file = f"{sample_id}{'_' if name else ''}{name}{suffix}".replace("/", "-")
+    path = Path(output) if output else folder.pictures / file
     if path.suffix.lower() != suffix:
         raise ConfigError(f"--output {path}: needs a name that ends in {suffix}")
     if output and path.exists() and not overwrite:
         raise OutputError(f"{path}: exists; choose another --output, or add --overwrite")
-    data = read_description(folder.data_file)
-    if config.viz.channel >= len(data.channels):
-        raise ConfigError(
-            f"viz.channel = {config.viz.channel}: the frames have {len(data.channels)} channels, "
-            "numbered from 0"
-        )
     frames = [
-        _physical(_frames(folder.saved / kind / sample_id), data)[:, config.viz.channel]
+        _physical(_frames(folder.saved / kind / sample_id), data)[:, channel]
         for kind in FRAME_KINDS
     ]
     if len(frames[1]) != len(frames[2]):
@@ -54,11 +52,23 @@ def run(config: Config, sample: str | None, *, output: str, gif: bool, overwrite
             f"{folder.saved}: {sample_id} has {len(frames[1])} truths but {len(frames[2])} "
             f"predictions; run `simvp test{name_option(config)}` again"
         )
-    channel = data.channels[config.viz.channel]
-    title = sample_id + (f", {channel}" if len(data.channels) > 1 else "")
-    caption = data.card.caption(channel)
+    title = sample_id + (f", {name}" if name else "")
+    caption = data.card.caption(data.channels[channel])
     _draw(path, frames, title=title, caption=caption, config=config, gif=gif)
     return Summary([f"wrote {path}"])
+
+
+def _channel(config: Config, data: DataDescription) -> int:
+    """The index of the channel to draw. Raises ConfigError if there is none."""
+    channel = str(config.viz.channel)
+    if channel in data.channels:
+        return data.channels.index(channel)
+    if channel.isdecimal() and int(channel) < len(data.channels):
+        return int(channel)
+    raise ConfigError(
+        f"viz.channel = {channel!r}: choose one of {', '.join(data.channels)}, or a number from 0 "
+        f"to {len(data.channels) - 1}.{did_you_mean(channel, data.channels)}"
+    )
 
 
 def _draw(
@@ -79,10 +89,20 @@ def _draw(
         if gif:
             images = pictures.animation(*frames, title=title, caption=caption, cmap=cmap)
             milliseconds = round(1000 / config.viz.fps)
-            iio.imwrite(temporary, images, extension=".gif", duration=milliseconds, loop=0)
+            iio.imwrite(
+                temporary,
+                images,
+                extension=".gif",
+                duration=milliseconds,
+                loop=0,
+                comment=PICTURE_MARK,
+            )
         else:
             figure = pictures.grid(*frames, title=title, caption=caption, cmap=cmap)
-            figure.savefig(temporary, format="png", bbox_inches="tight", pad_inches=0.1)
+            mark = {"Comment": PICTURE_MARK.decode()}
+            figure.savefig(
+                temporary, format="png", bbox_inches="tight", pad_inches=0.1, metadata=mark
+            )
 
 
 def _frames(sample: Path) -> NDArray[np.float32]:

@@ -20,6 +20,7 @@ from simvp.data.series import Frames, Segment, as_fingerprint, changed, check_fi
 from simvp.data.windows import num_unused, window_starts
 from simvp.errors import DataError
 from simvp.metrics.similarity import SSIM_WINDOW
+from simvp.progress import Advance
 
 Batch = tuple[Tensor, Tensor]  # indices of windows (B,) and frames (B, T, C, H, W)
 
@@ -100,6 +101,12 @@ class WindowDataset:
             self._cache = [None] * len(self.segments)
         return fits
 
+    def load(self, advance: Advance) -> None:
+        """Read all segments into the cache. Raises DataError if one is damaged or has changed."""
+        for number in range(len(self.segments)):
+            self._cached(number)
+            advance(1, "")
+
     def read(self, indices: Sequence[int], *, pinned: bool = False) -> Batch:
         """Read the windows with these indices, into pinned memory if a GPU is to copy them."""
         frames = torch.stack([self[index] for index in indices])
@@ -108,12 +115,17 @@ class WindowDataset:
     def __getitem__(self, index: int) -> Tensor:
         number, start = int(self._segment_of[index]), int(self._start_of[index])
         if self._cache is not None:
-            with self._lock:
-                cached = self._cache[number]
-                if cached is None:
-                    cached = self._cache[number] = self._read(number, 0, None)
-            return cached[start : start + self._window]
+            return self._cached(number)[start : start + self._window]
         return self._read(number, start, start + self._window)
+
+    def _cached(self, number: int) -> Tensor:
+        """A segment in memory; it is read by the first thread that needs it."""
+        assert self._cache is not None
+        with self._lock:
+            cached = self._cache[number]
+            if cached is None:
+                cached = self._cache[number] = self._read(number, 0, None)
+        return cached
 
     def _read(self, number: int, first: int, last: int | None) -> Tensor:
         """Read frames of a segment and check them."""

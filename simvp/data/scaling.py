@@ -112,7 +112,8 @@ class StatisticsAccumulator:
         with np.errstate(invalid="ignore"):
             mean = total / known
             std = np.sqrt(np.maximum(squares / known - mean**2, 0.0))
-        columns = (self._low, self._high, self._origin + mean, std, 1 - known / count)
+            missing = 1 - known / count
+        columns = (self._low, self._high, self._origin + mean, std, missing)
         return Statistics(*(tuple(column.tolist()) for column in columns))
 
 
@@ -129,14 +130,15 @@ def choose_scaling(
         low, high: from the data card, None where it gives no value.
         statistics: of the training part alone, in physical units.
         is_8_bit: whether the values are 8-bit integers.
-    Returns: `low` and `high` where given; otherwise 0 and 1 if all training values are within
-        [0, 1], 0 and 255 for 8-bit integers, and else the range of the training values.
+    Returns: `low` and `high` where given; otherwise 0 and 1 if the training values of all channels
+        are within [0, 1], 0 and 255 for 8-bit integers, and else the range of the training values.
     """
+    is_unit = min(statistics.low) >= 0 and max(statistics.high) <= 1
     pairs = []
     for given_low, given_high, least, greatest in zip(
         low, high, statistics.low, statistics.high, strict=True
     ):
-        if least >= 0 and greatest <= 1:
+        if is_unit:
             found = 0.0, 1.0
         else:
             found = (0.0, 255.0) if is_8_bit else (least, greatest)

@@ -40,8 +40,10 @@ class Split:
     def segments(self, part: str) -> list[Segment]:
         """The segments of "train", "validation" or "test".
 
-        Raises: KeyError for another name; DataError if the part is empty.
+        Raises: ValueError for another name; DataError if the part is empty.
         """
+        if part not in self.parts:
+            raise ValueError(f"part = {part!r}: should be one of {', '.join(PARTS)}")
         if not self.parts[part]:
             raise DataError(f"{self.path}: has no {part} samples; {_MAKE_ANOTHER}")
         return self.parts[part]

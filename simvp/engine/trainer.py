@@ -218,6 +218,8 @@ class Trainer:
         epoch, train = self.progress.epoch, self.config.train
         if epoch % train.checkpoint_interval == 0 or epoch == train.epochs:
             self._save(f"epoch_{epoch}.pth")
+        elif epoch == 1:  # from now on, a run without checkpoints has lost them
+            self._save(checkpoint.LATEST)
 
     def _statistics_inputs(self) -> Iterator[Tensor]:
         """Inputs of some training windows, transformed as in this epoch."""

@@ -119,7 +119,9 @@ def _draw(rows: Mapping[str, Sequence[Cell]], width: float, title: str, caption:
         axes.text(-0.1 / width, top - ratio / 2, name, ha="right", va="center")
         for left, (frame, scale, label) in zip(np.arange(len(row)) * 1.06, row, strict=True):
             axes.imshow(frame, *scale, extent=(left, left + 1, top - ratio, top))
-            axes.add_patch(Rectangle((left, top - ratio), 1, ratio, fill=False, lw=0.5))
+            axes.add_patch(
+                Rectangle((left, top - ratio), 1, ratio, fill=False, lw=0.5, clip_on=False)
+            )
             axes.text(left + 0.5, top + 0.03 / width, label, ha="center", fontsize=8)
             right = max(right, left + 1)
         top -= ratio

@@ -9,7 +9,7 @@ import pytest
 import torch
 from helpers import Simvp, write_sample
 
-from simvp.data import Split, read_split
+from simvp.data import Segment, Split, open_source, read_split
 from simvp.data.batches import WindowDataset, scoring_batches, training_batches
 from simvp.data.scaling import Scaling
 from simvp.errors import DataError
@@ -102,9 +102,11 @@ def test_frames_smaller_than_the_ssim_window_are_refused(data: Path, simvp: Simv
     for index in range(11):
         shutil.rmtree(data / f"{index:02}abc_wave_{index}")
         write_sample(data / f"small_{index}", index, size=(6, 9))
-    simvp("split", "--data-path", "data")
+    result = simvp("split", "--data-path", "data", code=2)
+    assert "the frames are 6x9 cells with 1 channels; at least 7x7" in result.stderr
+    segments = [Segment(series, 0, 8) for series in open_source(data).series]
     with pytest.raises(DataError, match="has frames of 6x9 cells; at least 7x7"):
-        dataset_of(data, "test", 3)
+        WindowDataset(segments, window=3, stride=1, scaling=None)
 
 
 def test_sample_with_a_removed_frame_is_named(split_data: Path) -> None:

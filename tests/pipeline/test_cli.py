@@ -65,7 +65,9 @@ def test_all_commands_support_several_channels(simvp: Simvp) -> None:
     (sample,) = Path("work_dirs/default/saved/preds").iterdir()
     assert np.load(sample / "0.npy").shape == (3, 8, 10)
     simvp("viz", "sample", "--channel", "2")
-    assert "numbered from 0" in simvp("viz", "sample", "--channel", "3", code=2).stderr
+    assert Path(f"work_dirs/default/pictures/{sample.name}_2.png").exists()
+    result = simvp("viz", "sample", "--channel", "3", code=2)
+    assert "choose one of 0, 1, 2, or a number from 0 to 2" in result.stderr
 
 
 def test_options_override_files_which_override_defaults(simvp: Simvp) -> None:

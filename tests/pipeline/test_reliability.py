@@ -195,7 +195,8 @@ def test_second_process_in_a_run_folder_is_rejected(split_data: Path, simvp: Sim
     finally:
         first.kill()
         first.wait()
-    simvp("train", "--resume", "--epochs", "1")
+    done = checkpoint.load(CHECKPOINTS / "latest.pth")["progress"]["epoch"]
+    simvp("train", "--resume", "--epochs", str(done + 1))
 
 
 def test_settings_that_affect_results_cannot_change_on_resume(
