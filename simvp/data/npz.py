@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,9 +42,9 @@ class NpzArray(StoredArray):
             if array is None:
                 raise too_large(self.path, self.name, nbytes)
             return array[index]
-        order = "F" if self.is_fortran else "C"
-        with _reporting(self.path, self.name), open(self.path, "rb") as file:
-            mapped = np.memmap(file, self.dtype, "r", self.offset, self.shape, order)  # type: ignore[call-overload]
+        order: Literal["F", "C"] = "F" if self.is_fortran else "C"
+        with _reporting(self.path, self.name):
+            mapped = np.memmap(self.path, self.dtype, "r", self.offset, self.shape, order)
             return np.asarray(mapped[index])
 
     def _load(self) -> NDArray[Any]:

@@ -12,7 +12,7 @@ from simvp.errors import ConfigError, DataError
         ((20, 24, 64, 64), "numpy", ["tnyx", "ntyx"]),
         ((12, 12, 32, 32), "numpy", ["tnyx", "ntyx"]),
         ((50, 3, 32, 48), "numpy", ["tnyx", "ntyx", "tcyx"]),
-        ((50, 32, 48, 3), "numpy", ["tnyx", "ntyx", "tyxc", "nyxt"][2:]),
+        ((50, 32, 48, 3), "numpy", ["tyxc", "nyxt"]),
         ((7, 384, 384, 49), "numpy", ["nyxt"]),
         ((9, 4, 2, 32, 32), "numpy", ["ntcyx", "tncyx", "nctyx"]),
         ((9, 20, 32, 32, 3), "numpy", ["ntyxc", "tnyxc"]),
@@ -25,10 +25,7 @@ from simvp.errors import ConfigError, DataError
 def test_readings_that_make_sense_are_suggested(
     shape: tuple[int, ...], convention: str, expected: list[str]
 ) -> None:
-    found = readings(shape, convention)
-    assert [reading for reading in found if reading in expected] == expected
-    if shape[-1] == shape[-2] or convention == "matlab":
-        assert found == expected
+    assert readings(shape, convention) == expected
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,11 @@
 """MATLAB's .mat files: one, or a folder with one series a file.
 
-Version 5 is read with SciPy, version 7.3, which is HDF5 with the axes reversed, with h5py. Shapes
-and axes are in MATLAB's order. MATLAB does not name axes, so the user says which is which.
+Version 7.3, which is HDF5 with the axes reversed, is read with h5py. Version 4 holds matrices only,
+which are no series. Shapes and axes are in MATLAB's order. MATLAB does not name axes, so the user
+says which is which.
 """
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simvp.data.memory_cache import cached_array, too_large
-from simvp.data.npy import is_number
+from simvp.data.mat5 import REMEDY, read_variables, reporting
+from simvp.data.memory_cache import cached_array
 from simvp.data.series import Options, Source
 from simvp.data.stack_source import files_in, open_stacks
 from simvp.data.stacks import Index, StoredArray
@@ -28,39 +27,6 @@ _SUFFIX = ".mat"
 _HEADERS = (b"MATLAB 5.0 MAT-file", b"MATLAB 7.3 MAT-file")
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _USER_BLOCK = 512  # bytes before the HDF5 part of a file of version 7.3
-_REMEDY = "save it again in MATLAB with save(..., '-v7.3')"
-
-# Other classes of MATLAB hold objects, as far as NumPy is concerned.
-_TYPES = {
-    **{"double": "f8", "single": "f4", "logical": "?", "char": "U1"},
-    **{f"int{bits}": f"i{bits // 8}" for bits in (8, 16, 32, 64)},
-    **{f"uint{bits}": f"u{bits // 8}" for bits in (8, 16, 32, 64)},
-}
-
-
-@dataclass(frozen=True)
-class Mat5Array(StoredArray):
-    """A variable of a file of version 5, which is read as a whole, once per process."""
-
-    def read(self, index: Index) -> NDArray[Any]:
-        nbytes = math.prod(self.shape) * self.dtype.itemsize
-        array = cached_array(self.path, self.name, nbytes, self._load)
-        if array is None:
-            raise too_large(self.path, self.name, nbytes)
-        return array[index]
-
-    def _load(self) -> NDArray[Any]:
-        from scipy.io import loadmat
-
-        with _reporting(self.path, self.name):
-            values = loadmat(self.path, appendmat=False, variable_names=[self.name])
-            array = np.asarray(values[self.name])
-        if not is_number(array.dtype) or array.shape != self.shape:
-            raise DataError(
-                f"{self.where}: holds {array.dtype} of the shape {array.shape}, expected integers "
-                f"or floats up to 64 bits of the shape {self.shape}"
-            )
-        return array
 
 
 @dataclass(frozen=True)
@@ -85,7 +51,7 @@ class Mat73Array(StoredArray):
     def _read(self, index: Index) -> NDArray[Any]:
         import h5py
 
-        with _reporting(self.path, self.name), h5py.File(self.path, "r") as file:
+        with reporting(self.path, self.name), h5py.File(self.path, "r") as file:
             variable = file[self.name]
             if (variable.shape[::-1], variable.dtype) != (self.shape, self.dtype):
                 raise ValueError("it has changed while it was in use")
@@ -112,27 +78,18 @@ def open_data(path: Path, card: "DatasetCard", options: Options) -> Source:
 def _is_matlab(path: Path) -> bool:
     with open(path, "rb") as file:
         start = file.read(len(_HEADERS[0]))
-    # Version 4 has no signature. HDF5 written by other software has its axes not reversed.
+    # Axes in HDF5 of other software are not reversed. Other .mat files are damaged, or version 4.
     is_named = path.suffix.lower() == _SUFFIX and not start.startswith(_HDF5)
     return start in _HEADERS or is_named
 
 
 def _read_variables(path: Path) -> dict[str, StoredArray]:
     """The variables of a file by name. Raises DataError."""
-    with _reporting(path, "file"):
+    with reporting(path, "file"):
         with open(path, "rb") as file:
             file.seek(_USER_BLOCK)
             is_hdf5 = file.read(len(_HDF5)) == _HDF5
-        return _variables_73(path) if is_hdf5 else _variables_5(path)
-
-
-def _variables_5(path: Path) -> dict[str, StoredArray]:
-    from scipy.io import whosmat
-
-    return {
-        name: Mat5Array(path, name, tuple(map(int, shape)), np.dtype(_TYPES.get(kind, "O")))
-        for name, shape, kind in whosmat(path, appendmat=False)
-    }
+        return _variables_73(path) if is_hdf5 else read_variables(path)
 
 
 def _variables_73(path: Path) -> dict[str, StoredArray]:
@@ -148,7 +105,7 @@ def _variables_73(path: Path) -> dict[str, StoredArray]:
             if not isinstance(item, h5py.Dataset):  # a structure
                 variables[name] = Mat73Array(path, name, (1, 1), np.dtype("O"), False)
             elif item.is_virtual or item.external:
-                raise DataError(f"{path}: {name} is stored in another file; {_REMEDY}")
+                raise DataError(f"{path}: {name} is stored in another file; {REMEDY}")
             else:
                 variables[name] = _variable_73(path, name, item)
     return variables
@@ -159,25 +116,10 @@ def _variable_73(path: Path, name: str, item: Any) -> Mat73Array:
     kind = kind.decode(errors="replace") if isinstance(kind, bytes) else str(kind)
     dtype = item.dtype
     if kind in ("char", "logical"):  # stored as integers
-        dtype = np.dtype(_TYPES[kind])
+        dtype = np.dtype("U1" if kind == "char" else "?")
     elif dtype.names == ("real", "imag"):
         dtype = np.dtype("complex128")
     # An empty variable is stored as its shape.
     is_empty = "MATLAB_empty" in item.attrs or item.shape is None
     shape = (0, 0) if is_empty else item.shape[::-1]
     return Mat73Array(path, name, shape, dtype, item.chunks is not None)
-
-
-@contextmanager
-def _reporting(path: Path, name: str) -> Iterator[None]:
-    """Turn the errors of a damaged file into a DataError."""
-    try:
-        yield
-    except DataError:
-        raise
-    except Exception as error:  # the parsers raise many types, SciPy even UnboundLocalError
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise DataError(
-            f"{path}: {name} cannot be read ({reason}); it is damaged, or not a MATLAB file of "
-            f"numbers; {_REMEDY}"
-        ) from None
