@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from simvp.data.npy import map_array
 from simvp.data.series import Frames, Options, Series, Source, as_fingerprint, changed
 from simvp.errors import ConfigError, DataError, did_you_mean
 from simvp.storage.files import publish_folder
@@ -22,7 +23,6 @@ if TYPE_CHECKING:  # processes that simulate start without pydantic
     from simvp.data.card import DatasetCard
 
 _FRAME_NAME = re.compile(r"(0|[1-9]\d*)\.npy")
-_RESAVE = "save the frame again with numpy.save"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,27 +193,8 @@ def read_frame(path: str | Path, *, axes: str = "cyx") -> Frames:
 
 def open_frame(path: str | Path) -> NDArray[np.number]:
     """Map a frame's file into memory with its stored type and axes. Raises DataError."""
-    if not os.path.isfile(path):  # opening a FIFO would block
-        found = "something else" if os.path.lexists(path) else "nothing"
-        raise DataError(f"{path}: expected the file of a frame, found {found}; {_RESAVE}")
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-        size = os.path.getsize(path)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except (ValueError, EOFError):  # NumPy's reason may recommend to allow pickles
-        raise DataError(
-            f"{path}: is truncated, or not an .npy file of numbers; {_RESAVE}"
-        ) from None
-    if not isinstance(array, np.memmap):
-        array.close()
-        raise DataError(f"{path}: is an .npz archive, not one .npy array; {_RESAVE}")
-    if size != array.offset + array.nbytes:
-        expected = array.offset + array.nbytes
-        raise DataError(f"{path}: has {size} bytes, but its header says {expected}; {_RESAVE}")
-    if array.dtype.kind not in "fiu" or array.dtype.itemsize > 8:
-        raise DataError(f"{path}: holds {array.dtype}; frames are integers or floats up to 64 bits")
-    if array.ndim not in (2, 3) or 0 in array.shape:
+    array = map_array(path, noun="frame")
+    if array.ndim not in (2, 3):
         raise DataError(
             f"{path}: has shape {array.shape}; a frame is (height, width) or "
             "(channels, height, width)"

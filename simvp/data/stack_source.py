@@ -1,0 +1,100 @@
+"""Sources of arrays without names for their axes: NumPy's and MATLAB's files."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from simvp.data.axes import Convention, as_text
+from simvp.data.series import Options, Series, Source
+from simvp.data.stacks import StackSeries, StoredArray, choose_arrays, series_of_stack
+from simvp.errors import DataError
+
+if TYPE_CHECKING:  # processes that simulate start without pydantic
+    from simvp.data.card import DatasetCard
+
+
+def files_in(folder: Path, suffixes: Sequence[str]) -> list[Path]:
+    """The files directly in a folder with one of the suffixes, without hidden ones, by name."""
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in suffixes and path.name[0] != "." and path.is_file()
+    )
+
+
+def card_path(path: Path) -> Path:
+    """Where the data card of a file or folder is, for messages."""
+    return path / "dataset.toml" if path.is_dir() else path.with_suffix(".toml")
+
+
+def open_stacks(
+    path: Path,
+    contents: Mapping[Path, Mapping[str, StoredArray]],
+    card: "DatasetCard",
+    options: Options,
+    convention: Convention,
+) -> Source:
+    """Open the arrays of one file, or of several with one series or more each.
+
+    Args:
+        contents: the arrays of each file by name.
+    Raises: DataError or ConfigError.
+    """
+    series: list[StackSeries] = []
+    for name, (file, arrays) in zip(_ids(list(contents)), contents.items(), strict=True):
+        found = series_of_stack(
+            choose_arrays(arrays, options.variables, file),
+            name=name,
+            variables=options.variables,
+            axes=options.axes,
+            card=card,
+            card_path=card_path(path),
+            convention=convention,
+        )
+        _check_same(found[0], series)
+        series += found
+    return make_source(
+        path,
+        "arrays" if convention == "numpy" else "matlab",
+        series,
+        card,
+        is_8_bit=all(a.dtype.itemsize == 1 for item in series for a in item.arrays),
+        assumptions=(_reading(series[0]),) if options.axes is None else (),
+    )
+
+
+def make_source(
+    path: Path, kind: str, series: Sequence[Series], card: "DatasetCard", **entries: Any
+) -> Source:
+    """A source of series with the same channels and shape."""
+    ordered = sorted(series, key=lambda item: item.id)
+    return Source(
+        path=path,
+        kind=kind,
+        series=ordered,
+        channels=ordered[0].channels,
+        shape=ordered[0].shape,
+        card=card,
+        **entries,
+    )
+
+
+def _reading(series: StackSeries) -> str:
+    shape = as_text(series.arrays[0].shape)
+    return f"the axes {shape} are read as {' '.join(series.axes)} (t time, y rows, x columns)"
+
+
+def _ids(files: Sequence[Path]) -> list[str]:
+    """Names of the files without suffix, or with it where two differ in nothing else."""
+    stems = [path.stem.strip(".") or "series" for path in files]
+    return stems if len(set(stems)) == len(stems) else [path.name for path in files]
+
+
+def _check_same(item: StackSeries, others: Sequence[StackSeries]) -> None:
+    """Raises DataError if a series differs from the first one in more than its length."""
+    if others and (item.channels, item.shape) != (others[0].channels, others[0].shape):
+        raise DataError(
+            f"{item.arrays[0].path}: has the channels {', '.join(item.channels)} and frames of "
+            f"{as_text(item.shape)} (channels, rows, columns), but {others[0].arrays[0].path} has "
+            f"{', '.join(others[0].channels)} and {as_text(others[0].shape)}; all need the same"
+        )
