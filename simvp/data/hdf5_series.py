@@ -178,21 +178,10 @@ def make_source(
     assumptions: Sequence[str] = (),
 ) -> Source:
     """The source of all series in `blocks`. Raises DataError or ConfigError."""
-    first = blocks[0]
-    names = tuple(first.fields)
-    for block in blocks:
-        if (tuple(block.fields), block.frame_size) != (names, first.frame_size):
-            raise DataError(
-                f"{block.file}: has channels {', '.join(block.fields)} of {block.frame_size} "
-                f"(height, width), but {first.file} has {', '.join(names)} of {first.frame_size}; "
-                "all series need the same channels, height and width"
-            )
-    counts = Counter(series_id for block in blocks for series_id in block.ids)
-    repeated = next((series_id for series_id, count in counts.items() if count > 1), None)
-    if repeated is not None:
-        raise DataError(f"{path}: two series have the name {repeated}; rename one of them")
+    names = tuple(blocks[0].fields)
+    _check_blocks(path, blocks)
     channels = _choose(path, names, variables)
-    shape = (len(channels), *first.frame_size)
+    shape = (len(channels), *blocks[0].frame_size)
     series = [
         Hdf5Series(
             id=series_id,
@@ -218,6 +207,23 @@ def make_source(
         assumptions=tuple(assumptions),
         parts=_parts(blocks),
     )
+
+
+def _check_blocks(path: Path, blocks: Sequence[Block]) -> None:
+    """Raises DataError unless all have the same channels and frame size, and ids are unique."""
+    first = blocks[0]
+    names = tuple(first.fields)
+    for block in blocks:
+        if (tuple(block.fields), block.frame_size) != (names, first.frame_size):
+            raise DataError(
+                f"{block.file}: has channels {', '.join(block.fields)} of {block.frame_size} "
+                f"(height, width), but {first.file} has {', '.join(names)} of {first.frame_size}; "
+                "all series need the same channels, height and width"
+            )
+    counts = Counter(series_id for block in blocks for series_id in block.ids)
+    repeated = next((series_id for series_id, count in counts.items() if count > 1), None)
+    if repeated is not None:
+        raise DataError(f"{path}: two series have the name {repeated}; rename one of them")
 
 
 def _choose(path: Path, names: Sequence[str], variables: Sequence[str] | None) -> tuple[str, ...]:

@@ -39,14 +39,13 @@ def open_data(path: Path, card: "DatasetCard", options: Options) -> Source:
     if options.level is not None:
         raise ConfigError(f"level = {options.level!r}: {path} names no levels; leave out --level")
     with open_file(path) as file:
-        available = _numeric_datasets(file)
         if not options.variables:
-            raise _question(path, available)
+            raise _question(path, _numeric_datasets(file))
         names = [f"/{name.strip('/')}" for name in options.variables]
         repeated = next((name for name in names if names.count(name) > 1), None)
         if repeated is not None:
             raise ConfigError(f"variables: {repeated} is named twice; name each data set once")
-        datasets = [_find(file, name, available) for name in names]
+        datasets = [_find(file, name) for name in names]
         axes = _check_axes(datasets, options.axes)
         fields, assumptions = _fields(datasets, axes, card)
         sizes = dict(zip(axes, datasets[0].shape, strict=True))
@@ -114,10 +113,11 @@ def _example_axes(shape: Sequence[int]) -> str:
     return f"{others[:position]}yx{others[position:]}"
 
 
-def _find(file: "h5py.File", name: str, available: dict[str, str]) -> "h5py.Dataset":
+def _find(file: "h5py.File", name: str) -> "h5py.Dataset":
     """The data set of a name. Raises ConfigError if there is none, DataError if it is unusable."""
     dataset = find_dataset(file, name)
     if dataset is None:
+        available = _numeric_datasets(file)
         raise ConfigError(
             f"variables: {file.filename} has no data set {name!r}.{did_you_mean(name, available)} "
             f"Data sets with their shapes and types:\n{_listing(available)}"
@@ -190,5 +190,5 @@ def _missing_value(dataset: "h5py.Dataset") -> tuple[float | None, list[str]]:
             assumptions.append(f"{path}: {_SEVIR_MISSING} is read as missing, as SEVIR defines")
     packing = [name for name in ("scale_factor", "add_offset") if name in dataset.attrs]
     if packing:
-        assumptions.append(f"{path}: the attributes {' and '.join(packing)} are not applied")
+        assumptions.append(f"{path}: attributes not applied: {', '.join(packing)}")
     return missing, assumptions

@@ -126,7 +126,7 @@ def test_fill_values_and_the_missing_value_of_sevir_become_nan(tmp_path: Path) -
     np.testing.assert_array_equal(source.series[1].read(0, 5), frames)
     assert source.assumptions == (
         "/vil: _FillValue = 255 is read as missing",
-        "/vil: the attributes scale_factor are not applied",
+        "/vil: attributes not applied: scale_factor",
     )
 
 

@@ -92,3 +92,10 @@ def test_file_without_a_part_in_a_folder_is_refused(tmp_path: Path) -> None:
         file["u"] = VALUES[0]
     with pytest.raises(DataError, match="b.h5: has no group train, valid, test"):
         open_source(tmp_path)
+
+
+def test_series_of_one_name_are_refused(tmp_path: Path) -> None:
+    write(tmp_path / "a.h5", "train")
+    write(tmp_path / "a.hdf5", "train")
+    with pytest.raises(DataError, match="two series have the name train_a_000; rename one"):
+        open_source(tmp_path)
