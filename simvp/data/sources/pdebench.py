@@ -1,0 +1,142 @@
+"""PDEBench: HDF5 files of three layouts.
+
+- diffusion-reaction and shallow water: groups `0000`, `0001`, ... with `data` (t, x, y, c)
+- compressible flow: `density`, `pressure`, `Vx`, `Vy` (n, t, x, y)
+- incompressible flow: `velocity` (n, t, x, y, 2), `particles` (n, t, x, y, 1), and `force`, which
+  does not change in time
+
+The first spatial axis, x, becomes the rows, the second one, y, the columns, as they are stored.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from simvp.data.hdf5_series import (
+    Block,
+    Field,
+    complete_card,
+    describe_time_step,
+    make_source,
+    numbered_ids,
+    refuse_options,
+)
+from simvp.data.hdf5_store import (
+    any_has_layout,
+    dataset_at,
+    files_in,
+    find_dataset,
+    is_8_bit,
+    open_file,
+)
+from simvp.data.series import Options, Source
+from simvp.errors import DataError
+
+if TYPE_CHECKING:  # processes that simulate start without pydantic; h5py only where it is used
+    import h5py
+
+    from simvp.data.card import DatasetCard
+
+_COMPRESSIBLE = ("density", "pressure", "Vx", "Vy")
+_INCOMPRESSIBLE = {"velocity": ("velocity_x", "velocity_y"), "particles": ("particles",)}
+_COORDINATES = {"t", "t-coordinate", "x-coordinate", "y-coordinate"}
+
+
+def matches(path: Path) -> bool:
+    """Whether a path is such a file, or a folder that begins with some."""
+    return any_has_layout(files_in(path), "pdebench")
+
+
+def open_data(path: Path, card: "DatasetCard", options: Options) -> Source:
+    """Open a file or a folder of files. Raises DataError or ConfigError."""
+    from simvp.data.card import DatasetCard
+
+    refuse_options(path, options, "PDEBench")
+    blocks: list[Block] = []
+    left_out: set[str] = set()
+    steps = []
+    for file_path in files_in(path):
+        with open_file(file_path) as file:
+            names = list(file)
+            groups = [name for name in names if name.isdecimal()]
+            if groups:
+                prefix = "" if path.is_file() else f"{file_path.stem}_"
+                blocks += _groups(file, file_path, groups, prefix, card)
+                steps.append(describe_time_step(file, f"{groups[0]}/grid/t"))
+            else:
+                blocks.append(_flow(file, file_path, names))
+                used = {field.dataset.strip("/") for field in blocks[-1].fields.values()}
+                left_out |= set(names) - used - _COORDINATES
+                steps.append(describe_time_step(file, "t" if "t" in names else "t-coordinate"))
+    step, problem = steps[0] if len(set(steps)) == 1 else ("", "the time steps of files differ")
+    found = DatasetCard.model_validate({"time_step": step} if step else {})
+    assumptions = ["rows are x and columns are y, as they are stored", *filter(None, [problem])]
+    if left_out:
+        assumptions.append(f"left out, not fields over time: {', '.join(sorted(left_out))}")
+    card = complete_card(card, found, path)
+    return make_source(
+        path, "pdebench", card, blocks, variables=options.variables, assumptions=assumptions
+    )
+
+
+def _groups(
+    file: "h5py.File", path: Path, groups: list[str], prefix: str, card: "DatasetCard"
+) -> list[Block]:
+    """A series for each group. Only the first one is opened: there may be thousands."""
+    first = dataset_at(file, f"{groups[0]}/data")
+    shape = first.shape
+    if len(shape) != 4:
+        raise DataError(
+            f"{path}: {first.name}: has shape {shape}; expected four axes (time, x, y, channel), "
+            "since only 2-D fields are read"
+        )
+    channels = card.channel_names(shape[3], f"the data card of {path}")
+    width = max(4, *map(len, groups))
+    return [
+        Block(
+            file=path,
+            ids=(f"{prefix}{group:0>{width}}",),
+            fields={name: Field(f"/{group}/data", "tyxc", (i,)) for i, name in enumerate(channels)},
+            frame_size=shape[1:3],
+            length=None,
+            is_8_bit=is_8_bit(first),
+        )
+        for group in groups
+    ]
+
+
+def _flow(file: "h5py.File", path: Path, names: list[str]) -> Block:
+    """The series of compressible or incompressible flow."""
+    fields: dict[str, Field] = {}
+    datasets = []
+    if "density" in names:
+        for name in _COMPRESSIBLE:
+            if (dataset := find_dataset(file, name)) is not None:
+                datasets.append(dataset)
+                fields[name] = Field(f"/{name}", "ntyx")
+    else:
+        for name, channels in _INCOMPRESSIBLE.items():
+            if (dataset := find_dataset(file, name)) is not None:
+                datasets.append(dataset)
+                for i, channel in enumerate(channels):
+                    fields[channel] = Field(f"/{name}", "ntyxc", (i,))
+    shapes = [dataset.shape for dataset in datasets]
+    num_axes = len(next(iter(fields.values())).axes) if fields else 0
+    if not shapes or "Vz" in names or {len(shape) for shape in shapes} != {num_axes}:
+        found = {str(dataset.name): dataset.shape for dataset in datasets}
+        raise DataError(
+            f"{path}: holds {found or 'no known field'}; expected {', '.join(_COMPRESSIBLE)} with "
+            "axes (series, time, x, y), or velocity and particles with axes (series, time, x, y, "
+            "component): only 2-D fields are read"
+        )
+    if len({shape[:4] for shape in shapes}) > 1:
+        found = {str(dataset.name): dataset.shape for dataset in datasets}
+        raise DataError(f"{path}: the fields differ in shape ({found}); they need one shape")
+    number, length, *frame_size = shapes[0][:4]
+    return Block(
+        file=path,
+        ids=numbered_ids(path.stem, number),
+        fields=fields,
+        frame_size=(frame_size[0], frame_size[1]),
+        length=length,
+        is_8_bit=is_8_bit(*datasets),
+    )

@@ -1,0 +1,205 @@
+"""The Well: one HDF5 file, or a folder with data/train, data/valid and data/test of such files.
+
+`t0_fields` are scalars (n, t, x, y), `t1_fields` vectors (n, t, x, y, 2), `t2_fields` tensors
+(n, t, x, y, 2, 2). The first spatial axis, x, becomes the rows, the second one, y, the columns, as
+they are stored.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from simvp.data.hdf5_series import (
+    Block,
+    Field,
+    complete_card,
+    describe_time_step,
+    make_source,
+    numbered_ids,
+    refuse_options,
+)
+from simvp.data.hdf5_store import (
+    any_has_layout,
+    dataset_at,
+    files_in,
+    is_8_bit,
+    open_file,
+    subgroups,
+    texts,
+)
+from simvp.data.series import Options, Source
+from simvp.errors import DataError
+from simvp.physics import BoundaryKind
+
+if TYPE_CHECKING:  # processes that simulate start without pydantic; h5py only where it is used
+    import h5py
+
+    from simvp.data.card import DatasetCard
+
+_PARTS = {"train": "train", "valid": "validation", "test": "test"}
+# A mirror image is the ghost cell of a wall without flux; an open boundary has no gradient.
+_BOUNDARIES: dict[str, BoundaryKind] = {
+    "periodic": "periodic",
+    "wall": "reflect",
+    "open": "replicate",
+}
+
+
+_VARYING = ("sample", "time", "dim")  # attributes NAME_varying of a field
+
+
+@dataclass(frozen=True)
+class _Contents:
+    """What a file holds.
+
+    Attributes:
+        block: its series.
+        card: entries of the data card.
+        left_out: names of fields that are not used, as they do not vary along all axes.
+        notes: assumptions.
+    """
+
+    block: Block
+    card: dict[str, str]
+    left_out: list[str]
+    notes: list[str]
+
+
+def matches(path: Path) -> bool:
+    """Whether a path is such a file, or a folder of parts that begins with some."""
+    return any_has_layout([file for _, file in _files(path)], "well")
+
+
+def open_data(path: Path, card: "DatasetCard", options: Options) -> Source:
+    """Open a file, or a folder with its parts. Raises DataError or ConfigError."""
+    from simvp.data.card import DatasetCard
+
+    refuse_options(path, options, "The Well")
+    contents = [_read_header(file, part) for part, file in _files(path)]
+    # What differs between files, for example the time step, cannot stand in one card.
+    entries = {
+        key: value
+        for key, value in contents[0].card.items()
+        if all(item.card.get(key) == value for item in contents)
+    }
+    differing = sorted(set().union(*(item.card for item in contents)) - set(entries))
+    assumptions = list(dict.fromkeys(note for item in contents for note in item.notes))
+    if differing:
+        assumptions.append(f"the files differ in {', '.join(differing)}, which are not used")
+    left_out = sorted({name for item in contents for name in item.left_out})
+    if left_out:
+        assumptions.append(f"left out, constant in time, space or series: {', '.join(left_out)}")
+    return make_source(
+        path,
+        "well",
+        complete_card(card, DatasetCard.model_validate(entries), path),
+        [item.block for item in contents],
+        variables=options.variables,
+        assumptions=assumptions,
+    )
+
+
+def _files(path: Path) -> list[tuple[str, Path]]:
+    """The files of a data set with their parts; a single file is in no part."""
+    if not path.is_dir():
+        return [("", path)]
+    base = path / "data" if (path / "data").is_dir() else path
+    folders = [name for name in _PARTS if (base / name).is_dir()]
+    return [(name, file) for name in folders for file in files_in(base / name)]
+
+
+def _read_header(path: Path, part: str) -> _Contents:
+    """What a file holds, without its values."""
+    with open_file(path) as file:
+        groups = subgroups(file)
+        if "dimensions" not in groups:
+            raise DataError(f"{path}: has no group dimensions as the other files of The Well have")
+        number = int(np.ravel(file.attrs.get("n_spatial_dims", 2))[0])
+        dims = texts(groups["dimensions"], "spatial_dims") or ["x", "y"]
+        if number != 2 or len(dims) != 2:
+            raise DataError(
+                f"{path}: has {max(number, len(dims))} spatial dimensions ({', '.join(dims)}); "
+                "only 2-D fields are read"
+            )
+        fields, datasets, left_out = _read_fields(path, groups, dims)
+        shape = datasets[0].shape
+        stem = f"{part}_{path.stem}" if part else path.stem
+        block = Block(
+            file=path,
+            ids=numbered_ids(stem, shape[0]),
+            fields=fields,
+            frame_size=shape[2:4],
+            length=shape[1],
+            part=_PARTS.get(part, ""),
+            is_8_bit=is_8_bit(*datasets),
+        )
+        step, problem = describe_time_step(file, "dimensions/time")
+        boundaries, notes = _read_boundaries(groups.get("boundary_conditions"), dims)
+        title = "".join(texts(file, "dataset_name")[:1])
+    known = {"name": title, "time_step": step, **boundaries}
+    card = {key: value for key, value in known.items() if value}
+    rows = f"rows are {dims[0]} and columns are {dims[1]}, as they are stored"
+    return _Contents(block, card, left_out, [rows, *notes, *filter(None, [problem])])
+
+
+def _read_fields(
+    path: Path, groups: dict[str, "h5py.Group"], dims: list[str]
+) -> tuple[dict[str, Field], list["h5py.Dataset"], list[str]]:
+    """The channels, their data sets, and the names of fields that are constant along an axis."""
+    fields: dict[str, Field] = {}
+    datasets: list[h5py.Dataset] = []
+    left_out = []
+    for order in range(3):
+        group = groups.get(f"t{order}_fields", {})
+        listed = texts(group, "field_names") if group else []
+        for name in listed or list(group):
+            dataset = dataset_at(group, name)
+            if not all(np.all(dataset.attrs.get(f"{kind}_varying", True)) for kind in _VARYING):
+                left_out.append(name)
+                continue
+            expected = (datasets or [dataset])[0].shape[:4] + (2,) * order
+            if len(expected) != 4 + order or dataset.shape != expected:
+                raise DataError(
+                    f"{path}: {dataset.name}: has shape {dataset.shape}; expected (series, time, "
+                    f"x, y{', 2' * order}) with the sizes of the other fields"
+                )
+            datasets.append(dataset)
+            for component in np.ndindex((2,) * order):
+                suffix = "".join(dims[i] for i in component)
+                channel = f"{name}_{suffix}" if suffix else name
+                fields[channel] = Field(str(dataset.name), "ntyx" + "cd"[:order], component)
+    if not fields:
+        raise DataError(
+            f"{path}: has no field that varies in time and along both axes in t0_fields, "
+            "t1_fields or t2_fields"
+        )
+    return fields, datasets, left_out
+
+
+def _read_boundaries(
+    group: "h5py.Group | None", dims: list[str]
+) -> tuple[dict[str, str], list[str]]:
+    """The boundaries for the data card, and what was assumed."""
+    edges: dict[str, set[str]] = {dim: set() for dim in dims}
+    inner: dict[str, set[str]] = {dim: set() for dim in dims}
+    for condition in subgroups(group).values() if group else ():
+        along = [dim for dim in texts(condition, "associated_dims") if dim in dims]
+        for kind in texts(condition, "bc_type"):
+            # Walls that both axes define may be obstacles within the domain.
+            is_edge = len(along) == 1 or kind.lower() == "periodic"
+            for dim in along:
+                (edges if is_edge else inner)[dim].add(kind.lower())
+    entries: dict[str, str] = {}
+    notes = []
+    for key, dim in zip(("boundary_y", "boundary_x"), dims, strict=True):
+        kinds = sorted(edges[dim] or inner[dim])
+        if len(kinds) == 1 and kinds[0] in _BOUNDARIES:
+            entries[key] = _BOUNDARIES[kinds[0]]
+            if kinds[0] != "periodic":
+                notes.append(f'{kinds[0]} boundary along {dim}: taken as {key} = "{entries[key]}"')
+        else:
+            found = " and ".join(kinds) or "no"
+            notes.append(f"{found} boundary along {dim}: {key} is left to the data card")
+    return entries, notes
