@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simvp.data.cf_values import as_text, decode
+from simvp.data.cf_values import as_text
 from simvp.errors import ConfigError
 
 _STANDARD_NAMES = {
@@ -22,8 +22,9 @@ _NAMES = {
     "t": "time t times datetime date valid_time time_counter",
     "z": "lev level levels depth plev z height altitude pressure pressure_level bottom_top sigma "
     "isobaricinhpa deptht depthu depthv depthw olevel hybrid",
-    "y": "lat latitude y rlat nlat nj j south_north yc eta_rho northing row rows",
-    "x": "lon longitude x rlon nlon ni i west_east xc xi_rho easting column columns",
+    "y": "lat latitude y rlat nlat nj j south_north yc yh yq eta_rho eta_u eta_v northing row rows",
+    "x": "lon longitude x rlon nlon ni i west_east xc xh xq xi_rho xi_u xi_v easting "
+    "column columns",
     "n": "member ensemble number realization ens ensemble_member",
 }
 _LETTER_OF_NAME = {name: letter for letter, names in _NAMES.items() for name in names.split()}
@@ -135,11 +136,12 @@ def check_axes(axes: str) -> None:
 
 def letter_of(dim: str, coordinates: Iterable[tuple[str, Mapping[str, Any]]]) -> str | None:
     """The letter of a dimension by its coordinates (name, attributes), or by its name."""
-    for name, attributes in coordinates:
-        letter = _by_attributes(attributes) or _LETTER_OF_NAME.get(name.lower())
-        if letter:
-            return letter
-    return _LETTER_OF_NAME.get(dim.lower())
+    found = {
+        _by_attributes(attributes) or _LETTER_OF_NAME.get(name.lower())
+        for name, attributes in coordinates
+    } - {None}
+    # Stations and trajectories have latitudes as well as longitudes along one dimension.
+    return found.pop() if len(found) == 1 else _LETTER_OF_NAME.get(dim.lower())
 
 
 def is_horizontal(attributes: Mapping[str, Any]) -> bool:
@@ -165,21 +167,19 @@ def _by_attributes(attributes: Mapping[str, Any]) -> str | None:
 
 
 def choose_level(
-    where: str, dim: str, size: int, coordinate: Any, level: str | None
+    where: str, dim: str, levels: NDArray[np.float64], unit: str, level: str | None
 ) -> tuple[int, str]:
     """Choose a level of a vertical axis.
 
     Args:
         where: names the variable in messages.
-        coordinate: the levels, an xarray variable; None if the file has none.
-        level: a value of the levels, or else an index.
+        levels: values of the levels.
+        unit: their unit, or empty.
+        level: the value of a level, or else an index.
     Returns: its index, and a description.
     Raises: ConfigError if no level is chosen, or one that does not exist.
     """
-    levels, unit = np.arange(size, dtype=np.float64), ""
-    if coordinate is not None:
-        levels = decode(coordinate.values, coordinate.attrs)
-        unit = as_text(coordinate.attrs, "units")
+    size = levels.size
     choices = ", ".join(f"{value:.10g}" for value in levels[:40]) + (", ..." * (size > 40))
     listed = f"{choices} {unit}".strip()
     if level is None:

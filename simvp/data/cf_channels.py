@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simvp.data import cf_axes, cf_values
 from simvp.data.cf_axes import Layout
@@ -54,7 +55,11 @@ def choose_grid(path: Path, dataset: "Dataset", options: Options) -> Grid:
         member_dim=member_dim,
         num_members=layout.size("n") if member_dim else 1,
         layouts={name: layouts[name] for name in names},
-        horizontal=(axis_values(dataset, dims[1]), longitudes),
+        coordinates={
+            dim: axis_values(dataset, dim)
+            for dim in {dim: None for name in names for dim in layouts[name].dims}
+            if dim != dims[0]
+        },
         is_8_bit=all(cf_values.is_8_bit(v.dtype, v.attrs) for v in variables),
         is_global=is_global,
         assumptions=(*notes, *level_notes, *_fill_notes(path, dataset, names)),
@@ -171,7 +176,7 @@ def _channels(
         dim = layout.dim("z")
         if dim is not None:
             index, text = cf_axes.choose_level(
-                f"{path}: {name}", dim, layout.size("z"), coordinate_of(dataset, dim), level
+                f"{path}: {name}", dim, *_levels(dataset, dim, layout.size("z")), level
             )
             fixed.append((dim, index))
             notes.append(f"{name} is read at {text}")
@@ -191,6 +196,14 @@ def _channels(
             for part, index_of in parts
         ]
     return channels, notes
+
+
+def _levels(dataset: "Dataset", dim: str, size: int) -> tuple[NDArray[np.float64], str]:
+    """Values and unit of the levels; their indices if they have no values."""
+    levels, coordinate = axis_values(dataset, dim), coordinate_of(dataset, dim)
+    if levels is None or coordinate is None:
+        return np.arange(size, dtype=np.float64), ""
+    return levels, cf_values.as_text(coordinate.attrs, "units")
 
 
 def _fill_notes(path: Path, dataset: "Dataset", names: Sequence[str]) -> list[str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simvp.data.cf_values import decode, is_missing
+from simvp.data.cf_values import InvalidAttribute, decode, is_missing
 from simvp.errors import DataError
 
 if TYPE_CHECKING:
@@ -94,6 +94,8 @@ def _opened(path: str, stamp: int, pid: int) -> "Dataset":
     if options["engine"] == "zarr":
         _check_store(Path(path))
         options.update(consolidated=False, chunks=None)
+    elif options["engine"] == "h5netcdf":
+        options["phony_dims"] = "sort"  # names dimensions that have none
     try:
         return xarray.open_dataset(path, decode_cf=False, cache=False, **options)
     except Exception as error:  # parsers of damaged files raise errors of any type
@@ -174,12 +176,14 @@ def read_values(
         raise DataError(f"{path}: the variable {name} is gone; restore the file")
     variable = dataset.variables[name]
     check_numeric(path, name, variable)
-    if os.path.isdir(path):
-        _check_chunks(path, name, variable, where)
     try:
+        if os.path.isdir(path):
+            _check_chunks(path, name, variable, where)
         raw = variable.isel(where).transpose(*dims).values
         return decode(raw, variable.attrs)
-    except ValueError as error:
+    except DataError:
+        raise
+    except InvalidAttribute as error:
         raise DataError(f"{path}: {name}: {_first_line(error)}; correct the file") from None
     except Exception as error:  # decompressors raise errors of any type
         raise DataError(

@@ -11,6 +11,7 @@ from simvp.data import cf_axes, cf_values
 from simvp.data.cf_axes import Layout
 from simvp.data.cf_files import check_numeric
 from simvp.data.cf_time import Times, read_times
+from simvp.data.cf_values import InvalidAttribute
 from simvp.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ class Grid:
         member_dim: the dimension that counts series; empty if there is none.
         num_members: its size; 1 if there is none.
         layouts: of each variable.
-        horizontal: values of the coordinates of y and x, None where there are none.
+        coordinates: values of the coordinates of all dimensions but time, None where the file
+            has none.
         is_8_bit: whether all values are 8-bit integers.
         is_global: whether the longitudes close the circle.
         assumptions: what was assumed.
@@ -52,7 +54,7 @@ class Grid:
     member_dim: str
     num_members: int
     layouts: dict[str, Layout]
-    horizontal: tuple[NDArray[Any] | None, NDArray[Any] | None]
+    coordinates: dict[str, NDArray[np.float64] | None]
     is_8_bit: bool
     is_global: bool
     assumptions: tuple[str, ...]
@@ -80,14 +82,14 @@ class Grid:
                     f"{file}: {channel.variable} is in {unit or 'no unit'}, but the first file "
                     f"has {channel.unit or 'no unit'}; convert it"
                 )
-        found_axes = [axis_values(dataset, dim) for dim in self.dims[1:]]
-        for dim, values, first in zip(self.dims[1:], found_axes, self.horizontal, strict=True):
+        for dim, first in self.coordinates.items():
+            values = axis_values(dataset, dim)
             if (values is None) != (first is None) or not (
                 values is None or first is None or np.allclose(values, first, equal_nan=True)
             ):
                 raise DataError(
                     f"{file}: has other values of {dim} than the first file; all files need one "
-                    "grid, with its rows and columns in the same order"
+                    "grid, in the same order"
                 )
 
     def _sizes(self, variable: str) -> tuple[tuple[str, ...], tuple[int, ...]]:
@@ -100,7 +102,7 @@ class Grid:
             return None
         try:
             return read_times(coordinate.values, coordinate.attrs)
-        except ValueError as error:
+        except InvalidAttribute as error:
             raise DataError(f"{file}: {self.dims[0]}: {error}; correct the file") from None
 
     def completed(self, card: "DatasetCard", time_step: str, path: Path) -> "DatasetCard":
@@ -159,12 +161,16 @@ def coordinate_of(dataset: "Dataset", dim: str) -> "Variable | None":
     return found[0] if len(found) == 1 else None
 
 
-def axis_values(dataset: "Dataset", dim: str) -> NDArray[Any] | None:
+def axis_values(dataset: "Dataset", dim: str) -> NDArray[np.float64] | None:
     """The values of the coordinate of a dimension; None if there are none."""
     coordinate = coordinate_of(dataset, dim)
     if coordinate is None or coordinate.dtype.kind not in "iuf":
         return None
-    return cf_values.decode(coordinate.values, coordinate.attrs)
+    try:
+        return cf_values.decode(coordinate.values, coordinate.attrs)
+    except InvalidAttribute as error:
+        path = dataset.encoding["source"]
+        raise DataError(f"{path}: {dim}: {error}; correct the file") from None
 
 
 def is_longitude(dataset: "Dataset", dim: str) -> bool:

@@ -49,7 +49,7 @@ class Steps:
     """Analysis of a time axis.
 
     Attributes:
-        usual: the usual step as text, as "6 hours"; empty if not known.
+        usual: the usual step as text, as "6 hours"; empty if there is none.
         gaps: (index, missing): this number of frames is missing before the frame of this index.
         spread: the shortest and longest step within the gaps, if they differ; otherwise empty.
     """
@@ -90,7 +90,7 @@ def first_disorder(values: NDArray[np.float64]) -> int | None:
 
 def analyse(times: Times) -> Steps:
     """Find the usual step of ascending times, and the gaps."""
-    if times.values.size < 2 or not times.unit:
+    if times.values.size < 2:
         return Steps("")
     months = _in_months(times)
     values, unit = (times.values, times.unit) if months is None else (months, "month")
@@ -145,4 +145,5 @@ def _describe(step: float, unit: str) -> str:
         seconds = step * _SECONDS[unit]
         unit = next((name for name, size in _SECONDS.items() if seconds % size == 0), "second")
         step = seconds / _SECONDS[unit]
-    return f"{step:.6g} {unit}" + ("" if step == 1 else "s")
+    plural = "" if step == 1 or not unit else "s"
+    return f"{step:.6g} {unit}{plural}".strip()

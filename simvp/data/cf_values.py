@@ -12,6 +12,10 @@ Attributes = Mapping[str, Any]
 _DEFAULT_FILL = 9.969209968386869e36
 
 
+class InvalidAttribute(ValueError):
+    """An attribute of a variable that cannot be decoded."""
+
+
 def decode(raw: NDArray[Any], attributes: Attributes) -> NDArray[np.float64]:
     """Decode stored numbers.
 
@@ -23,7 +27,7 @@ def decode(raw: NDArray[Any], attributes: Attributes) -> NDArray[np.float64]:
         raw: numbers as stored.
         attributes: of the variable, as stored.
     Returns: physical values, NaN where missing.
-    Raises: ValueError if an attribute is not valid.
+    Raises: InvalidAttribute if an attribute is not valid.
     """
     raw = raw.view(_true_type(raw.dtype, attributes))
     missing = np.zeros(raw.shape, bool)
@@ -94,7 +98,7 @@ def _limits(attributes: Attributes) -> Iterator[tuple[str, Any]]:
             yield name, number
     both = _numbers(attributes, "valid_range")
     if both and len(both) != 2:
-        raise ValueError(f"attribute valid_range has {len(both)} numbers; expected 2")
+        raise InvalidAttribute(f"attribute valid_range has {len(both)} numbers; expected 2")
     yield from zip(("valid_min", "valid_max"), both, strict=False)
 
 
@@ -114,7 +118,7 @@ def _numbers(attributes: Attributes, name: str) -> list[Any]:
             try:
                 number = np.float64(number)
             except (TypeError, ValueError):
-                raise ValueError(f"attribute {name} = {number!r} is not a number") from None
+                raise InvalidAttribute(f"attribute {name} = {number!r} is not a number") from None
         numbers.append(number)
     return numbers
 
@@ -123,5 +127,5 @@ def _number(attributes: Attributes, name: str, default: float) -> float:
     """The finite number of an attribute."""
     numbers = _numbers(attributes, name) if name in attributes else [default]
     if len(numbers) != 1 or not np.isfinite(numbers[0]):
-        raise ValueError(f"attribute {name} = {attributes[name]!r} is not one finite number")
+        raise InvalidAttribute(f"attribute {name} = {attributes[name]!r} is not one finite number")
     return float(numbers[0])

@@ -91,7 +91,7 @@ def open_data(path: Path, card: "DatasetCard", options: Options) -> Source:
     times, pieces, notes = _join(files, grid)
     steps = cf_time.analyse(times)
     notes += _describe_steps(times, steps)
-    card = grid.completed(card, steps.usual, path)
+    card = grid.completed(card, steps.usual if times.unit else "", path)
     names = tuple(channel.name for channel in grid.channels)
     common: dict[str, Any] = {
         "channels": names,
