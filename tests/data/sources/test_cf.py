@@ -681,6 +681,13 @@ def test_data_without_frames_are_refused_with_what_is_there(tmp_path: Path) -> N
         open_source(path)
 
 
+def test_variables_in_groups_are_not_read(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.nc", "w") as file:
+        file["group/v"] = numbers(T, H, W)
+    with pytest.raises(DataError, match="a.nc: .*found no variables outside groups"):
+        open_source(tmp_path / "a.nc")
+
+
 def test_a_file_that_disappears_is_named(tmp_path: Path) -> None:
     path = save(tmp_path, {"v": (("time", "lat", "lon"), numbers(T, H, W)), **grid()})
     (series,) = open_source(path).series
