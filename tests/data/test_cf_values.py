@@ -90,7 +90,7 @@ def test_missing_numbers_are_recognised() -> None:
     assert not is_missing(0, np.dtype("i2"), {"_FillValue": -1})
 
 
-def test_8_bit_values_are_unsigned_and_not_packed() -> None:
+def test_bytes_are_unsigned_and_not_packed() -> None:
     assert is_8_bit(np.dtype("u1"), {}) and is_8_bit(np.dtype("i1"), {"_Unsigned": "true"})
     assert not is_8_bit(np.dtype("i1"), {})
     assert not is_8_bit(np.dtype("u1"), {"add_offset": 1})
