@@ -1,0 +1,220 @@
+"""Which variables of a CF data set become channels."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simvp.data import cf_axes, cf_values
+from simvp.data.cf_axes import Layout
+from simvp.data.cf_files import check_numeric, is_zarr, zarr_array
+from simvp.data.cf_grid import (
+    Channel,
+    Grid,
+    axis_values,
+    coordinate_of,
+    dimension_letter,
+    is_longitude,
+)
+from simvp.data.series import Options
+from simvp.errors import ConfigError, DataError, did_you_mean
+
+if TYPE_CHECKING:
+    from xarray import Dataset
+
+_NAMES_OTHERS = ("bounds", "climatology", "coordinates", "grid_mapping", "cell_measures")
+
+
+def choose_grid(path: Path, dataset: "Dataset", options: Options) -> Grid:
+    """Choose the channels of a data set. Raises ConfigError or DataError."""
+    layouts = _layouts(path, dataset, options.axes)
+    clear = [name for name, layout in layouts.items() if layout.is_clear]
+    names = list(options.variables or clear)
+    notes = [] if options.variables else _left_out(layouts)
+    _check_names(path, dataset, names, layouts, clear)
+    _check_one_grid(path, names, layouts)
+    channels, level_notes = _channels(path, dataset, names, layouts, options.level)
+    layout = layouts[names[0]]
+    member_dim = layout.dim("n") or ""
+    if member_dim and cf_axes.letter_of(member_dim, ()) != "n" and options.axes is None:
+        notes.append(f"{member_dim} is taken to count series, {layout.size('n')} of them")
+    dims = tuple(str(layout.dim(letter)) for letter in "tyx")
+    longitudes = axis_values(dataset, dims[2])
+    is_global = longitudes is not None and is_longitude(dataset, dims[2])
+    is_global = is_global and cf_axes.closes_circle(np.asarray(longitudes))
+    if is_global:
+        notes.append(f"boundary_x is periodic: {dims[2]} goes once round the globe")
+    variables = [dataset.variables[name] for name in names]
+    return Grid(
+        channels=tuple(channels),
+        dims=(dims[0], dims[1], dims[2]),
+        shape=(len(channels), layout.size("y"), layout.size("x")),
+        member_dim=member_dim,
+        num_members=layout.size("n") if member_dim else 1,
+        layouts={name: layouts[name] for name in names},
+        coordinates={
+            dim: axis_values(dataset, dim)
+            for dim in {dim: None for name in names for dim in layouts[name].dims}
+            if dim != dims[0]
+        },
+        is_8_bit=all(cf_values.is_8_bit(v.dtype, v.attrs) for v in variables),
+        is_global=is_global,
+        assumptions=(*notes, *level_notes, *_fill_notes(path, dataset, names)),
+    )
+
+
+def _layouts(path: Path, dataset: "Dataset", axes: str | None) -> dict[str, Layout]:
+    """The layouts of the variables that may be channels."""
+    if axes is not None:
+        cf_axes.check_axes(axes)
+    auxiliary = {
+        word.rstrip(":")
+        for variable in dataset.variables.values()
+        for key in _NAMES_OTHERS
+        for word in cf_values.as_text(variable.attrs, key).split()
+    }
+    letters = {str(dim): dimension_letter(dataset, str(dim)) for dim in dataset.dims}
+    layouts = {}
+    for name, variable in dataset.variables.items():
+        is_other = name in auxiliary or name in dataset.dims
+        if is_other or variable.ndim < 2 or cf_axes.is_horizontal(variable.attrs):
+            continue
+        dims = [str(dim) for dim in variable.dims]
+        layout = cf_axes.recognise(dims, variable.shape, letters)
+        named = None if axes is None else cf_axes.given(layout, axes)
+        layouts[str(name)] = named or layout
+    # A Zarr store has no order of variables.
+    return dict(sorted(layouts.items())) if is_zarr(path) else layouts
+
+
+def _left_out(layouts: Mapping[str, Layout]) -> list[str]:
+    """What is said of the variables that are not channels."""
+    static = [name for name, layout in layouts.items() if layout.is_static]
+    unclear = [
+        f"{name} ({layout})"
+        for name, layout in layouts.items()
+        if "t" in layout.letters and len(layout.dims) > 2 and not layout.is_clear
+    ]
+    notes = [f"static variables are left out: {', '.join(static)}"] if static else []
+    if unclear:
+        notes.append(f"variables of unknown axes are left out: {', '.join(unclear)}")
+    return notes
+
+
+def _check_names(
+    path: Path,
+    dataset: "Dataset",
+    names: Sequence[str],
+    layouts: Mapping[str, Layout],
+    clear: Sequence[str],
+) -> None:
+    """Raises ConfigError or DataError unless there are names, of variables that can be read."""
+    if not names:
+        for name, layout in layouts.items():
+            if None in layout.letters and len(layout.dims) > 2:
+                raise ConfigError(f"{path}: {layout.question(name)}")
+        shapes = "; ".join(
+            f"{name} ({', '.join(f'{dim} {size}' for dim, size in variable.sizes.items())})"
+            for name, variable in dataset.variables.items()
+        )
+        raise DataError(
+            f"{path}: no variable has dimensions of time, y and x; found "
+            f"{shapes or 'no variables outside groups'}. Give a file with such a variable"
+        )
+    for name in names:
+        if name not in layouts or (layouts[name].is_static and None not in layouts[name].letters):
+            what = "is static: it has no time axis" if name in layouts else "is not a channel"
+            known = ", ".join(clear) or "none"
+            raise ConfigError(
+                f"variables: {name!r} {what} in {path}; the channels are {known}."
+                f"{did_you_mean(name, clear)}"
+            )
+        if not layouts[name].is_clear:
+            raise ConfigError(f"{path}: {layouts[name].question(name)}")
+        check_numeric(path, name, dataset.variables[name])
+
+
+def _check_one_grid(path: Path, names: Sequence[str], layouts: Mapping[str, Layout]) -> None:
+    """Raises ConfigError unless all variables have the same axes."""
+    grids: dict[str, list[str]] = {}
+    for name in names:
+        layout = layouts[name]
+        letters = [letter for letter in "ntyx" if letter in layout.letters]
+        grid = ", ".join(f"{layout.dim(letter)} {layout.size(letter)}" for letter in letters)
+        grids.setdefault(grid, []).append(name)
+    if len(grids) > 1:
+        choices = " or ".join(
+            f"--variables {','.join(group)} ({grid})" for grid, group in grids.items()
+        )
+        raise ConfigError(f"{path}: the variables have different grids; give {choices}")
+
+
+def _channels(
+    path: Path,
+    dataset: "Dataset",
+    names: Sequence[str],
+    layouts: Mapping[str, Layout],
+    level: str | None,
+) -> tuple[list[Channel], list[str]]:
+    """The channels of variables, and the levels that were chosen as notes. Raises ConfigError."""
+    if level is not None and not any("z" in layouts[name].letters for name in names):
+        raise ConfigError(
+            f"level = {level!r}: {', '.join(names)} of {path} have no vertical axis with several "
+            "levels; leave out --level"
+        )
+    channels, notes = [], []
+    for name in names:
+        layout, attributes = layouts[name], dataset.variables[name].attrs
+        fixed = [
+            (dim, 0)
+            for dim, letter in zip(layout.dims, layout.letters, strict=True)
+            if letter == "1"
+        ]
+        dim = layout.dim("z")
+        if dim is not None:
+            index, text = cf_axes.choose_level(
+                f"{path}: {name}", dim, *_levels(dataset, dim, layout.size("z")), level
+            )
+            fixed.append((dim, index))
+            notes.append(f"{name} is read at {text}")
+        along = layout.dim("c")
+        parts: list[tuple[str, list[tuple[str, int]]]] = [(name, [])]
+        if along is not None:
+            parts = [(f"{name}_{i}", [(along, i)]) for i in range(layout.size("c"))]
+        long_name = cf_values.as_text(attributes, "long_name")
+        channels += [
+            Channel(
+                name=part,
+                variable=name,
+                quantity=long_name or cf_values.as_text(attributes, "standard_name"),
+                unit=cf_values.as_text(attributes, "units"),
+                fixed=(*fixed, *index_of),
+            )
+            for part, index_of in parts
+        ]
+    return channels, notes
+
+
+def _levels(dataset: "Dataset", dim: str, size: int) -> tuple[NDArray[np.float64], str]:
+    """Values and unit of the levels; their indices if they have no values."""
+    levels, coordinate = axis_values(dataset, dim), coordinate_of(dataset, dim)
+    if levels is None or coordinate is None:
+        return np.arange(size, dtype=np.float64), ""
+    return levels, cf_values.as_text(coordinate.attrs, "units")
+
+
+def _fill_notes(path: Path, dataset: "Dataset", names: Sequence[str]) -> list[str]:
+    """What is said of zeros that are missing only because of the default of Zarr version 2."""
+    if not is_zarr(path):
+        return []
+    arrays = [zarr_array(str(path), name, os.stat(path).st_mtime_ns) for name in names]
+    zeros = [
+        name
+        for name, array in zip(names, arrays, strict=True)
+        if "_FillValue" not in array.attrs and dataset.variables[name].attrs.get("_FillValue") == 0
+    ]
+    note = "the value 0 counts as missing, since it is the fill_value of the Zarr array"
+    return [f"{note}: {', '.join(zeros)}"] if zeros else []

@@ -1,0 +1,241 @@
+"""netCDF files and Zarr stores that follow the CF conventions.
+
+T: frames; C: channels; H, W: height and width.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from simvp.data import cf_time
+from simvp.data.cf_channels import choose_grid
+from simvp.data.cf_files import find_files, is_netcdf, is_zarr, opened, read_values
+from simvp.data.cf_grid import Channel, Grid
+from simvp.data.series import Frames, Options, Series, Source
+from simvp.errors import DataError
+
+if TYPE_CHECKING:  # processes that simulate start without pydantic
+    from simvp.data.card import DatasetCard
+
+Pieces = tuple[tuple[str, int, int], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CfSeries(Series):
+    """Frames along the time axis of one file or several.
+
+    Attributes:
+        pieces: (path, first, count): consecutive frames of each file.
+        dims: names of the dimensions of time, y and x.
+        sources: the variable of each channel, and indices of its other dimensions.
+    """
+
+    pieces: Pieces
+    dims: tuple[str, str, str]
+    sources: tuple[tuple[str, tuple[tuple[str, int], ...]], ...]
+
+    @property
+    def length(self) -> int:
+        return sum(count for _, _, count in self.pieces)
+
+    def locate(self, frame: int) -> str:
+        for path, first, count in self.pieces:
+            if frame < count:
+                return f"{path}, {self.dims[0]} index {first + frame}"
+            frame -= count
+        raise IndexError(frame)
+
+    def read_stored(self, start: int, stop: int, step: int = 1) -> Frames:
+        wanted = range(self.length)[start:stop:step]
+        frames = np.empty((len(wanted), *self.shape), np.float32)
+        done = before = 0
+        for path, first, count in self.pieces:
+            indices = [first + i - before for i in wanted[done:] if i < before + count]
+            before += count
+            if indices:
+                self._read_piece(path, slice(indices[0], indices[-1] + 1, step), frames[done:])
+                done += len(indices)
+        return frames
+
+    def _read_piece(self, path: str, times: slice, frames: Frames) -> None:
+        """Read frames of one file into the beginning of `frames`."""
+        for channel, (name, fixed) in enumerate(self.sources):
+            values = read_values(path, name, self.dims, {self.dims[0]: times, **dict(fixed)})
+            if values.shape[1:] != self.shape[1:]:
+                raise DataError(
+                    f"{path}: {name} has frames of {values.shape[1:]} (height, width), but the "
+                    f"first file has {self.shape[1:]}; all files need one grid"
+                )
+            with np.errstate(over="ignore"):  # the caller refuses infinite values
+                frames[: len(values), channel] = values
+
+
+def matches(path: Path) -> bool:
+    """Whether a path is netCDF, Zarr, or a folder or pattern of netCDF files."""
+    try:
+        if path.is_file():
+            return is_netcdf(path)
+        return any(is_zarr(file) or is_netcdf(file) for file in find_files(path))
+    except (OSError, ValueError):  # no permission, or a path that cannot exist
+        return False
+
+
+def open_data(path: Path, card: "DatasetCard", options: Options) -> Source:
+    """Open files. Raises DataError or ConfigError."""
+    files = find_files(path)
+    grid = choose_grid(files[0], opened(files[0]), options)
+    times, pieces, notes = _join(files, grid)
+    steps = cf_time.analyse(times)
+    notes += _describe_steps(times, steps)
+    card = grid.completed(card, steps.usual if times.unit else "", path)
+    names = tuple(channel.name for channel in grid.channels)
+    common: dict[str, Any] = {
+        "channels": names,
+        "shape": grid.shape,
+        "stored_scaling": card.stored_scaling(names),
+        "dims": grid.dims,
+    }
+    cuts = _cut(pieces, [index for index, _ in steps.gaps])
+    series = []
+    for member in range(grid.num_members):
+        for number, part in enumerate(cuts):
+            suffixes = [_suffix(grid.member_dim, member, grid.num_members)]
+            suffixes += [_suffix("", number, len(cuts))]
+            series.append(
+                CfSeries(
+                    id=_base_name(path) + "".join(suffixes),
+                    pieces=part,
+                    sources=tuple(_fixed(channel, grid, member) for channel in grid.channels),
+                    **common,
+                )
+            )
+    return Source(
+        path=path,
+        kind="cf",
+        series=series,
+        channels=names,
+        shape=grid.shape,
+        card=card,
+        is_8_bit=grid.is_8_bit,
+        assumptions=(*grid.assumptions, *notes),
+    )
+
+
+def _fixed(channel: Channel, grid: Grid, member: int) -> tuple[str, tuple[tuple[str, int], ...]]:
+    extra = ((grid.member_dim, member),) if grid.member_dim else ()
+    return channel.variable, (*channel.fixed, *extra)
+
+
+def _base_name(path: Path) -> str:
+    """The name of a path as the beginning of ids."""
+    stem = path.name if path.is_dir() and not is_zarr(path) else path.stem
+    return re.sub(r"[^A-Za-z0-9.-]+", "_", stem).strip("_.-") or "data"
+
+
+def _suffix(dim: str, index: int, count: int) -> str:
+    """`_member_07`: what distinguishes one of `count` series; empty if there is only one."""
+    if count == 1:
+        return ""
+    name = re.sub(r"[^A-Za-z0-9]+", "_", dim).strip("_")
+    return "_".join(["", *filter(None, [name]), str(index).zfill(len(str(count - 1)))])
+
+
+def _join(files: Sequence[Path], grid: Grid) -> tuple[cf_time.Times, Pieces, list[str]]:
+    """Join files along time, in order of their times.
+
+    Returns: the times, the frames of each file and what was assumed.
+    Raises: DataError if the files do not fit together, or times do not ascend.
+    """
+    parts = []
+    for file in files:
+        dataset = opened(file)
+        grid.check_fits(file, dataset)
+        times = grid.times(file, dataset)
+        count = dataset.sizes[grid.dims[0]]
+        if times is None:
+            if len(files) > 1:
+                raise DataError(
+                    f"{file}: has no times ({grid.dims[0]} has no coordinate), so the order of "
+                    f"the {len(files)} files is not known; add the times, or give one file"
+                )
+            note = f"{grid.dims[0]} has no coordinate: the frames are taken as evenly spaced"
+            return cf_time.Times(np.arange(count, dtype=float)), ((str(file), 0, count),), [note]
+        _check_order(file, grid.dims[0], times)
+        parts.append((times, str(file), count))
+    _check_units(parts)
+    parts.sort(key=lambda part: float(part[0].values[0]))
+    for (early, before, _), (late, after, _) in zip(parts, parts[1:], strict=False):
+        if late.values[0] <= early.values[-1]:
+            raise DataError(
+                f"{after}: begins at {late.label(0)}, but {before} ends at {early.label(-1)}; "
+                "files along time must not overlap, so remove one or cut it"
+            )
+    times = parts[0][0]
+    values = np.concatenate([part[0].values for part in parts])
+    notes = [f"{len(files)} files are joined along time"] if len(files) > 1 else []
+    joined = cf_time.Times(values, times.unit, times.calendar)
+    return joined, tuple((name, 0, count) for _, name, count in parts), notes
+
+
+def _check_order(file: Path, dim: str, times: cf_time.Times) -> None:
+    wrong = cf_time.first_disorder(times.values)
+    if wrong is not None:
+        found = (
+            f"{times.label(wrong)} after {times.label(wrong - 1)}"
+            if np.isfinite(times.values[: wrong + 1]).all()
+            else "no time"
+        )
+        raise DataError(
+            f"{file}: {dim} index {wrong} has {found}; times must ascend without duplicates, so "
+            "sort the frames and remove duplicates"
+        )
+
+
+def _check_units(parts: Sequence[tuple[cf_time.Times, str, int]]) -> None:
+    first, first_file, _ = parts[0]
+    for times, file, _ in parts:
+        if (times.unit, times.calendar) != (first.unit, first.calendar):
+            raise DataError(
+                f"{file}: times are in {times.unit or 'no unit'} of calendar "
+                f"{times.calendar or 'unknown'}, but {first_file} has "
+                f"{first.unit or 'no unit'} of calendar {first.calendar or 'unknown'}; "
+                "write them with the same units and calendar"
+            )
+
+
+def _cut(pieces: Pieces, cuts: Sequence[int]) -> list[Pieces]:
+    """Divide frames of files before each index of `cuts`."""
+    total = sum(count for _, _, count in pieces)
+    parts = []
+    for start, stop in zip([0, *cuts], [*cuts, total], strict=True):
+        part, before = [], 0
+        for path, first, count in pieces:
+            low, high = max(start - before, 0), min(stop - before, count)
+            if low < high:
+                part.append((path, first + low, high - low))
+            before += count
+        parts.append(tuple(part))
+    return parts
+
+
+def _describe_steps(times: cf_time.Times, steps: cf_time.Steps) -> list[str]:
+    notes = []
+    if steps.gaps:
+        missing = sum(count for _, count in steps.gaps)
+        where = "; ".join(
+            f"{count} between {times.label(index - 1)} and {times.label(index)}"
+            for index, count in steps.gaps[:3]
+        )
+        more = f"; and {len(steps.gaps) - 3} more gaps" if len(steps.gaps) > 3 else ""
+        frames = "1 frame is" if missing == 1 else f"{missing} frames are"
+        notes.append(
+            f"{frames} missing at the usual step of {steps.usual} ({where}{more}): the series is "
+            "cut there"
+        )
+    if steps.spread:
+        notes.append(f"time steps vary from {steps.spread}; they are taken as {steps.usual}")
+    return notes

@@ -1,0 +1,53 @@
+"""Analysis of time axes."""
+
+import numpy as np
+import pytest
+
+from simvp.data.cf_time import Steps, Times, analyse, first_disorder, read_times
+
+
+def test_times_of_different_epochs_and_units_are_comparable() -> None:
+    days = read_times(np.array([1, 2]), {"units": "days since 1970-01-01"})
+    hours = read_times(np.array([0, 24]), {"units": "hours since 1970-01-02 00:00:00"})
+    np.testing.assert_array_equal(days.values, [86400, 172800])
+    np.testing.assert_array_equal(hours.values, days.values)
+    assert days.calendar == hours.calendar == "standard"
+    assert days.label(1) == "1970-01-03"
+
+
+@pytest.mark.parametrize(
+    ("calendar", "label"),
+    [("standard", "2020-02-29"), ("noleap", "2020-03-01"), ("360_day", "2020-02-30")],
+)
+def test_dates_follow_the_calendar(calendar: str, label: str) -> None:
+    attributes = {"units": "days since 2020-02-28", "calendar": calendar}
+    offset = 2 if calendar == "360_day" else 1
+    assert read_times(np.array([offset]), attributes).label(0) == label
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([0.0, 1.0, 2.0], Steps("1 day")),
+        ([0.0], Steps("")),
+        # of two middle steps the shorter one, which occurs
+        ([0.0, 1.0, 6.0], Steps("1 day", ((2, 4),))),
+        ([0.0, 2.0, 4.0, 6.0, 12.0, 14.0], Steps("2 days", ((4, 2),))),
+        ([0.0, 10.0, 20.0, 28.0], Steps("10 days", (), "8 days to 10 days")),
+    ],
+)
+def test_steps(values: list[float], expected: Steps) -> None:
+    assert analyse(Times(np.array(values), "day")) == expected
+
+
+def test_single_precision_times_are_even() -> None:
+    values = (36500 + np.arange(100) / 4).astype("f4")
+    times = read_times(values, {"units": "days since 1900-01-01"})
+    assert analyse(times) == Steps("6 hours")
+
+
+@pytest.mark.parametrize(
+    ("values", "index"), [([1, 2, 3], None), ([1, 3, 3], 2), ([2, 1], 1), ([np.inf, 1], 0)]
+)
+def test_first_disorder(values: list[float], index: int | None) -> None:
+    assert first_disorder(np.array(values, "f8")) == index
