@@ -77,9 +77,9 @@ class PictureSeries(Series):
 def matches(path: Path) -> bool:
     """Whether a path is a folder of pictures, or of such folders."""
     try:
-        return path.is_dir() and any(
-            _is_picture(file) for file in islice(_files(path), _FILES_TO_TRY)
-        )
+        files = islice(_files(path), _FILES_TO_TRY) if path.is_dir() else ()
+        known = (known for known in map(_is_picture, files) if known is not None)
+        return next(known, False)
     except (OSError, DataError):
         return False
 
@@ -90,16 +90,15 @@ def _files(folder: Path) -> Iterator[Path]:
         yield from (place / name for name in main_files(place, SUFFIXES))
 
 
-def _is_picture(path: Path) -> bool:
+def _is_picture(path: Path) -> bool | None:
+    """Whether a file is one picture; None if it is damaged."""
     start = first_bytes(path)
-    return start.startswith(MAGIC) or (is_tiff(start) and _is_one_picture(path))
-
-
-def _is_one_picture(tiff: Path) -> bool:
+    if not is_tiff(start):
+        return start.startswith(MAGIC) or None
     try:
-        return set(read_headers(tiff).axes) <= set("cyx")
+        return set(read_headers(path).axes) <= set("cyx")
     except DataError:
-        return False
+        return None
 
 
 def open_data(path: Path, card: DatasetCard, options: Options) -> Source:
@@ -128,7 +127,7 @@ def open_data(path: Path, card: DatasetCard, options: Options) -> Source:
         channels=channels,
         shape=common["shape"],
         card=card,
-        is_8_bit=first.values.dtype.itemsize == 1,
+        is_8_bit=first.values.dtype == np.uint8,
         assumptions=(*step_note, *first.notes),
     )
 

@@ -131,7 +131,7 @@ def open_data(path: Path, card: DatasetCard, options: Options) -> Source:
         channels=channels,
         shape=common["shape"],
         card=card,
-        is_8_bit=first.dtype.itemsize == 1,
+        is_8_bit=first.dtype == np.uint8,
         assumptions=_assumptions(first, axes, level, dropped_alpha=colour and count == 4),
     )
 

@@ -90,7 +90,7 @@ def test_a_folder_of_pictures_is_one_series(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 3, 4])
-def test_16_bit_png_keeps_all_bits(tmp_path: Path, count: int) -> None:
+def test_deep_png_keeps_all_bits(tmp_path: Path, count: int) -> None:
     stored = values(5, 8, 9, count, dtype="uint16")
     for number, picture in enumerate(stored):
         write_deep_png(tmp_path / f"{number}.png", picture)
@@ -102,7 +102,7 @@ def test_16_bit_png_keeps_all_bits(tmp_path: Path, count: int) -> None:
     assert source.assumptions == (dropped if count == 4 else ())
 
 
-def test_16_bit_grey_with_alpha_is_refused(tmp_path: Path) -> None:
+def test_deep_grey_with_alpha_is_refused(tmp_path: Path) -> None:
     write_deep_png(tmp_path / "0.png", values(8, 9, 2, dtype="uint16"))
     with pytest.raises(DataError, match="0.png: is 16-bit grey with an alpha channel; expected"):
         open_source(tmp_path)
@@ -149,7 +149,15 @@ def test_jpeg_is_read_as_by_pillow_and_called_lossy(tmp_path: Path) -> None:
     assert "lossy" in source.assumptions[0]
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_orientation_in_exif_is_not_applied_and_said(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # rotated by 90 degrees
+    Image.fromarray(values(8, 9)).save(tmp_path / "0.jpg", exif=exif)
+    source = open_source(tmp_path)
+    assert source.shape == (1, 8, 9) and "EXIF orientation" in source.assumptions[1]
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "uint16", "float32"])
 def test_single_page_tiffs_are_an_image_folder(tmp_path: Path, dtype: str) -> None:
     stored = values(2, 5, 8, 9, dtype=dtype)
     stored.flat[100] = 0

@@ -193,6 +193,15 @@ def test_folder_of_stacks_has_a_series_each(tmp_path: Path) -> None:
     assert source.series[1].read(2, 2).shape == (0, 3, 8, 9)
 
 
+def test_folder_of_stacks_with_a_single_picture_names_it(tmp_path: Path) -> None:
+    save(tmp_path / "a.tif", TCYX)
+    save(tmp_path / "b.tif", TCYX[0], "CYX")
+    source = open_source(tmp_path)
+    assert source.kind == "tiff"
+    with pytest.raises(DataError, match=r"b.tif: has axes CYX of .*, but a.tif has TCYX"):
+        source.series[1].read(0, 1)
+
+
 @pytest.mark.parametrize("change", ["size", "type", "axes"])
 def test_stacks_that_differ_are_refused(tmp_path: Path, change: str) -> None:
     save(tmp_path / "a.tif", TCYX)
