@@ -63,6 +63,8 @@ def opened(path: Path) -> Iterator[Any]:
         with av.open(source, format=name) as container:
             if not container.streams.video:
                 raise ValueError("there is no video stream")
+            if container.streams.video[0].codec_context is None:
+                raise ValueError("its codec is not known")
             yield container
     except (av.FFmpegError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error

@@ -177,6 +177,14 @@ def test_file_without_pictures_is_refused(tmp_path: Path, kind: str) -> None:
         open_source(path)
 
 
+def test_unknown_codec_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.avi"
+    write(path, COLOUR)
+    path.write_bytes(path.read_bytes().replace(b"FFV1", b"????"))
+    with pytest.raises(DataError, match="a.avi: cannot be read as a video .its codec is not known"):
+        open_source(path)
+
+
 def test_missing_library_is_named_with_the_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
