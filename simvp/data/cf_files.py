@@ -66,8 +66,10 @@ def _is_marked(path: Path) -> bool:
     try:
         with h5py.File(path, "r") as file:
             marks = {"_Netcdf4Dimid", "_Netcdf4Coordinates"}
+            # h5py holds its lock while it iterates; a damaged link yields None.
+            items = [item for item in list(file.values()) if item is not None]
             return "_NCProperties" in file.attrs or any(
-                not marks.isdisjoint(item.attrs) for item in file.values()
+                not marks.isdisjoint(item.attrs) for item in items
             )
     except (OSError, RuntimeError, KeyError, ValueError):
         return False

@@ -1,0 +1,178 @@
+"""What the formats made of pictures share: names of files and of channels.
+
+T: frames; C: channels; H, W: height and width.
+"""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+from simvp.data.card import CARD_NAME, DatasetCard
+from simvp.data.series import Options
+from simvp.errors import ConfigError, DataError, did_you_mean
+
+_NUMBER = re.compile(r"(\d+)", re.ASCII)
+_ONE_NUMBER = "name the frames frame_0, frame_1, ... with one number that counts them"
+
+
+def files_in(folder: Path, suffixes: Iterable[str]) -> list[str]:
+    """Names of the files with these suffixes, in natural order, hidden files left out.
+
+    Raises: DataError if the folder cannot be read.
+    """
+    try:
+        names = [name for name in os.listdir(folder) if name[0] != "."]
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be read ({error.strerror})") from None
+    return sorted((n for n in names if n.lower().endswith(tuple(suffixes))), key=natural_key)
+
+
+def main_files(folder: Path, suffixes: Iterable[str]) -> list[str]:
+    """As `files_in`, if most of what the folder holds are such files; otherwise none of them.
+
+    A figure beside the files of another format does not make an image folder.
+    """
+    names = files_in(folder, suffixes)
+    others = sum(name[0] != "." for name in os.listdir(folder)) - len(names)
+    return names if len(names) > others else []
+
+
+def folders_in(folder: Path) -> list[Path]:
+    """The folders in a folder, by name, hidden ones left out."""
+    return sorted(p for p in folder.iterdir() if p.name[0] != "." and p.is_dir())
+
+
+def natural_key(name: str) -> tuple[list[str], list[int], str]:
+    """Sorts frame_2 before frame_10."""
+    parts = _NUMBER.split(name)
+    return parts[::2], [int(digits) for digits in parts[1::2]], name
+
+
+def first_bytes(path: Path) -> bytes:
+    """The first 16 bytes of a regular file; empty if it cannot be read."""
+    try:
+        if not path.is_file():  # opening a FIFO would block
+            return b""
+        with path.open("rb") as file:
+            return file.read(16)
+    except OSError:
+        return b""
+
+
+def numbering(folder: Path, names: Sequence[str]) -> tuple[list[str], range]:
+    """Order the files of a series by the number in their names.
+
+    Returns: the names in order, and their numbers.
+    Raises: DataError if the names do not have one number that counts in constant steps.
+    """
+    parts = {name: _NUMBER.split(os.path.splitext(name)[0]) for name in names}
+    texts = {name: tuple(split[::2]) for name, split in parts.items()}
+    usual = Counter(texts.values()).most_common(1)[0][0]
+    odd = [name for name in names if texts[name] != usual]
+    if odd:
+        like = next(name for name in names if texts[name] == usual)
+        raise DataError(
+            f"{folder / odd[0]}: is not named like {like}; {_ONE_NUMBER}, and move other files "
+            "elsewhere"
+        )
+    numbers = {name: [int(digits) for digits in split[1::2]] for name, split in parts.items()}
+    columns = list(zip(*numbers.values(), strict=True))
+    varying = [i for i, column in enumerate(columns) if len(set(column)) > 1]
+    if len(varying) > 1:
+        raise DataError(
+            f"{folder}: the names of its files differ in {len(varying)} numbers "
+            f"({names[0]}, ..., {names[-1]}); {_ONE_NUMBER}, and put each series into its own "
+            "folder"
+        )
+    if not columns:
+        return list(names), range(len(names))
+    counter = varying[0] if varying else len(columns) - 1
+    ordered = sorted(names, key=lambda name: (numbers[name][counter], name))
+    return ordered, _steps(folder, ordered, [numbers[name][counter] for name in ordered])
+
+
+def _steps(folder: Path, names: list[str], numbers: list[int]) -> range:
+    """Sorted numbers as a range. Raises DataError if their step is not constant."""
+    step = min((b - a for a, b in pairwise(numbers)), default=1)
+    for index, (before, after) in enumerate(pairwise(numbers)):
+        if after == before:
+            raise DataError(
+                f"{folder}: {names[index]} and {names[index + 1]} have the same number; remove one"
+            )
+        if after - before != step and step > 0:
+            raise DataError(
+                f"{folder}: number {before + step} is missing between {names[index]} and "
+                f"{names[index + 1]}; restore the frame, or renumber the files in constant steps "
+                "if none is missing"
+            )
+    return range(numbers[0], numbers[-1] + 1, step)
+
+
+def name_channels(
+    count: int, card: DatasetCard, folder: Path, *, colour: bool = False
+) -> tuple[str, ...]:
+    """Names of the channels: those of the card, or red, green, blue of a colour picture.
+
+    Raises: ConfigError if the card names another number of channels.
+    """
+    if colour and not card.channels:
+        return ("red", "green", "blue")
+    return card.channel_names(count, folder / CARD_NAME)
+
+
+def select_channels(
+    names: Sequence[str], options: Options, path: Path
+) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """Names and indices of the channels that `options.variables` asks for.
+
+    Raises: ConfigError if there is no such channel, or one is named twice.
+    """
+    chosen = tuple(names) if options.variables is None else options.variables
+    for name in chosen:
+        if name not in names:
+            raise ConfigError(
+                f"variables: {path} has no channel {name!r}, only {', '.join(names)}."
+                f"{did_you_mean(name, names)}"
+            )
+    if not chosen or len(set(chosen)) < len(chosen):
+        raise ConfigError(
+            f"variables: name each channel once, found {', '.join(chosen) or 'none'}; {path} has "
+            f"{', '.join(names)}"
+        )
+    return chosen, tuple(map(names.index, chosen))
+
+
+def refuse_layout_options(options: Options, path: Path, what: str) -> None:
+    """Raises ConfigError for options that pictures have no use for."""
+    for name, value in (("axes", options.axes), ("level", options.level)):
+        if value is not None:
+            raise ConfigError(
+                f"{name} = {value!r}: {path} holds {what}, whose layout is known; leave out "
+                f"--{name}"
+            )
+
+
+def unique_ids(paths: Sequence[Path]) -> dict[str, Path]:
+    """Ids of files that are a series each: their names without suffix, numbers zero-padded.
+
+    Raises: DataError if two files have the same id.
+    """
+    stems = {path: path.stem.removesuffix(".ome") for path in paths}
+    split = {path: _NUMBER.split(stem) for path, stem in stems.items()}
+    width: dict[int, int] = {}
+    for parts in split.values():
+        for i, part in enumerate(parts):
+            width[i] = max(width.get(i, 0), len(part))
+    ids: dict[str, Path] = {}
+    for path, parts in split.items():
+        padded = (part.zfill(width[i]) if i % 2 else part for i, part in enumerate(parts))
+        name = "".join(padded)
+        if name in ids:
+            raise DataError(
+                f"{path}: would have the same id, {name}, as {ids[name].name}; rename one of them"
+            )
+        ids[name] = path
+    return dict(sorted(ids.items()))
