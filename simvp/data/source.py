@@ -37,8 +37,14 @@ def open_source(
     for module in _formats():
         if module.matches(path):
             return module.open_data(path, read_card(card_path(path)), options)  # type: ignore[no-any-return]
-    frames.list_samples(path)  # says what is wrong with a folder
-    raise DataError(f"{path}: contains no data in a known format; expected {', '.join(names())}")
+    entries = sorted(entry.name for entry in path.glob("[!.]*")) if path.is_dir() else []
+    if not entries:
+        frames.list_samples(path)  # says what is wrong
+    shown = ", ".join(entries[:3]) + (", ..." if len(entries) > 3 else "")
+    raise DataError(
+        f"{path}: contains no data in a known format (found {shown or 'nothing'}); give the path "
+        f"of a file or of a folder of samples. Known formats: {', '.join(names())}"
+    )
 
 
 def names() -> list[str]:

@@ -72,12 +72,20 @@ def find_split(split: str, data_path: str) -> Path:
     path = Path(data_path)
     folder = path if is_folder(path) else path.parent  # the split of a file is beside it
     found = sorted(folder.glob(f"*{SUFFIX}"), key=lambda path: (path.stat().st_mtime_ns, path.name))
+    if folder != path:  # beside splits of other files
+        found = [file for file in found if _source_name(file) == path.name]
     if not found:
         raise DataError(
             f"{data_path}: has no split file (*{SUFFIX}); make one with `simvp split {data_path}`, "
             "or give one with --data"
         )
     return found[-1]
+
+
+def _source_name(path: Path) -> str | None:
+    """The file that a split file is of; None if it is of a folder."""
+    source = _read_json(path).get("source")
+    return source.get("path") if isinstance(source, dict) else None
 
 
 def read_split(path: str | Path) -> Split:

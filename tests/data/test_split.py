@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import only_split
+from helpers import Simvp, only_split
 
-from simvp.data import read_split
+from simvp.data import open_source, read_split
+from simvp.data.split import find_split
 from simvp.errors import DataError
 
 
@@ -96,3 +97,25 @@ def test_missing_part_is_named(tmp_path: Path) -> None:
     path.write_text('{"train": {"samples": [["a/0.npy"]]}}')
     with pytest.raises(DataError, match="has no test samples"):
         read_split(path).segments("test")
+
+
+def test_split_of_a_file_is_found_beside_splits_of_others(
+    tmp_path: Path, simvp: Simvp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, name in enumerate(["b.npy", "a.npy"]):
+        np.save(tmp_path / name, np.random.default_rng(number).random((30, 8, 9)))
+        simvp("split", name)
+    for name in ("a.npy", "b.npy"):
+        path = find_split("", name)
+        assert json.loads(path.read_bytes())["source"]["path"] == name
+    with pytest.raises(DataError, match="c.npy: has no split file"):
+        find_split("", "c.npy")
+
+
+def test_folder_without_data_says_what_was_found(tmp_path: Path) -> None:
+    for name in ("notes.txt", "paper.pdf"):
+        (tmp_path / name).write_text("x")
+    with pytest.raises(
+        DataError, match=r"no data in a known format \(found notes.txt, paper.pdf\)"
+    ):
+        open_source(tmp_path)
