@@ -7,7 +7,7 @@ from torch import Tensor
 
 from simvp import metrics
 from simvp.commands.hints import name_option, short_id
-from simvp.config import Config, to_toml
+from simvp.config import Config, read_layer, to_toml
 from simvp.data.batches import WindowDataset
 from simvp.data.description import DataDescription, read_description
 from simvp.data.scaling import Scaling
@@ -64,7 +64,25 @@ def run(config: Config, weights: str, report: Report) -> Summary:
                 "warning: the data card or scaling differs from the one that the run was trained "
                 f"with; units and ranges are taken from {folder.data_file}"
             )
+        if group.is_main:
+            _warn_of_training_data(folder, split, report)
         return score(config, folder, file, group, dataset, data, report)
+
+
+def _warn_of_training_data(folder: RunFolder, split: Split, report: Report) -> None:
+    """Warn if another split than the run's own tests on samples that the run was trained on."""
+    if not folder.config_file.exists():
+        return
+    trained_on = Path(read_layer(folder.config_file).tables["data"]["split"])
+    if trained_on == split.path or not trained_on.exists():
+        return
+    seen = {segment.fingerprint for segment in read_split(trained_on).segments("train")} - {""}
+    known = [s.series.id for s in split.segments("test") if s.fingerprint in seen]
+    if known:
+        report.say(
+            f"warning: {len(known)} of the test samples are training samples of this run, so the "
+            f"scores are too good: {', '.join(known[:3])}{', ...' if len(known) > 3 else ''}"
+        )
 
 
 def score(

@@ -1,11 +1,14 @@
 """`simvp test`."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 from helpers import Simvp
+
+from simvp.data import read_split
 
 
 def test_saved_frames_match_the_samples(tested: Path) -> None:
@@ -65,3 +68,19 @@ def test_mismatching_checkpoint_is_rejected(trained: Path, simvp: Simvp) -> None
     result = simvp("test", "--checkpoint", "no.pth", code=2)
     assert "no.pth: there is no such checkpoint" in result.stderr
     simvp("test", "--checkpoint", str(trained / "checkpoints" / "latest.pth"))
+
+
+def test_scoring_training_samples_is_warned_of(trained: Path, simvp: Simvp) -> None:
+    assert "warning" not in simvp("test").stdout
+    simvp("split", "--data-path", "data", "--seed", "5")
+    newest = max(Path("data").glob("*_loaders.json"), key=lambda path: path.stat().st_mtime_ns)
+    output = simvp("test", "--data", str(newest)).stdout
+    trained_on = {
+        segment.series.id
+        for segment in read_split(min(Path("data").glob("*.json"), key=os.path.getmtime)).segments(
+            "train"
+        )
+    }
+    tested = {segment.series.id for segment in read_split(newest).segments("test")}
+    assert tested & trained_on
+    assert f"warning: {len(tested & trained_on)} of the test samples are training samples" in output
