@@ -12,6 +12,7 @@ from matplotlib import colormaps
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
@@ -132,9 +133,25 @@ def _draw(rows: Mapping[str, Sequence[Cell]], width: float, title: str, caption:
     figure.set_size_inches(length + 2.5, height + 0.5 + 0.2 * title.count("\n"))
     for image, label in [(axes.images[-1], "difference"), (axes.images[0], caption)]:
         bar = figure.colorbar(
-            image, ax=axes, aspect=height / 0.1, fraction=0.13 / length, pad=0.1 / length
+            image,
+            ax=axes,
+            aspect=height / 0.1,
+            fraction=0.13 / length,
+            pad=0.1 / length,
+            extend=_extend([other for other in axes.images if other.norm is image.norm]),
         )
         label = textwrap.fill(label, max(12, int(height / 0.08)))
         bar.set_label(label, fontsize=9, parse_math=False)
         bar.ax.tick_params(labelsize=8)
     return figure
+
+
+def _extend(images: Sequence[AxesImage]) -> str:
+    """At which ends a colour bar has an arrow: where values lie beyond the colours."""
+    arrays = [image.get_array() for image in images]
+    values = np.concatenate([np.ma.filled(a, np.nan).ravel() for a in arrays if a is not None])
+    norm, known = images[0].norm, values[np.isfinite(values)]
+    if not known.size or norm.vmin is None or norm.vmax is None:
+        return "neither"
+    below, above = known.min() < norm.vmin, known.max() > norm.vmax
+    return ("both" if above else "min") if below else "max" if above else "neither"

@@ -121,3 +121,20 @@ def test_common_colour_maps_are_available(name: str) -> None:
 def test_unknown_colour_map_suggests_a_similar_one() -> None:
     with pytest.raises(ConfigError, match="viz.cmap = 'virids'.*Did you mean 'viridis'"):
         pictures.colour_map("virids")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [(0.0, 0.0, "neither"), (0.0, 2.0, "max"), (-2.0, 0.0, "min"), (-2.0, 2.0, "both")],
+)
+def test_colour_bar_has_arrows_where_the_forecast_exceeds_it(
+    low: float, high: float, expected: str
+) -> None:
+    frames = np.linspace(0, 1, 2 * 8 * 9, dtype=np.float32).reshape(2, 8, 9)
+    preds = frames.copy()
+    preds[0, 0, 0] += low
+    preds[1, -1, -1] += high
+    preds[0, 3, 3] = np.nan
+    figure = pictures.grid(frames, frames, preds, title="a", cmap="viridis")
+    bars = [image.colorbar for image in figure.axes[0].images if image.colorbar is not None]
+    assert [bar.extend for bar in bars] == [expected, "neither"]
