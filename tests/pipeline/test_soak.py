@@ -50,7 +50,9 @@ def test_fifty_kills_during_a_checkpoint(split_data: Path, simvp: Simvp, tally: 
         latest = folder / "latest.pth"
         tally("SIGKILL while a checkpoint is written", bool(checkpoint.load(latest)))
     assert hits > 10, "too few kills hit a write"
-    simvp("train", "--resume", "--name", "killed", "--epochs", "1")
+    latest = checkpoint.load(Path("work_dirs/killed/checkpoints/latest.pth"))
+    epochs = str(latest["progress"]["epoch"] + 1)
+    simvp("train", "--resume", "--name", "killed", "--epochs", epochs)
     tally("what they left half-written is cleared away", not list(folder.glob(".simvp-*")))
 
 
