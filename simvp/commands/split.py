@@ -10,11 +10,11 @@ import numpy as np
 from simvp.commands.hints import data_option
 from simvp.config import Config
 from simvp.config.sections import SplitSection
-from simvp.data.card import check_square
+from simvp.data.card import card_path, check_square, is_folder
 from simvp.data.parts import Parts, as_given, by_series, by_time
 from simvp.data.scaling import Scaling, Statistics, StatisticsAccumulator, choose_scaling
 from simvp.data.series import Segment, Series, Source, as_fingerprint, check_finite
-from simvp.data.source import card_path, is_folder, open_source
+from simvp.data.source import open_source
 from simvp.data.split_records import PARTS, PartRecord, SegmentRecord, SourceRecord, SplitRecord
 from simvp.data.windows import window_starts
 from simvp.errors import ConfigError, DataError

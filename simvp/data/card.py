@@ -50,8 +50,11 @@ class DatasetCard(ChannelCard):
     )
     channels: dict[str, ChannelCard] = Field({}, description="a table for each channel, in order")
 
-    def completed(self, found: "DatasetCard") -> "DatasetCard":
-        """This card, with entries that it does not set taken from what the files say."""
+    def completed(self, found: "DatasetCard", path: Path) -> "DatasetCard":
+        """This card, with entries that it does not set taken from what the files say.
+
+        Raises: ConfigError if both contradict each other.
+        """
         channels = {
             name: ChannelCard(
                 **{
@@ -62,7 +65,14 @@ class DatasetCard(ChannelCard):
             for name, card in {**self.channels, **found.channels}.items()
         }
         entries = {**found.model_dump(exclude_unset=True), **self.model_dump(exclude_unset=True)}
-        return DatasetCard.model_validate({**entries, "channels": channels})
+        try:
+            return DatasetCard.model_validate({**entries, "channels": channels})
+        except ValidationError as error:
+            reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+            raise ConfigError(
+                f"{path}: the data card does not fit because it contradicts the files ({reason}); "
+                "correct it, or set boundary_x and boundary_y in it"
+            ) from None
 
     def stored_as(self) -> Stored:
         """Whether the files hold physical or scaled values."""
@@ -124,6 +134,17 @@ class DatasetCard(ChannelCard):
         if "rot90" in self.symmetries and self.boundary_y != self.boundary_x:
             raise ValueError("the symmetry rot90 needs both boundaries to be the same")
         return self
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a path is a folder of data; a Zarr store counts as a file."""
+    is_store = any((path / name).exists() for name in (".zgroup", ".zarray", "zarr.json"))
+    return path.is_dir() and not is_store
+
+
+def card_path(path: Path) -> Path:
+    """Where the data card is: in a folder, or beside a file."""
+    return path / CARD_NAME if is_folder(path) else path.with_suffix(".toml")
 
 
 def read_card(path: Path) -> DatasetCard:

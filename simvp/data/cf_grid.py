@@ -12,7 +12,7 @@ from simvp.data.cf_axes import Layout
 from simvp.data.cf_files import check_numeric
 from simvp.data.cf_time import Times, read_times
 from simvp.data.cf_values import InvalidAttribute
-from simvp.errors import ConfigError, DataError
+from simvp.errors import DataError
 
 if TYPE_CHECKING:
     from xarray import Dataset, Variable
@@ -107,8 +107,6 @@ class Grid:
 
     def completed(self, card: "DatasetCard", time_step: str, path: Path) -> "DatasetCard":
         """The data card, completed by what the files say. Raises ConfigError."""
-        from pydantic import ValidationError
-
         from simvp.data.card import ChannelCard, DatasetCard
 
         channels = {
@@ -126,14 +124,7 @@ class Grid:
             entries["time_step"] = time_step
         if self.is_global:
             entries["boundary_x"] = "periodic"
-        try:
-            return card.completed(DatasetCard.model_validate(entries))
-        except ValidationError as error:
-            reason = error.errors()[0]["msg"].removeprefix("Value error, ")
-            raise ConfigError(
-                f"{path}: the data card contradicts the files ({reason}); set boundary_x in the "
-                "data card"
-            ) from None
+        return card.completed(DatasetCard.model_validate(entries), path)
 
 
 def dimension_letter(dataset: "Dataset", dim: str) -> str | None:

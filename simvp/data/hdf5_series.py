@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simvp.data.hdf5_store import dataset_at, numeric_shape, open_file, read_values, texts
-from simvp.data.series import Frames, Options, Series, Source
-from simvp.errors import ConfigError, DataError, did_you_mean
+from simvp.data.series import Frames, Series, Source, select_channels
+from simvp.errors import DataError
 
 if TYPE_CHECKING:  # processes that simulate start without pydantic; h5py only where it is used
     import h5py
@@ -158,16 +158,6 @@ def numbered_ids(stem: str, count: int) -> tuple[str, ...]:
     return (stem,) if count == 1 else tuple(f"{stem}_{i:0{width}d}" for i in range(count))
 
 
-def refuse_options(path: Path, options: Options, layout: str) -> None:
-    """Raises ConfigError if axes or a level are given for a layout that defines its axes."""
-    for name, value in (("axes", options.axes), ("level", options.level)):
-        if value is not None:
-            raise ConfigError(
-                f"{name} = {value!r}: {path} has the layout of {layout}, which defines its axes; "
-                f"leave out --{name}"
-            )
-
-
 def make_source(
     path: Path,
     kind: str,
@@ -180,7 +170,7 @@ def make_source(
     """The source of all series in `blocks`. Raises DataError or ConfigError."""
     names = tuple(blocks[0].fields)
     _check_blocks(path, blocks)
-    channels = _choose(path, names, variables)
+    channels = select_channels(names, variables, path)[0]
     shape = (len(channels), *blocks[0].frame_size)
     series = [
         Hdf5Series(
@@ -226,23 +216,6 @@ def _check_blocks(path: Path, blocks: Sequence[Block]) -> None:
         raise DataError(f"{path}: two series have the name {repeated}; rename one of them")
 
 
-def _choose(path: Path, names: Sequence[str], variables: Sequence[str] | None) -> tuple[str, ...]:
-    """The channels to use, in order. Raises ConfigError if there is no such channel."""
-    channels = tuple(names if variables is None else variables)
-    for name in channels:
-        if name not in names:
-            raise ConfigError(
-                f"variables: {path} has no channel {name!r}, only {', '.join(names)}."
-                f"{did_you_mean(name, names)}"
-            )
-    if not channels or len(set(channels)) < len(channels):
-        raise ConfigError(
-            f"variables = {', '.join(channels) or 'none'}: name each channel once, of "
-            f"{', '.join(names)}"
-        )
-    return channels
-
-
 def _parts(blocks: Sequence[Block]) -> dict[str, tuple[str, ...]]:
     """The ids in each part; a data set that is all in one part is not split yet."""
     parts = {
@@ -251,17 +224,6 @@ def _parts(blocks: Sequence[Block]) -> dict[str, tuple[str, ...]]:
     }
     parts = {part: ids for part, ids in parts.items() if ids}
     return parts if len(parts) > 1 else {}
-
-
-def complete_card(card: "DatasetCard", found: "DatasetCard", path: Path) -> "DatasetCard":
-    """The data card, completed by what the files say. Raises ConfigError if both conflict."""
-    try:
-        return card.completed(found)
-    except ValueError as error:  # pydantic's ValidationError
-        reasons = "; ".join(str(p["msg"]) for p in getattr(error, "errors", list)())
-        raise ConfigError(
-            f"{path}: its data card does not fit what the files say: {reasons}; correct the card"
-        ) from None
 
 
 def describe_time_step(file: "h5py.File", name: str) -> tuple[str, str]:

@@ -10,9 +10,8 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from simvp.data.card import CARD_NAME, DatasetCard
-from simvp.data.series import Options
-from simvp.errors import ConfigError, DataError, did_you_mean
+from simvp.data.card import DatasetCard, card_path
+from simvp.errors import DataError
 
 _NUMBER = re.compile(r"(\d+)", re.ASCII)
 _ONE_NUMBER = "name the frames frame_0, frame_1, ... with one number that counts them"
@@ -120,39 +119,7 @@ def name_channels(
     """
     if colour and not card.channels:
         return ("red", "green", "blue")
-    return card.channel_names(count, folder / CARD_NAME)
-
-
-def select_channels(
-    names: Sequence[str], options: Options, path: Path
-) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """Names and indices of the channels that `options.variables` asks for.
-
-    Raises: ConfigError if there is no such channel, or one is named twice.
-    """
-    chosen = tuple(names) if options.variables is None else options.variables
-    for name in chosen:
-        if name not in names:
-            raise ConfigError(
-                f"variables: {path} has no channel {name!r}, only {', '.join(names)}."
-                f"{did_you_mean(name, names)}"
-            )
-    if not chosen or len(set(chosen)) < len(chosen):
-        raise ConfigError(
-            f"variables: name each channel once, found {', '.join(chosen) or 'none'}; {path} has "
-            f"{', '.join(names)}"
-        )
-    return chosen, tuple(map(names.index, chosen))
-
-
-def refuse_layout_options(options: Options, path: Path, what: str) -> None:
-    """Raises ConfigError for options that pictures have no use for."""
-    for name, value in (("axes", options.axes), ("level", options.level)):
-        if value is not None:
-            raise ConfigError(
-                f"{name} = {value!r}: {path} holds {what}, whose layout is known; leave out "
-                f"--{name}"
-            )
+    return card.channel_names(count, card_path(folder))
 
 
 def unique_ids(paths: Sequence[Path]) -> dict[str, Path]:

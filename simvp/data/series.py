@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simvp.data.scaling import Scaling
-from simvp.errors import DataError
+from simvp.errors import ConfigError, DataError, did_you_mean
 
 if TYPE_CHECKING:  # processes that simulate start without pydantic
     from simvp.data.card import DatasetCard
@@ -108,6 +108,15 @@ class Options:
     axes: str | None = None
     level: str | None = None
 
+    def refuse_layout(self, path: Path, what: str) -> None:
+        """Raises ConfigError if axes or a level are given for files that define them."""
+        for name, value in (("axes", self.axes), ("level", self.level)):
+            if value is not None:
+                raise ConfigError(
+                    f"{name} = {value!r}: {path} holds {what}, which defines its axes; leave out "
+                    f"--{name}"
+                )
+
 
 @dataclass(frozen=True)
 class Segment:
@@ -198,3 +207,30 @@ def check_finite(segment: Segment, frames: Frames, first: int, *, may_miss: bool
             f"{name}: {bad} of {finite[position].size} values are not finite, the first "
             f"({frames[position][tuple(where)]}) at index {tuple(where)}; fix or remove the sample"
         )
+
+
+def select_channels(
+    names: Sequence[str], variables: Sequence[str] | None, path: Path
+) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """Names and indices of the channels to use, in order; all of `names` for None.
+
+    Raises: ConfigError if there is no such channel, or one is named twice.
+    """
+    chosen = tuple(names if variables is None else variables)
+    for name in chosen:
+        if name not in names:
+            raise unknown_name(path, "channel", name, names)
+    if not chosen or len(set(chosen)) < len(chosen):
+        raise ConfigError(
+            f"variables: name each channel once, found {', '.join(chosen) or 'none'}; {path} has "
+            f"{', '.join(names)}"
+        )
+    return chosen, tuple(map(names.index, chosen))
+
+
+def unknown_name(where: Path, what: str, name: str, known: Sequence[str]) -> ConfigError:
+    """The error for a name that the data do not have."""
+    return ConfigError(
+        f"variables: {where} has no {what} {name!r}, only {', '.join(known)}."
+        f"{did_you_mean(name, known)}"
+    )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from simvp.data import sources
-from simvp.data.card import CARD_NAME, read_card
+from simvp.data.card import card_path, read_card
 from simvp.data.series import Options, Source
 from simvp.data.sources import frames
 from simvp.errors import DataError
@@ -50,17 +50,6 @@ def open_source(
 def names() -> list[str]:
     """The formats: one for each module of `simvp.data.sources`."""
     return [module.name for module in pkgutil.iter_modules(sources.__path__)]
-
-
-def is_folder(path: Path) -> bool:
-    """Whether a path is a folder of data; a Zarr store counts as a file."""
-    is_store = any((path / name).exists() for name in (".zgroup", ".zarray", "zarr.json"))
-    return path.is_dir() and not is_store
-
-
-def card_path(path: Path) -> Path:
-    """Where the data card is: in a folder, or beside a file."""
-    return path / CARD_NAME if is_folder(path) else path.with_suffix(".toml")
 
 
 def _formats() -> Iterator[Any]:

@@ -9,11 +9,11 @@ import numpy as np
 from pydantic import ValidationError
 
 from simvp.data import split_v1
-from simvp.data.card import CARD_NAME, DatasetCard, read_card
+from simvp.data.card import CARD_NAME, DatasetCard, is_folder, read_card
 from simvp.data.description import DataDescription
 from simvp.data.scaling import Scaling, Statistics
 from simvp.data.series import Segment, Series
-from simvp.data.source import is_folder, open_source
+from simvp.data.source import open_source
 from simvp.data.sources.frames import FrameSeries, open_frame
 from simvp.data.split_records import PARTS, SUFFIX, SegmentRecord, SplitRecord
 from simvp.errors import DataError
@@ -84,7 +84,7 @@ def find_split(split: str, data_path: str) -> Path:
 
 def _source_name(path: Path) -> str | None:
     """The file that a split file is of; None if it is of a folder."""
-    source = _read_json(path).get("source")
+    source = _read_json(path)[0].get("source")
     return source.get("path") if isinstance(source, dict) else None
 
 
@@ -97,13 +97,13 @@ def read_split(path: str | Path) -> Split:
         data card is not valid.
     """
     path = find_split("", str(path)) if is_folder(Path(path)) else Path(path)
-    record = _read_json(path)
+    record, text = _read_json(path)
     if "format" not in record:
         return _from_lists(path, record)
     if isinstance(record["format"], int) and record["format"] > 2:
         raise DataError(f"{path}: was written by a newer version of simvp; {_MAKE_ANOTHER}")
     try:
-        content = SplitRecord.model_validate_json(path.read_bytes())
+        content = SplitRecord.model_validate_json(text)
     except ValidationError as error:
         problem = error.errors()[0]
         where = ".".join(map(str, problem["loc"])) or "split"
@@ -112,9 +112,11 @@ def read_split(path: str | Path) -> Split:
     return _from_record(path, content)
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _read_json(path: Path) -> tuple[dict[str, Any], bytes]:
+    """The content of a split file, and its text. Raises DataError."""
     try:
-        record = json.loads(path.read_bytes())
+        text = path.read_bytes()
+        record = json.loads(text)
     except FileNotFoundError:
         raise DataError(f"{path}: split file not found; make one with `simvp split`") from None
     except OSError as error:
@@ -125,7 +127,7 @@ def _read_json(path: Path) -> dict[str, Any]:
         ) from None
     if not isinstance(record, dict):
         raise DataError(f"{path}: is not a split file: expected a JSON object; {_MAKE_ANOTHER}")
-    return record
+    return record, text
 
 
 def _from_record(path: Path, record: SplitRecord) -> Split:

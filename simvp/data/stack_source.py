@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simvp.data.axes import Convention, as_text
+from simvp.data.card import card_path
 from simvp.data.series import Options, Series, Source
 from simvp.data.stacks import StackSeries, StoredArray, choose_arrays, series_of_stack
 from simvp.errors import DataError
@@ -20,11 +21,6 @@ def files_in(folder: Path, suffixes: Sequence[str]) -> list[Path]:
         for path in folder.iterdir()
         if path.suffix.lower() in suffixes and path.name[0] != "." and path.is_file()
     )
-
-
-def card_path(path: Path) -> Path:
-    """Where the data card of a file or folder is, for messages."""
-    return path / "dataset.toml" if path.is_dir() else path.with_suffix(".toml")
 
 
 def open_stacks(

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from simvp.data.axes import Convention, as_text, choose_axes
 from simvp.data.npy import is_number
 from simvp.data.scaling import Scaling
-from simvp.data.series import Frames, Series
-from simvp.errors import ConfigError, DataError, did_you_mean
+from simvp.data.series import Frames, Series, select_channels, unknown_name
+from simvp.errors import ConfigError, DataError
 
 if TYPE_CHECKING:  # processes that simulate start without pydantic
     from simvp.data.card import DatasetCard
@@ -143,7 +143,7 @@ def choose_arrays(
     if variables and any(name in arrays for name in variables):
         unknown = [name for name in variables if name not in arrays]
         if unknown:
-            raise unknown_variable(path, "array", unknown[0], list(arrays))
+            raise unknown_name(path, "array", unknown[0], list(arrays))
         if len(set(variables)) < len(variables):
             raise ConfigError(f"variables: {', '.join(variables)} names an array twice")
         chosen = [arrays[name] for name in variables]
@@ -155,7 +155,7 @@ def choose_arrays(
         found = ", ".join(describe(array) for array in arrays.values()) or "nothing"
         raise DataError(f"{path}: no array in it has three axes and holds numbers; found {found}")
     elif variables:
-        raise unknown_variable(path, "array", variables[0], [array.name for array in stacks])
+        raise unknown_name(path, "array", variables[0], [array.name for array in stacks])
     else:
         raise _several(path, stacks)
     for array in chosen:
@@ -182,14 +182,6 @@ def describe(array: StoredArray) -> str:
     """`u (5 x 8 x 9)`, with the type if it is not one of numbers."""
     kind = "" if is_number(array.dtype) else f" {array.dtype}"
     return f"{array.name} ({as_text(array.shape)}{kind})"
-
-
-def unknown_variable(where: Path, what: str, name: str, known: Sequence[str]) -> ConfigError:
-    """The error for a name that the data do not have."""
-    return ConfigError(
-        f"variables: {where} has no {what} {name!r}, only {', '.join(known)}."
-        f"{did_you_mean(name, known)}"
-    )
 
 
 def series_of_stack(
@@ -221,22 +213,9 @@ def series_of_stack(
         )
     names = _channel_names(arrays, sizes.get("c"), card, card_path)
     by_array = variables is None or any(a.name in variables for a in arrays)
-    channels = names if by_array else choose_channels(names, variables, first.path)
+    channels = names if by_array else select_channels(names, variables, first.path)[0]
     scaling = card.stored_scaling(channels)
     return number_series(arrays, name, axes, channels, names, scaling)
-
-
-def choose_channels(
-    names: tuple[str, ...], variables: Sequence[str] | None, path: Path
-) -> tuple[str, ...]:
-    """The channels to use. Raises ConfigError if the user names another one, or one twice."""
-    channels = tuple(variables or names)
-    for channel in channels:
-        if channel not in names:
-            raise unknown_variable(path, "channel", channel, names)
-    if len(set(channels)) < len(channels):
-        raise ConfigError(f"variables: {', '.join(channels)} names a channel twice")
-    return channels
 
 
 def number_series(

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from simvp.data.pictures import files_in, numbering, select_channels, unique_ids
-from simvp.data.series import Options
+from simvp.data.pictures import files_in, numbering, unique_ids
+from simvp.data.series import Options, select_channels
 from simvp.errors import ConfigError, DataError
 
 
@@ -59,8 +59,8 @@ def test_ids_of_files_sort_naturally_and_are_unique() -> None:
 def test_channels_are_selected_once_each() -> None:
     names = ("red", "green", "blue")
     options = Options(variables=("blue", "red"))
-    assert select_channels(names, options, Path("a")) == (("blue", "red"), (2, 0))
+    assert select_channels(names, options.variables, Path("a")) == (("blue", "red"), (2, 0))
     with pytest.raises(ConfigError, match="no channel 'gren', only red, green, blue. Did you mean"):
-        select_channels(names, Options(variables=("gren",)), Path("a"))
+        select_channels(names, ("gren",), Path("a"))
     with pytest.raises(ConfigError, match="name each channel once, found red, red"):
-        select_channels(names, Options(variables=("red", "red")), Path("a"))
+        select_channels(names, ("red", "red"), Path("a"))

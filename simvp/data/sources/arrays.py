@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from simvp.data.card import card_path
 from simvp.data.npy import MAGIC, ZIP_MAGIC, map_array
 from simvp.data.npz import read_npz, read_text
-from simvp.data.series import Options, Series, Source
-from simvp.data.stack_source import card_path, files_in, make_source, open_stacks
-from simvp.data.stacks import Index, JoinedSeries, StoredArray, choose_channels, number_series
+from simvp.data.series import Options, Series, Source, select_channels
+from simvp.data.stack_source import files_in, make_source, open_stacks
+from simvp.data.stacks import Index, JoinedSeries, StoredArray, number_series
 from simvp.errors import DataError
 
 if TYPE_CHECKING:  # processes that simulate start without pydantic
@@ -53,7 +54,7 @@ def open_data(path: Path, card: "DatasetCard", options: Options) -> Source:
     contents = [_read_arrays(file) for file in files]
     if len(files) == 1 and _is_openstl(contents[0], options):
         return _open_openstl(path, contents[0], card, options)
-    card = card.completed(_found_card(contents[0]))
+    card = card.completed(_found_card(contents[0]), path)
     return open_stacks(path, dict(zip(files, contents, strict=True)), card, options, "numpy")
 
 
@@ -119,7 +120,7 @@ def _open_openstl(
     options: Options,
 ) -> Source:
     names = card.channel_names(arrays["X_train"].shape[2], card_path(path))
-    channels = choose_channels(names, options.variables, path)
+    channels = select_channels(names, options.variables, path)[0]
     scaling = card.stored_scaling(channels)
     parts: dict[str, list[Series]] = {}
     for part, pair in _OPENSTL.items():

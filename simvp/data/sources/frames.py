@@ -15,8 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simvp.data.npy import map_array
-from simvp.data.series import Frames, Options, Series, Source, as_fingerprint, changed
-from simvp.errors import ConfigError, DataError, did_you_mean
+from simvp.data.series import (
+    Frames,
+    Options,
+    Series,
+    Source,
+    as_fingerprint,
+    changed,
+    select_channels,
+)
+from simvp.errors import ConfigError, DataError
 from simvp.storage.files import publish_folder
 
 if TYPE_CHECKING:  # processes that simulate start without pydantic
@@ -94,7 +102,7 @@ def matches(path: Path) -> bool:
 
 def open_data(folder: Path, card: "DatasetCard", options: Options) -> Source:
     """Open a folder of samples. Raises DataError or ConfigError."""
-    variables, axes = options.variables, options.axes
+    axes = options.axes
     if axes not in (None, "cyx", "yxc"):
         raise ConfigError(f"axes = {axes!r}: the axes of .npy frames are cyx or yxc")
     samples = list_samples(folder)
@@ -103,19 +111,13 @@ def open_data(folder: Path, card: "DatasetCard", options: Options) -> Source:
     order = (axes or "cyx") if first.ndim == 3 else "yx"
     sizes = dict(zip(order, first.shape, strict=True))
     names = card.channel_names(sizes.get("c", 1), folder / "dataset.toml")
-    channels = tuple(variables or names)
-    unknown = [name for name in channels if name not in names]
-    if unknown:
-        raise ConfigError(
-            f"variables: {folder} has no channel {unknown[0]!r}, only {', '.join(names)}."
-            f"{did_you_mean(unknown[0], names)}"
-        )
+    channels, selected = select_channels(names, options.variables, folder)
     common: dict[str, Any] = {
         "channels": channels,
         "shape": (len(channels), sizes["y"], sizes["x"]),
         "stored_scaling": card.stored_scaling(channels),
         "axes": axes or "cyx",
-        "selected": None if channels == names else tuple(map(names.index, channels)),
+        "selected": None if channels == names else selected,
     }
     return Source(
         path=folder,

@@ -21,10 +21,8 @@ from simvp.data.pictures import (
     main_files,
     name_channels,
     numbering,
-    refuse_layout_options,
-    select_channels,
 )
-from simvp.data.series import Frames, Options, Series, Source
+from simvp.data.series import Frames, Options, Series, Source, select_channels
 from simvp.data.tiff_stack import is_tiff, read_headers
 from simvp.errors import DataError
 
@@ -103,13 +101,13 @@ def _is_picture(path: Path) -> bool | None:
 
 def open_data(path: Path, card: DatasetCard, options: Options) -> Source:
     """Open a folder of pictures, or of such folders. Raises DataError or ConfigError."""
-    refuse_layout_options(options, path, "pictures")
+    options.refuse_layout(path, "pictures")
     samples, step_note = _list_samples(path)
     # The first picture gives the shape. All others are compared with it when they are read.
     first = read_picture(samples[0] / numbering(samples[0], files_in(samples[0], SUFFIXES))[0][0])
     count, height, width = first.values.shape
     names = name_channels(count, card, path, colour=count == 3)
-    channels, selected = select_channels(names, options, path)
+    channels, selected = select_channels(names, options.variables, path)
     common: dict[str, Any] = {
         "channels": channels,
         "shape": (len(channels), height, width),

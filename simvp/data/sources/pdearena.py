@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING
 from simvp.data.hdf5_series import (
     Block,
     Field,
-    complete_card,
     describe_time_step,
     make_source,
     numbered_ids,
-    refuse_options,
 )
 from simvp.data.hdf5_store import any_has_layout, files_in, find_dataset, is_8_bit, open_file
 from simvp.data.series import Options, Source
@@ -38,7 +36,7 @@ def open_data(path: Path, card: "DatasetCard", options: Options) -> Source:
     """Open a file or a folder of files. Raises DataError or ConfigError."""
     from simvp.data.card import DatasetCard
 
-    refuse_options(path, options, "PDEArena")
+    options.refuse_layout(path, "a data set of PDEArena")
     files = files_in(path)
     blocks, left_out = [], set[str]()
     for number, file_path in enumerate(files):
@@ -62,7 +60,7 @@ def open_data(path: Path, card: "DatasetCard", options: Options) -> Source:
     return make_source(
         path,
         "pdearena",
-        complete_card(card, found, path),
+        card.completed(found, path),
         blocks,
         variables=options.variables,
         assumptions=assumptions,

@@ -14,11 +14,9 @@ from typing import TYPE_CHECKING
 from simvp.data.hdf5_series import (
     Block,
     Field,
-    complete_card,
     describe_time_step,
     make_source,
     numbered_ids,
-    refuse_options,
 )
 from simvp.data.hdf5_store import (
     any_has_layout,
@@ -50,7 +48,7 @@ def open_data(path: Path, card: "DatasetCard", options: Options) -> Source:
     """Open a file or a folder of files. Raises DataError or ConfigError."""
     from simvp.data.card import DatasetCard
 
-    refuse_options(path, options, "PDEBench")
+    options.refuse_layout(path, "a data set of PDEBench")
     blocks: list[Block] = []
     left_out: set[str] = set()
     steps = []
@@ -72,7 +70,7 @@ def open_data(path: Path, card: "DatasetCard", options: Options) -> Source:
     assumptions = ["rows are x and columns are y, as they are stored", *filter(None, [problem])]
     if left_out:
         assumptions.append(f"left out, not fields over time: {', '.join(sorted(left_out))}")
-    card = complete_card(card, found, path)
+    card = card.completed(found, path)
     return make_source(
         path, "pdebench", card, blocks, variables=options.variables, assumptions=assumptions
     )

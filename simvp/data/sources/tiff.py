@@ -15,10 +15,9 @@ from simvp.data.pictures import (
     first_bytes,
     main_files,
     name_channels,
-    select_channels,
     unique_ids,
 )
-from simvp.data.series import Frames, Options, Series, Source
+from simvp.data.series import Frames, Options, Series, Source, select_channels
 from simvp.data.tiff_stack import TiffStack, is_tiff, read_headers
 from simvp.errors import ConfigError, DataError
 
@@ -113,8 +112,8 @@ def open_data(path: Path, card: DatasetCard, options: Options) -> Source:
         names = first.channel_names
     else:
         names = name_channels(3 if colour else count, card, path, colour=colour)
-    channels, selected = select_channels(names, options, path)
-    card = card.completed(DatasetCard(time_step=first.time_step)) if first.time_step else card
+    channels, selected = select_channels(names, options.variables, path)
+    card = card.completed(DatasetCard(time_step=first.time_step), path) if first.time_step else card
     common: dict[str, Any] = {
         "channels": channels,
         "shape": (len(channels), first.size("y", axes), first.size("x", axes)),

@@ -16,11 +16,9 @@ from simvp.data.pictures import (
     files_in,
     main_files,
     name_channels,
-    refuse_layout_options,
-    select_channels,
     unique_ids,
 )
-from simvp.data.series import Frames, Options, Series, Source
+from simvp.data.series import Frames, Options, Series, Source, select_channels
 from simvp.data.video_files import Header, container_format, opened, read_header
 from simvp.errors import DataError
 
@@ -121,7 +119,7 @@ def matches(path: Path) -> bool:
 
 def open_data(path: Path, card: DatasetCard, options: Options) -> Source:
     """Open a video, or a folder of videos. Raises DataError or ConfigError."""
-    refuse_layout_options(options, path, "videos")
+    options.refuse_layout(path, "videos")
     files = [path / name for name in files_in(path, _SUFFIXES)] if path.is_dir() else [path]
     ids = unique_ids(files)
     headers = {id: read_header(file) for id, file in ids.items()}
@@ -134,10 +132,10 @@ def open_data(path: Path, card: DatasetCard, options: Options) -> Source:
             )
     colour = first.decoded == "rgb24"
     names = name_channels(3 if colour else 1, card, path, colour=colour)
-    channels, selected = select_channels(names, options, path)
+    channels, selected = select_channels(names, options.variables, path)
     rates = {header.rate for header in headers.values()}
     if len(rates) == 1 and first.rate > 0:
-        card = card.completed(DatasetCard(time_step=f"{1 / first.rate:.6g} s"))
+        card = card.completed(DatasetCard(time_step=f"{1 / first.rate:.6g} s"), path)
     shape = (len(channels), *first.size)
     scaling = card.stored_scaling(channels)
     series = [

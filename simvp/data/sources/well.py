@@ -14,11 +14,9 @@ import numpy as np
 from simvp.data.hdf5_series import (
     Block,
     Field,
-    complete_card,
     describe_time_step,
     make_source,
     numbered_ids,
-    refuse_options,
 )
 from simvp.data.hdf5_store import (
     any_has_layout,
@@ -76,7 +74,7 @@ def open_data(path: Path, card: "DatasetCard", options: Options) -> Source:
     """Open a file, or a folder with its parts. Raises DataError or ConfigError."""
     from simvp.data.card import DatasetCard
 
-    refuse_options(path, options, "The Well")
+    options.refuse_layout(path, "a data set of The Well")
     contents = [_read_header(file, part) for part, file in _files(path)]
     # What differs between files, for example the time step, cannot stand in one card.
     entries = {
@@ -94,7 +92,7 @@ def open_data(path: Path, card: "DatasetCard", options: Options) -> Source:
     return make_source(
         path,
         "well",
-        complete_card(card, DatasetCard.model_validate(entries), path),
+        card.completed(DatasetCard.model_validate(entries), path),
         [item.block for item in contents],
         variables=options.variables,
         assumptions=assumptions,
