@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 from simvp.config.loading import explain, read_layer
 from simvp.config.rendering import section_lines
 from simvp.config.sections import Section
+from simvp.data.cf_files import is_zarr
 from simvp.data.scaling import Scaling
 from simvp.errors import ConfigError, did_you_mean
 from simvp.physics import BoundaryKind, Symmetry
@@ -138,8 +139,7 @@ class DatasetCard(ChannelCard):
 
 def is_folder(path: Path) -> bool:
     """Whether a path is a folder of data; a Zarr store counts as a file."""
-    is_store = any((path / name).exists() for name in (".zgroup", ".zarray", "zarr.json"))
-    return path.is_dir() and not is_store
+    return path.is_dir() and not is_zarr(path)
 
 
 def card_path(path: Path) -> Path:

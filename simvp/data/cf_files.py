@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simvp.data.cf_values import InvalidAttribute, decode, is_missing
+from simvp.data.hdf5_store import layout
 from simvp.errors import DataError
 
 if TYPE_CHECKING:
@@ -48,31 +49,17 @@ def is_zarr(path: Path) -> bool:
 
 
 def is_netcdf(path: Path) -> bool:
-    """Whether a file is netCDF: version 3, or HDF5 that netCDF wrote or is named after it."""
+    """Whether a file is netCDF: version 3, or HDF5 with dimensions or the suffix of netCDF."""
     try:
+        if not path.is_file():  # opening a FIFO would block
+            return False
         with open(path, "rb") as file:
             start = file.read(8)
     except OSError:
         return False
     if start[:4] in _NETCDF_3 or start != _HDF5:
         return start[:4] in _NETCDF_3
-    return path.suffix in SUFFIXES or _is_marked(path)
-
-
-def _is_marked(path: Path) -> bool:
-    """Whether an HDF5 file has marks of the netCDF library."""
-    import h5py
-
-    try:
-        with h5py.File(path, "r") as file:
-            marks = {"_Netcdf4Dimid", "_Netcdf4Coordinates"}
-            # h5py holds its lock while it iterates; a damaged link yields None.
-            items = [item for item in list(file.values()) if item is not None]
-            return "_NCProperties" in file.attrs or any(
-                not marks.isdisjoint(item.attrs) for item in items
-            )
-    except (OSError, RuntimeError, KeyError, ValueError):
-        return False
+    return path.suffix in SUFFIXES or layout(path) == "netcdf"
 
 
 def opened(path: str | Path) -> "Dataset":

@@ -24,7 +24,8 @@ _FILES_TRIED = 4
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _OFFSETS = (0, 512, 1024, 2048)  # HDF5 may begin after a block for other programs
 _MATLAB = b"MATLAB 7.3"
-_PDEARENA_GROUPS = ("train", "valid", "test")
+# Folders of The Well and groups of PDEArena, and the parts that they are.
+PARTS = {"train": "train", "valid": "validation", "test": "test"}
 
 
 @contextmanager
@@ -81,7 +82,7 @@ def _layout_of_root(file: "h5py.File") -> str:
         return "pdebench"
     if any(name.isdecimal() and "data" in list(members[name]) for name in groups):
         return "pdebench"
-    if any("u" in list(members[name]) for name in groups.intersection(_PDEARENA_GROUPS)):
+    if any("u" in list(members[name]) for name in groups.intersection(PARTS)):
         return "pdearena"
     if "_NCProperties" in file.attrs or any(members[name].is_scale for name in datasets):
         return "netcdf"

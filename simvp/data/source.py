@@ -37,6 +37,11 @@ def open_source(
     for module in _formats():
         if module.matches(path):
             return module.open_data(path, read_card(card_path(path)), options)  # type: ignore[no-any-return]
+    if path.is_file():
+        raise DataError(
+            f"{path}: expected a folder of samples, or a file in a known format "
+            f"({', '.join(names())}); found a file in none of them"
+        )
     entries = sorted(entry.name for entry in path.glob("[!.]*")) if path.is_dir() else []
     if not entries:
         frames.list_samples(path)  # says what is wrong

@@ -29,11 +29,6 @@ def matches(path: Path) -> bool:
     return layout(path) == "hdf5"
 
 
-def is_netcdf(path: Path) -> bool:
-    """Whether a path is a netCDF-4 file, which is HDF5 with dimension scales."""
-    return layout(path) == "netcdf"
-
-
 def open_data(path: Path, card: "DatasetCard", options: Options) -> Source:
     """Open the data sets that `options.variables` names. Raises DataError or ConfigError."""
     if options.level is not None:

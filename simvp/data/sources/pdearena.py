@@ -13,7 +13,14 @@ from simvp.data.hdf5_series import (
     make_source,
     numbered_ids,
 )
-from simvp.data.hdf5_store import any_has_layout, files_in, find_dataset, is_8_bit, open_file
+from simvp.data.hdf5_store import (
+    PARTS,
+    any_has_layout,
+    files_in,
+    find_dataset,
+    is_8_bit,
+    open_file,
+)
 from simvp.data.series import Options, Source
 from simvp.errors import DataError
 
@@ -22,7 +29,6 @@ if TYPE_CHECKING:  # processes that simulate start without pydantic; h5py only w
 
     from simvp.data.card import DatasetCard
 
-_PARTS = {"train": "train", "valid": "validation", "test": "test"}
 _CHANNELS = ("u", "vx", "vy")
 _COORDINATES = {"t", "x", "y", "dt", "dx", "dy"}
 
@@ -41,10 +47,10 @@ def open_data(path: Path, card: "DatasetCard", options: Options) -> Source:
     blocks, left_out = [], set[str]()
     for number, file_path in enumerate(files):
         with open_file(file_path) as file:
-            parts = [name for name in file if name in _PARTS]
+            parts = [name for name in file if name in PARTS]
             if not parts:
                 raise DataError(
-                    f"{file_path}: has no group {', '.join(_PARTS)}; move the file elsewhere"
+                    f"{file_path}: has no group {', '.join(PARTS)}; move the file elsewhere"
                 )
             for name in parts:
                 prefix = "" if path.is_file() else f"_{file_path.stem}"
@@ -84,6 +90,6 @@ def _block(file: "h5py.File", path: Path, group: str, stem: str) -> Block:
         fields={name: Field(f"/{group}/{name}", "ntyx") for name in datasets},
         frame_size=(height, width),
         length=length,
-        part=_PARTS[group],
+        part=PARTS[group],
         is_8_bit=is_8_bit(*datasets.values()),
     )

@@ -19,6 +19,7 @@ from simvp.data.hdf5_series import (
     numbered_ids,
 )
 from simvp.data.hdf5_store import (
+    PARTS,
     any_has_layout,
     dataset_at,
     files_in,
@@ -36,7 +37,6 @@ if TYPE_CHECKING:  # processes that simulate start without pydantic; h5py only w
 
     from simvp.data.card import DatasetCard
 
-_PARTS = {"train": "train", "valid": "validation", "test": "test"}
 # A mirror image is the ghost cell of a wall without flux; an open boundary has no gradient.
 _BOUNDARIES: dict[str, BoundaryKind] = {
     "periodic": "periodic",
@@ -104,7 +104,7 @@ def _files(path: Path) -> list[tuple[str, Path]]:
     if not path.is_dir():
         return [("", path)]
     base = path / "data" if (path / "data").is_dir() else path
-    folders = [name for name in _PARTS if (base / name).is_dir()]
+    folders = [name for name in PARTS if (base / name).is_dir()]
     return [(name, file) for name in folders for file in files_in(base / name)]
 
 
@@ -130,7 +130,7 @@ def _read_header(path: Path, part: str) -> _Contents:
             fields=fields,
             frame_size=shape[2:4],
             length=shape[1],
-            part=_PARTS.get(part, ""),
+            part=PARTS.get(part, ""),
             is_8_bit=is_8_bit(*datasets),
         )
         step, problem = describe_time_step(file, "dimensions/time")

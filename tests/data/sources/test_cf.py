@@ -727,3 +727,16 @@ def test_classic_files_of_scipy_are_read(tmp_path: Path, unlimited: bool) -> Non
     source = open_source(tmp_path / "a.nc")
     assert source.channels == ("v", "u") and source.card.channel("v").unit == "K"
     np.testing.assert_array_equal(source.series[0].read(0, T)[:, 0], values)
+
+
+def test_hdf5_with_dimensions_is_read_whatever_wrote_it(tmp_path: Path) -> None:
+    """Not only files that the netCDF library has marked."""
+    values = np.random.default_rng(0).random((5, 8, 9)).astype(np.float32)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["u"] = values
+        for axis, (name, size) in enumerate(zip(("time", "y", "x"), values.shape, strict=True)):
+            file[name] = np.arange(float(size))
+            file[name].make_scale(name)
+            file["u"].dims[axis].attach_scale(file[name])
+    series = open_source(tmp_path / "a.h5").series[0]
+    np.testing.assert_array_equal(series.read(0, 5), values[:, np.newaxis])

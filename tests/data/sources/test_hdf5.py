@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from simvp.data import open_source
+from simvp.data.cf_files import is_netcdf
 from simvp.data.sources import hdf5
 from simvp.errors import ConfigError, DataError, SimvpError
 
@@ -327,7 +328,7 @@ def test_damaged_bytes_lead_to_an_error_message_or_to_values(tmp_path: Path) -> 
 
 def test_only_hdf5_of_no_other_layout_matches(tmp_path: Path) -> None:
     plain = write(tmp_path / "a.dat", u=values_of("tyx"))
-    assert hdf5.matches(plain) and not hdf5.is_netcdf(plain)
+    assert hdf5.matches(plain) and not is_netcdf(plain)
     with h5py.File(tmp_path / "block.h5", "w", userblock_size=512) as file:
         file["u"] = values_of("tyx")
     assert hdf5.matches(tmp_path / "block.h5")
@@ -338,7 +339,7 @@ def test_only_hdf5_of_no_other_layout_matches(tmp_path: Path) -> None:
     (tmp_path / "text.h5").write_text("not HDF5")
     os.mkfifo(tmp_path / "fifo.h5")
     for name in ("text.h5", "fifo.h5", "none.h5", "."):
-        assert not hdf5.matches(tmp_path / name) and not hdf5.is_netcdf(tmp_path / name)
+        assert not hdf5.matches(tmp_path / name) and not is_netcdf(tmp_path / name)
 
 
 @pytest.mark.parametrize("kind", ["properties", "scale"])
@@ -349,4 +350,4 @@ def test_netcdf_is_left_to_its_own_module(tmp_path: Path, kind: str) -> None:
             file.attrs["_NCProperties"] = b"version=2,h5netcdf=1.8.2,hdf5=2.0.0,h5py=3.16.0"
         else:
             file["time"].make_scale("time")
-    assert hdf5.is_netcdf(path) and not hdf5.matches(path)
+    assert is_netcdf(path) and not hdf5.matches(path)
