@@ -65,13 +65,18 @@ def run_simvp(*arguments: str, code: int = 0) -> Any:
 
 
 def write_sample(
-    folder: Path, seed: int, *, frames: int = 8, size: tuple[int, int] = (9, 11)
+    folder: Path,
+    seed: int,
+    *,
+    frames: int = 8,
+    size: tuple[int, int] = (9, 11),
+    channels: int = 1,
 ) -> None:
     """Write a sample of random frames; unequal axis lengths reveal swapped axes."""
     folder.mkdir(parents=True)
     rng = np.random.default_rng(seed)
     for number in range(frames):
-        np.save(folder / f"{number}.npy", rng.random((1, *size), dtype=np.float32))
+        np.save(folder / f"{number}.npy", rng.random((channels, *size), dtype=np.float32))
 
 
 def only_split(data: Path) -> Path:

@@ -51,7 +51,7 @@ class LaunchSection(Section):
 
 
 class DataSection(Section):
-    path: str = Field("boiling_data", min_length=1, description="folder of the samples")
+    path: str = Field("boiling_data", min_length=1, description="file or folder of the data")
     split: str = Field("", description="split file; empty: newest split file in data.path")
     pre_seq_length: int = Field(10, ge=1, description="number of input frames")
     aft_seq_length: int = Field(10, ge=1, description="number of frames to forecast")
@@ -87,12 +87,12 @@ class SplitSection(Section):
     every: int = Field(1, ge=1, description="use every n-th frame")
     by: Literal["auto", "series", "time"] = Field(
         "auto",
-        description="assign whole samples (series) or ranges of time; auto: series if enough",
+        description="split by whole samples (series) or by time; auto: series if enough",
     )
     gap: int = Field(0, ge=0, description="frames to leave out between parts, with --by time")
     variables: str = Field("", description="channels to use, such as thetao,so; empty: all")
     axes: str = Field("", description="order of the axes, such as tnyx, where the files lack it")
-    level: str = Field("", description="level to use of a vertical axis")
+    level: str = Field("", description="level of the vertical axis to use")
     seed: values.Seed = Field(0, description="random seed of the split")
 
     @model_validator(mode="after")

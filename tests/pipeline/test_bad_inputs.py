@@ -559,12 +559,8 @@ def test_frame_without_read_permission_is_refused(
 
 
 def test_one_frame_of_many_channels_in_all_commands(simvp: Simvp) -> None:
-    rng = np.random.default_rng(0)
     for index in range(6):
-        folder = Path(f"data/s{index}")
-        folder.mkdir(parents=True)
-        for number in range(2):
-            np.save(folder / f"{number}.npy", rng.random((20, 8, 9)))
+        write_sample(Path(f"data/s{index}"), index, frames=2, size=(8, 9), channels=20)
     simvp(*SPLIT)
     lengths = ["--pre-seq-length", "1", "--aft-seq-length", "1"]
     simvp(*TRAIN, *lengths, "--test")

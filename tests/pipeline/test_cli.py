@@ -54,12 +54,8 @@ def test_train_with_option_test(split_data: Path, simvp: Simvp) -> None:
 
 
 def test_all_commands_support_several_channels(simvp: Simvp) -> None:
-    rng = np.random.default_rng(0)
     for index in range(6):
-        folder = Path(f"data/sample_{index}")
-        folder.mkdir(parents=True)
-        for number in range(7):
-            np.save(folder / f"{number}.npy", rng.random((3, 8, 10)))
+        write_sample(Path(f"data/sample_{index}"), index, frames=7, size=(8, 10), channels=3)
     simvp("split", "--data-path", "data")
     simvp("train", "--data-path", "data", "--epochs", "1", "--test", *TINY)
     (sample,) = Path("work_dirs/default/saved/preds").iterdir()
