@@ -1,6 +1,5 @@
 """`simvp split`: read all frames once and assign series to training, validation and test."""
 
-import zlib
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -13,7 +12,7 @@ from simvp.config.sections import SplitSection
 from simvp.data.card import card_path, check_square, is_folder
 from simvp.data.parts import Parts, as_given, by_series, by_time
 from simvp.data.scaling import Scaling, Statistics, StatisticsAccumulator, choose_scaling
-from simvp.data.series import Segment, Series, Source, as_fingerprint, check_finite
+from simvp.data.series import Segment, Series, Source, check_finite, fingerprint
 from simvp.data.source import open_source
 from simvp.data.split_records import PARTS, PartRecord, SegmentRecord, SourceRecord, SplitRecord
 from simvp.data.windows import window_starts
@@ -167,7 +166,7 @@ def _read(
     It is cut where frames are missing altogether, so that no window has to bridge them.
     """
     is_implied = source.card.stored is None and source.card.stored_as() == "scaled"
-    checksum, position = 0, 0
+    digits, position = "", 0
     empty: list[int] = []
     for frames in segment.pieces():
         check_finite(segment, frames, position, may_miss=True)
@@ -178,12 +177,10 @@ def _read(
             raise _not_scaled(source, segment, float(np.nanmin(known)), float(np.nanmax(known)))
         if statistics is not None and len(known):
             statistics.add(known)
-        checksum, position = zlib.crc32(frames.data, checksum), position + len(frames)
-    if not empty:
-        return [replace(segment, fingerprint=as_fingerprint(checksum))]
+        digits, position = digits + fingerprint(frames), position + len(frames)
+    checked = replace(segment, fingerprint=digits)
     bounds = pairwise([-1, *empty, position])
-    pieces = [segment.cut(before + 1, after) for before, after in bounds if after > before + 1]
-    return [replace(piece, fingerprint=piece.read_fingerprint()) for piece in pieces]
+    return [checked.cut(before + 1, after) for before, after in bounds if after > before + 1]
 
 
 def _not_scaled(source: Source, segment: Segment, low: float, high: float) -> DataError:

@@ -76,8 +76,14 @@ def _warn_of_training_data(folder: RunFolder, split: Split, report: Report) -> N
     trained_on = Path(read_layer(folder.config_file).tables["data"]["split"])
     if trained_on == split.path or not trained_on.exists():
         return
-    seen = {segment.fingerprint for segment in read_split(trained_on).segments("train")} - {""}
-    known = [s.series.id for s in split.segments("test") if s.fingerprint in seen]
+    seen = {
+        digits
+        for segment in read_split(trained_on).segments("train")
+        for digits in segment.checksums
+    }
+    known = [
+        s.series.id for s in split.segments("test") if s.checksums and seen.issuperset(s.checksums)
+    ]
     if known:
         report.say(
             f"warning: {len(known)} of the test samples are training samples of this run, so the "

@@ -6,7 +6,6 @@ B: batch; T: frames; C: channels; H, W: height and width.
 import hashlib
 import math
 import threading
-import zlib
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,7 +15,7 @@ import torch
 from torch import Tensor
 
 from simvp.data.scaling import Scaling
-from simvp.data.series import Frames, Segment, as_fingerprint, changed, check_finite
+from simvp.data.series import Segment, check_finite
 from simvp.data.windows import num_unused, window_starts
 from simvp.errors import DataError
 from simvp.metrics.similarity import SSIM_WINDOW
@@ -79,7 +78,6 @@ class WindowDataset:
         self._windows_of: Counter[str] = Counter()
         for segment, segment_starts in zip(self.segments, starts, strict=True):
             self._windows_of[segment.series.id] += len(segment_starts)
-        self._verified = np.zeros(len(self.segments), dtype=bool)
         self._cache: list[Tensor | None] | None = None
         self._lock = threading.Lock()
         self.shape = self.segments[0].series.shape
@@ -131,20 +129,9 @@ class WindowDataset:
         """Read frames of a segment and check them."""
         segment = self.segments[number]
         frames = segment.read_stored(first, len(segment.frames) if last is None else last)
-        self._verify(number, frames)
+        segment.check_unchanged(frames, first)
         check_finite(segment, frames, first, may_miss=self._may_miss)
         return torch.from_numpy(frames if self._scaling is None else self._scaling.to_unit(frames))
-
-    def _verify(self, number: int, frames: Frames) -> None:
-        """Compare a segment with its fingerprint when it is first read. Raises DataError."""
-        segment = self.segments[number]
-        if self._verified[number] or not segment.fingerprint:
-            return
-        if len(frames) < len(segment.frames):
-            segment.check_unchanged()
-        elif as_fingerprint(zlib.crc32(frames.data)) != segment.fingerprint:
-            raise changed(segment.series.id)
-        self._verified[number] = True
 
     def fingerprint(self) -> str:
         """A short hash of the windows: which frames of which content, and how they are scaled."""

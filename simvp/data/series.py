@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # processes that simulate start without pydantic
 Frames = NDArray[np.float32]
 
 _FRAMES_AT_A_TIME = 64
+DIGITS = 8  # of the checksum of a frame
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +124,8 @@ class Segment:
     """The frames `range(start, stop, step)` of a series; a negative step reverses time.
 
     Attributes:
-        fingerprint: checksum of the stored values when the split was made; empty if not known.
+        fingerprint: checksum of the stored values of each frame when the split was made, 8
+            characters each; empty if not known.
     """
 
     series: Series
@@ -140,7 +142,8 @@ class Segment:
     def cut(self, first: int, last: int) -> "Segment":
         """The segment of the frames first..last-1 of this one."""
         chosen = self.frames[first:last]
-        return Segment(self.series, chosen.start, chosen.stop, chosen.step)
+        fingerprint = self.fingerprint[DIGITS * first : DIGITS * last]
+        return Segment(self.series, chosen.start, chosen.stop, chosen.step, fingerprint)
 
     def read_stored(self, first: int, last: int) -> Frames:
         """Read the frames first..last-1 of this segment as they are stored, (T, C, H, W)."""
@@ -156,6 +159,11 @@ class Segment:
         for first in range(0, len(self.frames), _FRAMES_AT_A_TIME):
             yield self.read_stored(first, first + _FRAMES_AT_A_TIME)
 
+    @property
+    def checksums(self) -> list[str]:
+        """The checksum of each frame; empty if they are not known."""
+        return [self.fingerprint[i : i + DIGITS] for i in range(0, len(self.fingerprint), DIGITS)]
+
     def check_length(self) -> None:
         """Raises DataError if the series has lost frames of the segment."""
         if self.frames and max(self.frames) >= self.series.length:
@@ -165,22 +173,24 @@ class Segment:
                 "with `simvp split`"
             )
 
-    def read_fingerprint(self) -> str:
-        """The checksum of the stored values as they are now."""
-        checksum = 0
-        for piece in self.pieces():
-            checksum = zlib.crc32(piece.data, checksum)
-        return as_fingerprint(checksum)
+    def check_unchanged(self, frames: Frames, first: int) -> None:
+        """Compare frames, which begin at position `first`, with their checksums.
 
-    def check_unchanged(self) -> None:
-        """Read the segment again. Raises DataError if it has changed since the split was made."""
-        if self.fingerprint and self.read_fingerprint() != self.fingerprint:
+        Raises: DataError if they have changed since the split was made.
+        """
+        expected = self.fingerprint[DIGITS * first : DIGITS * (first + len(frames))]
+        if expected and fingerprint(frames) != expected:
             raise changed(self.series.id)
 
 
-def as_fingerprint(checksum: int) -> str:
-    """A CRC-32 over float32 values as the text that a split file holds."""
-    return f"{checksum:08x}"
+def fingerprint(frames: Frames) -> str:
+    """The CRC-32 of each frame of a contiguous array, 8 hexadecimal digits each."""
+    return "".join(as_digits(zlib.crc32(frame.data)) for frame in frames)
+
+
+def as_digits(checksum: int) -> str:
+    """A CRC-32 as 8 hexadecimal digits."""
+    return f"{checksum:0{DIGITS}x}"
 
 
 def changed(series_id: str) -> DataError:

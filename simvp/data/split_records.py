@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from simvp.config.sections import Section
 from simvp.data.card import Stored
 from simvp.data.scaling import Scaling, Statistics
+from simvp.data.series import DIGITS
 from simvp.storage.files import publish_text
 
 PARTS = ("train", "validation", "test")
@@ -24,6 +25,12 @@ class SegmentRecord(Section):
     stop: Annotated[int, Field(ge=-1)]
     step: int = 1
     fingerprint: str = ""
+
+    @model_validator(mode="after")
+    def _fits_frames(self) -> Self:
+        if len(self.fingerprint) not in (0, DIGITS * len(range(self.start, self.stop, self.step))):
+            raise ValueError(f"fingerprint has {len(self.fingerprint)} digits, not 8 per frame")
+        return self
 
 
 class PartRecord(Section):

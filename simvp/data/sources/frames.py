@@ -20,7 +20,7 @@ from simvp.data.series import (
     Options,
     Series,
     Source,
-    as_fingerprint,
+    as_digits,
     changed,
     select_channels,
 )
@@ -88,7 +88,7 @@ class FrameSeries(Series):
     def _check_unchanged(self, path: str) -> None:
         """Compare a listed file with its checksum. Raises DataError if it has changed."""
         checksum = zlib.crc32(Path(path).read_bytes())
-        if as_fingerprint(checksum) != self.checksums[self.listed.index(path)]:
+        if as_digits(checksum) != self.checksums[self.listed.index(path)]:
             raise changed(self.id)
 
 
