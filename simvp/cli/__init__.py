@@ -62,8 +62,8 @@ def simulate(
 @app.command()
 @with_settings(
     data="path",
-    split="variables axes level by gap every train_ratio val_ratio total_length samples "
-    "start_index init_final_only reverse seed",
+    split="variables inputs static axes level crop resize by gap every train_ratio val_ratio "
+    "total_length samples start_index init_final_only reverse seed",
 )
 def split(
     ctx: typer.Context,

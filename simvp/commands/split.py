@@ -1,6 +1,6 @@
 """`simvp split`: read all frames once and assign series to training, validation and test."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,8 +12,8 @@ from simvp.config.sections import SplitSection
 from simvp.data.card import card_path, check_square, is_folder
 from simvp.data.parts import Parts, as_given, by_series, by_time
 from simvp.data.scaling import Scaling, Statistics, StatisticsAccumulator, choose_scaling
-from simvp.data.series import Segment, Series, Source, check_finite, fingerprint
-from simvp.data.source import open_source
+from simvp.data.series import Options, Segment, Series, Source, check_finite, fingerprint
+from simvp.data.source import open_with
 from simvp.data.split_records import PARTS, PartRecord, SegmentRecord, SourceRecord, SplitRecord
 from simvp.data.windows import window_starts
 from simvp.errors import ConfigError, DataError
@@ -24,10 +24,8 @@ from simvp.progress import Report, Summary
 def run(config: Config, report: Report) -> Summary:
     """Write the split file of a data set. Raises DataError or ConfigError, writing nothing."""
     path, settings = Path(config.data.path), config.split
-    variables = settings.variables.split(",") if settings.variables else None
-    source = open_source(
-        path, variables=variables, axes=settings.axes or None, level=settings.level or None
-    )
+    options = _options(settings)
+    source = open_with(path, options)
     if min(source.shape[1:]) < SSIM_WINDOW:
         raise DataError(
             f"{path}: the frames are {source.shape[1]}x{source.shape[2]} cells with "
@@ -49,10 +47,9 @@ def run(config: Config, report: Report) -> Summary:
             kind=source.kind,
             path="." if is_folder(path) else path.name,
             stored=source.card.stored_as(),
-            variables=variables,
-            axes=settings.axes or None,
-            level=settings.level or None,
+            **asdict(options),
         ),
+        inputs=source.inputs,
         channels=source.channels,
         shape=source.shape,
         scaling=scaling,
@@ -71,6 +68,24 @@ def run(config: Config, report: Report) -> Summary:
             f"wrote {file}",
         ],
         f"simvp train{data_option(config)}{_length_options(parts, pre + aft)}",
+    )
+
+
+def _options(settings: SplitSection) -> Options:
+    """How to read the data set."""
+    lists = {
+        name: tuple(text.split(",")) if text else ()
+        for name in ("variables", "inputs", "static")
+        for text in [getattr(settings, name)]
+    }
+    return Options(
+        variables=lists["variables"] or None,
+        inputs=lists["inputs"],
+        static=lists["static"],
+        axes=settings.axes or None,
+        level=settings.level or None,
+        crop=settings.crop or None,
+        resize=settings.resize or None,
     )
 
 

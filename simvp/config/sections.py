@@ -91,8 +91,12 @@ class SplitSection(Section):
     )
     gap: int = Field(0, ge=0, description="frames to leave out between parts, with --by time")
     variables: str = Field("", description="channels to use, such as thetao,so; empty: all")
+    inputs: str = Field("", description="channels to use as input only, which are not forecast")
+    static: str = Field("", description="fields without time to use as input, such as depth,mask")
     axes: str = Field("", description="order of the axes, such as tnyx, where the files lack it")
     level: str = Field("", description="level of the vertical axis to use")
+    crop: str = Field("", description="rows and columns to use, such as 10:50,0:64; empty: all")
+    resize: str = Field("", description="average frames to this height and width, such as 64x128")
     seed: values.Seed = Field(0, description="random seed of the split")
 
     @model_validator(mode="after")

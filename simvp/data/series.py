@@ -82,6 +82,7 @@ class Source:
         is_8_bit: whether the values are 8-bit integers.
         assumptions: what was assumed about the layout, for the user to check.
         parts: ids of the series in each part, if the data set is split already.
+        inputs: names of the last channels, which a network is given but does not forecast.
     """
 
     path: Path
@@ -93,21 +94,30 @@ class Source:
     is_8_bit: bool
     assumptions: tuple[str, ...] = ()
     parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    inputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Options:
-    """How to read a data set, where its files leave it open.
+    """What to read of a data set, and how, where its files leave it open.
 
     Attributes:
         variables: names of the channels to use, in this order; None for all.
+        inputs: names of channels that are given to the network, but not forecast.
+        static: names of fields without a time axis, which are inputs as well.
         axes: order of the axes in the files, letters of "ntcyx"; None if the files say it.
         level: the level to use of a vertical axis; None if there is none.
+        crop: rows and columns to use, as "10:50,0:64"; None for all.
+        resize: height and width to average frames to, as "64x128"; None to leave them.
     """
 
     variables: tuple[str, ...] | None = None
+    inputs: tuple[str, ...] = ()
+    static: tuple[str, ...] = ()
     axes: str | None = None
     level: str | None = None
+    crop: str | None = None
+    resize: str | None = None
 
     def refuse_layout(self, path: Path, what: str) -> None:
         """Raises ConfigError if axes or a level are given for files that define them."""

@@ -3,37 +3,76 @@
 import importlib
 import pkgutil
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from simvp.data import sources
 from simvp.data.card import card_path, read_card
+from simvp.data.grids import change_grid
 from simvp.data.series import Options, Source
 from simvp.data.sources import frames
-from simvp.errors import DataError
+from simvp.errors import ConfigError, DataError
 
 
 def open_source(
     path: str | Path,
     *,
     variables: Sequence[str] | None = None,
+    inputs: Sequence[str] = (),
+    static: Sequence[str] = (),
     axes: str | None = None,
     level: str | None = None,
+    crop: str | None = None,
+    resize: str | None = None,
 ) -> Source:
     """Open a data set.
 
     Args:
         path: a file, or a folder; README lists the formats.
         variables: names of the channels to use, in this order; all by default.
+        inputs: names of channels that are given to a network, but not forecast. They follow the
+            others.
+        static: names of fields without a time axis, which follow the inputs. They are repeated for
+            each frame.
         axes: order of the axes in the files, where they do not say it: letters of "ntcyx" for
             series, time, channel, y and x.
         level: the level to use of a vertical axis.
+        crop: rows and columns to use, counted from 0, the last ones excluded: "10:50,0:64".
+        resize: height and width of the frames after averaging, "64x128".
     Returns: the source. Its series read their frames when they are asked for them.
     Raises: DataError if there is no such data; ConfigError if its data card or the options do not
         fit it.
     """
-    path = Path(path)
-    options = Options(None if variables is None else tuple(variables), axes, level)
+    chosen = None if variables is None else tuple(variables)
+    options = Options(chosen, tuple(inputs), tuple(static), axes, level, crop, resize)
+    return open_with(Path(path), options)
+
+
+def open_with(path: Path, options: Options) -> Source:
+    """Open a data set; see `open_source`."""
+    read = options
+    if options.inputs and options.variables is None:
+        names = _open(path, replace(options, inputs=(), static=())).channels
+        read = replace(read, variables=tuple(n for n in names if n not in options.inputs))
+    if options.inputs:
+        read = replace(read, variables=(*(read.variables or ()), *options.inputs))
+    source = _open(path, read)
+    inputs = (*options.inputs, *options.static)
+    for name in options.static:
+        if name not in source.channels:
+            raise ConfigError(
+                f"static: {path} ({source.kind}) has no static field {name!r}; leave out --static"
+            )
+    if len(inputs) == len(source.channels):
+        raise ConfigError(
+            f"inputs: no channel of {path} is left to be forecast; name fewer with --inputs"
+        )
+    return change_grid(replace(source, inputs=inputs), options.crop, options.resize)
+
+
+def _open(path: Path, options: Options) -> Source:
+    """Open a data set in the format that its content shows."""
     for module in _formats():
         if module.matches(path):
             return module.open_data(path, read_card(card_path(path)), options)  # type: ignore[no-any-return]

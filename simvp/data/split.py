@@ -13,7 +13,7 @@ from simvp.data.card import CARD_NAME, DatasetCard, is_folder, read_card
 from simvp.data.description import DataDescription
 from simvp.data.scaling import Scaling, Statistics
 from simvp.data.series import Segment, Series
-from simvp.data.source import open_source
+from simvp.data.source import open_with
 from simvp.data.sources.frames import FrameSeries, open_frame
 from simvp.data.split_records import PARTS, SUFFIX, SegmentRecord, SplitRecord
 from simvp.errors import DataError
@@ -131,12 +131,7 @@ def _read_json(path: Path) -> tuple[dict[str, Any], bytes]:
 
 
 def _from_record(path: Path, record: SplitRecord) -> Split:
-    source = open_source(
-        path.parent / record.source.path,
-        variables=record.source.variables,
-        axes=record.source.axes,
-        level=record.source.level,
-    )
+    source = open_with(path.parent / record.source.path, record.source.options)
     if (source.kind, source.shape) != (record.source.kind, record.shape):
         raise DataError(
             f"{source.path}: format and shape of the frames have changed since {path.name} was "

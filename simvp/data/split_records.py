@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -10,11 +11,13 @@ from pydantic import Field, model_validator
 from simvp.config.sections import Section
 from simvp.data.card import Stored
 from simvp.data.scaling import Scaling, Statistics
-from simvp.data.series import DIGITS
+from simvp.data.series import DIGITS, Options
 from simvp.storage.files import publish_text
 
 PARTS = ("train", "validation", "test")
 SUFFIX = "_loaders.json"
+
+Names = tuple[str, ...]
 
 
 class SegmentRecord(Section):
@@ -46,9 +49,17 @@ class SourceRecord(Section):
     kind: str
     path: str
     stored: Stored
-    variables: list[str] | None = None
+    variables: Names | None = None
+    inputs: Names = ()
+    static: Names = ()
     axes: str | None = None
     level: str | None = None
+    crop: str | None = None
+    resize: str | None = None
+
+    @property
+    def options(self) -> Options:
+        return Options(**{field.name: getattr(self, field.name) for field in fields(Options)})
 
 
 class SplitRecord(Section):
@@ -58,6 +69,7 @@ class SplitRecord(Section):
     source: SourceRecord
     channels: tuple[str, ...]
     shape: tuple[int, int, int]
+    inputs: Names = ()
     scaling: Scaling
     statistics: Statistics
     train: PartRecord = PartRecord()

@@ -1,0 +1,167 @@
+"""Frames on a part of the grid, or averaged to another one.
+
+T: frames; C: channels; H, W: height and width.
+"""
+
+import re
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from simvp.data.series import Frames, Series, Source
+from simvp.errors import ConfigError, DataError
+
+if TYPE_CHECKING:  # processes that simulate start without pydantic
+    from simvp.data.card import DatasetCard
+
+_CROP = re.compile(r"(\d*):(\d*),(\d*):(\d*)")
+_SIZE = re.compile(r"([1-9]\d*)x([1-9]\d*)")
+_MOST_MISSING = 0.5  # an averaged cell is missing if more than this fraction of its area is
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegriddedSeries(Series):
+    """A series on a part of its grid, then averaged to frames of `shape`.
+
+    Attributes:
+        whole: the series as it is stored.
+        rows, columns: of the part that is used, (first, last + 1).
+    """
+
+    whole: Series
+    rows: tuple[int, int]
+    columns: tuple[int, int]
+
+    @cached_property
+    def _length(self) -> int:
+        return self.whole.length
+
+    @property
+    def length(self) -> int:
+        return self._length
+
+    def locate(self, frame: int) -> str:
+        return self.whole.locate(frame)
+
+    def read_stored(self, start: int, stop: int, step: int = 1) -> Frames:
+        frames = self.whole.read_stored(start, stop, step)
+        part = frames[..., slice(*self.rows), slice(*self.columns)]
+        if part.shape[1:] == self.shape:
+            return np.ascontiguousarray(part)
+        infinite = np.isinf(part).any(axis=(1, 2, 3))
+        if infinite.any():
+            name = self.locate(range(start, stop, step)[int(infinite.argmax())])
+            raise DataError(f"{name}: has infinite values; fix or remove the sample")
+        return average(part, self.shape[1:])
+
+
+def average(frames: Frames, size: tuple[int, int]) -> Frames:
+    """Average frames (..., H, W) over the cells of a coarser grid, or interpolate to a finer one.
+
+    Means are preserved where no value is missing. A cell is the mean of its known values, and is
+    missing if more than half of its area is.
+
+    Args:
+        size: height and width of the result.
+    """
+    from skimage.transform import resize_local_mean
+
+    shape = (*frames.shape[:-2], *size)
+    known = ~np.isnan(frames)
+
+    def resized(values: Frames) -> Frames:
+        result = resize_local_mean(values, shape, preserve_range=True)  # type: ignore[no-untyped-call]
+        return np.asarray(result, np.float32)
+
+    if known.all():
+        return resized(frames)
+    weight = resized(known.astype(np.float32))
+    total = resized(np.where(known, frames, np.float32(0)))
+    enough = weight >= 1 - _MOST_MISSING
+    return np.where(enough, total / np.where(enough, weight, 1), np.float32(np.nan))
+
+
+def change_grid(source: Source, crop: str | None, resize: str | None) -> Source:
+    """The source with frames cropped first, then resized; see `simvp.data.open_source`.
+
+    Raises: ConfigError if the options are invalid or do not fit the frames.
+    """
+    if crop is None and resize is None:
+        return source
+    size = source.shape[1:]
+    rows, columns = _parse_crop(crop, size)
+    target = (rows[1] - rows[0], columns[1] - columns[0])
+    if resize is not None:
+        target = _parse_size(resize)
+    shape = (source.shape[0], *target)
+    card, notes = _card_of_part(source.card, size, (rows, columns))
+    series = [
+        RegriddedSeries(
+            id=item.id,
+            channels=item.channels,
+            shape=shape,
+            stored_scaling=item.stored_scaling,
+            whole=item,
+            rows=rows,
+            columns=columns,
+        )
+        for item in source.series
+    ]
+    return replace(
+        source,
+        series=series,
+        shape=shape,
+        card=card,
+        assumptions=(*source.assumptions, *notes),
+    )
+
+
+def _parse_crop(crop: str | None, size: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
+    """The rows and columns of a crop, (first, last + 1) each. Raises ConfigError."""
+    height, width = size
+    if crop is None:
+        return (0, height), (0, width)
+    found = _CROP.fullmatch(crop)
+    if found is None:
+        raise ConfigError(
+            f"crop = {crop!r}: expected ROWS,COLUMNS as first:last+1, counted from 0; for example "
+            f"--crop 0:{height // 2},:"
+        )
+    top, bottom, left, right = (int(text) if text else None for text in found.groups())
+    rows = (top or 0, height if bottom is None else bottom)
+    columns = (left or 0, width if right is None else right)
+    for name, (first, last), available in (("rows", rows, height), ("columns", columns, width)):
+        if not first < last <= available:
+            raise ConfigError(
+                f"crop = {crop!r}: {name} {first}:{last} do not lie within the {available} "
+                f"{name} of the frames"
+            )
+    return rows, columns
+
+
+def _parse_size(resize: str) -> tuple[int, int]:
+    found = _SIZE.fullmatch(resize)
+    if found is None:
+        raise ConfigError(
+            f"resize = {resize!r}: expected height and width in cells, for example 64x128"
+        )
+    return int(found[1]), int(found[2])
+
+
+def _card_of_part(
+    card: "DatasetCard",
+    size: tuple[int, int],
+    part: tuple[tuple[int, int], tuple[int, int]],
+) -> tuple["DatasetCard", list[str]]:
+    """The data card of a part of the grid: an axis that is cut is not periodic any more."""
+    changes: dict[str, object] = {}
+    notes = []
+    for key, available, chosen in zip(("boundary_y", "boundary_x"), size, part, strict=True):
+        if chosen != (0, available) and getattr(card, key) == "periodic":
+            changes[key] = "zeros"
+            notes.append(f"{key} is zeros instead of periodic, because the frames are cropped")
+    if changes:
+        changes["symmetries"] = [name for name in card.symmetries if name != "roll"]
+    return card.model_copy(update=changes), notes

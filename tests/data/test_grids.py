@@ -1,0 +1,117 @@
+"""Cropped and averaged frames, and channels that are input only."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import Simvp, only_split, write_sample
+
+from simvp.data import open_source, read_split
+from simvp.data.grids import average
+from simvp.errors import ConfigError, DataError
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Two samples of 3 channels of 8x12 cells."""
+    for seed in range(2):
+        write_sample(tmp_path / "data" / f"run_{seed}", seed, size=(8, 12), channels=3)
+    return tmp_path / "data"
+
+
+def stored(data: Path, frame: int) -> np.ndarray:
+    return np.asarray(np.load(data / "run_0" / f"{frame}.npy"))
+
+
+def test_crop_selects_rows_and_columns(data: Path) -> None:
+    source = open_source(data, crop="1:8,2:11")
+    assert source.shape == source.series[0].shape == (3, 7, 9)
+    frames = source.series[0].read(2, 7, 2)
+    expected = np.stack([stored(data, i)[:, 1:8, 2:11] for i in (2, 4, 6)])
+    np.testing.assert_array_equal(frames, expected)
+
+
+@pytest.mark.parametrize(("crop", "shape"), [(":,:", (8, 12)), ("1:,:9", (7, 9))])
+def test_ends_of_a_crop_may_be_left_out(data: Path, crop: str, shape: tuple[int, int]) -> None:
+    assert open_source(data, crop=crop).shape == (3, *shape)
+
+
+def test_whole_factors_are_averages_of_blocks(data: Path) -> None:
+    frames = open_source(data, crop="0:8,0:12", resize="4x3").series[0].read(0, 2)
+    blocks = stored(data, 1).reshape(3, 4, 2, 3, 4).mean(axis=(2, 4))
+    np.testing.assert_allclose(frames[1], blocks, rtol=1e-6)
+
+
+def test_average_preserves_the_mean() -> None:
+    frames = np.random.default_rng(0).random((2, 3, 8, 12), dtype=np.float32)
+    averaged = average(frames, (5, 7))
+    assert averaged.shape == (2, 3, 5, 7)
+    np.testing.assert_allclose(averaged.mean(axis=(2, 3)), frames.mean(axis=(2, 3)), rtol=1e-5)
+
+
+def test_average_leaves_out_missing_values() -> None:
+    """A cell is missing if more than half of it is, and otherwise the mean of the rest."""
+    frames = np.arange(16, dtype=np.float32).reshape(1, 1, 2, 8)
+    frames[0, 0, 0, 0] = np.nan  # a quarter of the first cell
+    frames[0, 0, :, 2] = np.nan  # half of the second one
+    frames[0, 0, :, 4] = frames[0, 0, 0, 5] = np.nan  # three quarters of the third one
+    found = average(frames, (1, 4))[0, 0, 0]
+    np.testing.assert_allclose(
+        found, [(1 + 8 + 9) / 3, (3 + 11) / 2, np.nan, (6 + 7 + 14 + 15) / 4]
+    )
+
+
+def test_infinite_values_are_named_before_they_are_averaged(data: Path) -> None:
+    frame = stored(data, 3)
+    frame[1, 2, 2] = np.inf
+    np.save(data / "run_0" / "3.npy", frame)
+    with pytest.raises(DataError, match=r"run_0/3\.npy: has infinite values"):
+        open_source(data, resize="4x6").series[0].read(2, 5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"crop": "1:5"}, "expected ROWS,COLUMNS"),
+        ({"crop": "5:5,0:9"}, "rows 5:5 do not lie within the 8 rows"),
+        ({"crop": ":,0:13"}, "columns 0:13 do not lie within the 12 columns"),
+        ({"resize": "4"}, "expected height and width"),
+        ({"resize": "0x4"}, "expected height and width"),
+        ({"inputs": ["0", "1", "2"]}, "no channel of .* is left to be forecast"),
+        ({"inputs": ["3"]}, "has no channel '3'"),
+        ({"static": ["depth"]}, "has no static field 'depth'"),
+    ],
+)
+def test_invalid_option_is_one_message(data: Path, options: dict[str, str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        open_source(data, **options)  # type: ignore[arg-type]
+
+
+def test_inputs_are_the_last_channels(data: Path) -> None:
+    source = open_source(data, inputs=["0"])
+    assert (source.channels, source.inputs) == (("1", "2", "0"), ("0",))
+    np.testing.assert_array_equal(source.series[0].read(4, 5)[0], stored(data, 4)[[1, 2, 0]])
+    assert open_source(data, variables=["2"], inputs=["0"]).channels == ("2", "0")
+
+
+def test_crop_of_a_periodic_axis_is_not_periodic(data: Path) -> None:
+    card = 'boundary_y = "periodic"\nboundary_x = "periodic"\nsymmetries = ["roll", "flip_x"]\n'
+    (data / "dataset.toml").write_text(card)
+    source = open_source(data, crop=":,0:9")
+    assert (source.card.boundary_y, source.card.boundary_x) == ("periodic", "zeros")
+    assert source.card.symmetries == ["flip_x"]
+    assert "boundary_x is zeros instead of periodic" in source.assumptions[0]
+    assert open_source(data, resize="8x8").card.symmetries == ["roll", "flip_x"]
+
+
+def test_options_of_split_hold_for_later_commands(data: Path, simvp: Simvp) -> None:
+    for seed in range(2, 6):
+        write_sample(data / f"run_{seed}", seed, size=(8, 12), channels=3)
+    simvp("split", str(data), "--crop", "0:8,1:11", "--resize", "8x9", "--inputs", "1")
+    split = read_split(only_split(data))
+    assert split.data.shape == (3, 8, 9)
+    assert split.data.channels == ("0", "2", "1")
+    segment = split.segments("train")[0]
+    expected = open_source(data, crop="0:8,1:11", resize="8x9", inputs=["1"])
+    again = next(item for item in expected.series if item.id == segment.series.id)
+    np.testing.assert_array_equal(segment.series.read(0, 8), again.read(0, 8))
