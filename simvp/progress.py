@@ -1,15 +1,40 @@
 """Interface through which commands report messages and progress."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
-class Summary:
-    """Result of a command: the lines to print and the command to run next."""
+class Table:
+    """A table to print. The first column is aligned to the left, the others to the right.
 
-    lines: list[str] = field(default_factory=list)
+    Attributes:
+        header: a title for each column.
+        rows: as many cells each.
+    """
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def __str__(self) -> str:
+        """Plain text, a line for the header and one for each row."""
+        table = [self.header, *self.rows]
+        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+        return "\n".join(
+            "  ".join(
+                cell.ljust(width) if number == 0 else cell.rjust(width)
+                for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ).rstrip()
+            for row in table
+        )
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Result of a command: the lines and tables to print, and the command to run next."""
+
+    lines: Sequence[str | Table] = field(default_factory=list)
     next_command: str = ""
 
 

@@ -1,6 +1,7 @@
 """Constants and functions that several test modules use."""
 
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -62,6 +63,11 @@ def run_simvp(*arguments: str, code: int = 0) -> Any:
         raise result.exception
     assert result.exit_code == code, result.output
     return result
+
+
+def squeezed(text: str) -> str:
+    """The text of a table with single spaces between its cells."""
+    return re.sub(" +", " ", text)
 
 
 def write_sample(

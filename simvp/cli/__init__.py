@@ -62,8 +62,8 @@ def simulate(
 @app.command()
 @with_settings(
     data="path",
-    split="variables inputs static axes level crop resize by gap every train_ratio val_ratio "
-    "total_length samples start_index init_final_only reverse seed",
+    split="variables inputs static axes level crop resize start stop every by gap group parts "
+    "train_ratio val_ratio total_length samples start_index init_final_only reverse seed",
 )
 def split(
     ctx: typer.Context,
@@ -73,12 +73,24 @@ def split(
             metavar="DATA", help="File or folder to read; default: data.path", show_default=False
         ),
     ] = None,
+    output: Annotated[
+        str,
+        typer.Option(
+            metavar="FOLDER",
+            help="Folder of the split file; default: the folder of the data",
+            show_default=False,
+        ),
+    ] = "",
+    write_card: Annotated[
+        bool,
+        typer.Option("--write-card", help="Write a data card with what is known, to be edited"),
+    ] = False,
 ) -> Summary:
     """Check all samples and split them into training, validation and test samples."""
     config = load_config(ctx)
     from simvp.commands import split as command
 
-    return command.run(config, ConsoleReport())
+    return command.run(config, ConsoleReport(), output=output, write_card=write_card)
 
 
 @app.command()

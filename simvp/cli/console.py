@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from simvp.errors import RunFailed, SimvpError
-from simvp.progress import Advance, Report, Summary
+from simvp.progress import Advance, Report, Summary, Table
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -59,10 +59,28 @@ def _progress_bar() -> "Progress":
 
 def show(summary: Summary) -> None:
     """Print the result of a command."""
-    for line in summary.lines:
-        print(line)
+    for item in summary.lines:
+        if isinstance(item, Table) and sys.stdout.isatty():
+            _print_table(item)
+        else:
+            print(item)
     if summary.next_command:
         print(f"next: {summary.next_command}")
+
+
+def _print_table(table: Table) -> None:
+    """Print a table that fits the width of the terminal."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    styled = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for number, title in enumerate(table.header):
+        styled.add_column(title, justify="right" if number else "left", overflow="fold")
+    for row in table.rows:
+        styled.add_row(*map(Text, row))  # not as markup: names come from files
+    Console().print(styled)
 
 
 @contextmanager

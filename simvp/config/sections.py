@@ -79,6 +79,10 @@ class SimulateSection(Section):
 class SplitSection(Section):
     train_ratio: float = Field(0.7, gt=0, lt=1, description="fraction of the samples for training")
     val_ratio: float = Field(0.15, gt=0, lt=1, description="fraction of the samples for validation")
+    start: str = Field(
+        "", description="first frame to use: its number from 0, or a date such as 1990-01-15"
+    )
+    stop: str = Field("", description="frame or date before which to stop")
     total_length: int = Field(0, ge=0, description="number of frames per sample; 0: all")
     samples: int = Field(0, ge=0, description="number of samples, selected at random; 0: all")
     start_index: int = Field(0, ge=-1, description="first frame to use; -1: random")
@@ -90,6 +94,12 @@ class SplitSection(Section):
         description="split by whole samples (series) or by time; auto: series if enough",
     )
     gap: int = Field(0, ge=0, description="frames to leave out between parts, with --by time")
+    group: str = Field(
+        "",
+        description="regular expression; samples whose ids share what it matches, or its group "
+        "in parentheses, stay in one part",
+    )
+    parts: str = Field("", description="TOML file with the samples or the period of each part")
     variables: str = Field("", description="channels to use, such as thetao,so; empty: all")
     inputs: str = Field("", description="channels to use as input only, which are not forecast")
     static: str = Field("", description="fields without time to use as input, such as depth,mask")
@@ -106,6 +116,16 @@ class SplitSection(Section):
                 f"train_ratio + val_ratio = {self.train_ratio + self.val_ratio:g}: "
                 "the sum should be at most 1; the remainder is the test split"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _check_choice_of_parts(self) -> Self:
+        given = [name for name in ("group", "parts") if getattr(self, name)]
+        given += (
+            [f"by = {self.by!r}"] if self.by == "time" or (self.by != "auto" and self.parts) else []
+        )
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)} exclude each other; use one of them")
         return self
 
 

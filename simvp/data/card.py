@@ -110,11 +110,14 @@ class DatasetCard(ChannelCard):
             return tuple(self.channels)
         return ("value",) if count == 1 else tuple(map(str, range(count)))
 
+    def name_of(self, channel: str) -> str:
+        """What to call a channel: its name, or its quantity if it has only a default name."""
+        return channel if self.channels else self.channel(channel).quantity or channel
+
     def label(self, channel: str) -> str:
         """`temperature (degC)`: what to call a channel in tables and pictures."""
-        card = self.channel(channel)
-        name = channel if self.channels else card.quantity or channel
-        return f"{name} ({card.unit})" if card.unit else name
+        name, unit = self.name_of(channel), self.channel(channel).unit
+        return f"{name} ({unit})" if unit else name
 
     def caption(self, channel: str) -> str:
         """`boiling: temperature (degF), 1 step between frames`, as far as it is known."""

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from simvp.data import cf_axes, cf_values
 from simvp.data.cf_axes import Layout
 from simvp.data.cf_files import check_numeric
-from simvp.data.cf_time import Times, read_times
+from simvp.data.cf_time import read_times
 from simvp.data.cf_values import InvalidAttribute
+from simvp.data.times import Times
 from simvp.errors import DataError
 
 if TYPE_CHECKING:

@@ -1,7 +1,6 @@
 """Time axes of CF variables: order, usual step and gaps."""
 
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simvp.data.cf_values import as_text, decode
+from simvp.data.times import EPOCH, Times
 
 _SECONDS = {"day": 86400.0, "hour": 3600.0, "minute": 60.0, "second": 1.0}
-_EPOCH = "seconds since 1970-01-01"
 _DAYS_PER_MONTH = 30.4375
 _TOO_LONG = 1.5  # steps longer than this many usual ones are gaps
 _STANDARD = {"gregorian": "standard", "proleptic_gregorian": "standard"}
@@ -21,27 +20,6 @@ _UNITS = {
     **dict.fromkeys(("min", "mins", "minute", "minutes"), "minute"),
     **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), "second"),
 }
-
-
-@dataclass(frozen=True)
-class Times:
-    """Times of frames.
-
-    Attributes:
-        values: in units of `unit`; seconds since 1970 in the calendar if there is one.
-        unit: "second" if the calendar is known; otherwise as in the file, or empty.
-        calendar: name of the calendar; empty if dates are not known.
-    """
-
-    values: NDArray[np.float64]
-    unit: str = ""
-    calendar: str = ""
-
-    def label(self, index: int) -> str:
-        """A time as text."""
-        if not self.calendar:
-            return f"{self.values[index]:.10g} {self.unit}".strip()
-        return str(_dates(self.values[[index]], self.calendar)[0]).removesuffix(" 00:00:00")
 
 
 @dataclass(frozen=True)
@@ -72,7 +50,7 @@ def read_times(values: NDArray[Any], attributes: Any) -> Times:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # about year 0, which some epochs use
                 start = cftime.num2date(0, units, calendar, only_use_cftime_datetimes=True)
-                origin = float(cftime.date2num(start, _EPOCH, calendar))
+                origin = float(cftime.date2num(start, EPOCH, calendar))
         except (ValueError, TypeError, OverflowError):
             return Times(numbers, _UNITS[word])
         seconds = np.round(origin + numbers * _SECONDS[_UNITS[word]], 3)
@@ -121,20 +99,13 @@ def _in_months(times: Times) -> NDArray[np.float64] | None:
     count = round(days / _DAYS_PER_MONTH)
     if count < 1 or abs(days - count * _DAYS_PER_MONTH) > min(3.0 * count, 6.0):
         return None
-    dates = _dates(times.values, times.calendar)
+    dates = times.dates()
     months = np.array([date.year * 12 + date.month for date in dates], np.float64)
     by_month = np.diff(months)
     is_even = steps.min() == steps.max() and len({date.day for date in dates}) > 1
     if is_even or by_month.min() < 1 or _usual(by_month) != count:
         return None
     return months
-
-
-def _dates(values: NDArray[np.float64], calendar: str) -> Sequence[Any]:
-    import cftime
-
-    dates: Sequence[Any] = cftime.num2date(values, _EPOCH, calendar, only_use_cftime_datetimes=True)
-    return dates
 
 
 def _describe(step: float, unit: str) -> str:

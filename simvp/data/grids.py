@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from simvp.data.series import Frames, Series, Source
+from simvp.data.times import Times
 from simvp.errors import ConfigError, DataError
 
 if TYPE_CHECKING:  # processes that simulate start without pydantic
@@ -41,6 +42,10 @@ class RegriddedSeries(Series):
     @property
     def length(self) -> int:
         return self._length
+
+    @property
+    def times(self) -> Times | None:
+        return self.whole.times
 
     def locate(self, frame: int) -> str:
         return self.whole.locate(frame)

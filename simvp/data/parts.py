@@ -1,9 +1,10 @@
 """Which frames train, validate and test: whole series, or consecutive ranges of time."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 from simvp.data.series import Segment
-from simvp.errors import DataError
+from simvp.errors import ConfigError, DataError
 
 Parts = list[list[Segment]]  # of train, validation and test
 
@@ -26,19 +27,47 @@ def part_sizes(count: int, ratios: Sequence[float]) -> list[int]:
     return sizes
 
 
-def by_series(segments: Sequence[Segment], ratios: Sequence[float]) -> Parts:
+def by_series(segments: Sequence[Segment], ratios: Sequence[float], group: str = "") -> Parts:
     """Assign whole series to the parts, in the given order.
 
-    Raises: DataError if a part with a ratio above 0 stays empty.
+    Args:
+        group: regular expression; series whose ids agree in what it matches, or in its first group
+            in parentheses, come into the same part. Then the ratios are those of the groups.
+    Raises: DataError if a part with a ratio above 0 stays empty; ConfigError if the expression is
+        invalid or does not match an id.
     """
-    sizes = part_sizes(len(segments), ratios)
+    groups: dict[str, list[Segment]] = {}
+    for segment in segments:
+        groups.setdefault(_group_of(segment.series.id, group), []).append(segment)
+    sizes = part_sizes(len(groups), ratios)
     if any(size == 0 and ratio > 0 for size, ratio in zip(sizes, ratios, strict=True)):
+        what = f"{len(groups)} groups of samples" if group else f"{len(groups)} samples"
         raise DataError(
-            f"{len(segments)} samples are too few for training, validation and test; add samples, "
-            "or split each of them by time with --by time"
+            f"{what} are too few for training, validation and test; add samples, or split each of "
+            "them by time with --by time"
         )
+    members = list(groups.values())
     ends = [sum(sizes[: i + 1]) for i in range(len(sizes))]
-    return [list(segments[end - size : end]) for size, end in zip(sizes, ends, strict=True)]
+    return [
+        [segment for group in members[end - size : end] for segment in group]
+        for size, end in zip(sizes, ends, strict=True)
+    ]
+
+
+def _group_of(series_id: str, pattern: str) -> str:
+    """What a pattern matches in an id; the id itself without a pattern. Raises ConfigError."""
+    if not pattern:
+        return series_id
+    try:
+        found = re.search(pattern, series_id)
+    except re.error as error:
+        raise ConfigError(f"group = {pattern!r}: is not a regular expression ({error})") from None
+    if found is None:
+        raise ConfigError(
+            f"group = {pattern!r}: does not match the id of sample {series_id}; correct the "
+            "regular expression"
+        )
+    return str(found[1] if found.re.groups else found[0])
 
 
 def by_time(segments: Sequence[Segment], ratios: Sequence[float], gap: int) -> Parts:

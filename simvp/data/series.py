@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simvp.data.scaling import Scaling
+from simvp.data.times import Times
 from simvp.errors import ConfigError, DataError, did_you_mean
 
 if TYPE_CHECKING:  # processes that simulate start without pydantic
@@ -53,6 +54,11 @@ class Series(ABC):
         Returns: (T, C, H, W), float32, NaN where a value is missing.
         Raises: DataError if a frame is missing, damaged or of another shape.
         """
+
+    @property
+    def times(self) -> Times | None:
+        """The time of each frame; None if it is not known."""
+        return None
 
     def locate(self, frame: int) -> str:
         """Name a frame in an error message."""

@@ -1,16 +1,15 @@
 """`simvp split`."""
 
 import json
+import shlex
 from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import Simvp, only_split, write_sample
+from helpers import Simvp, only_split, squeezed, write_sample
 
-from simvp.commands.split import choose_segment
-from simvp.config import assignment_layer, resolve
-from simvp.config.sections import SplitSection
-from simvp.data import Series, open_source, read_split
+from simvp.data import read_split
+from simvp.data.card import read_card
 from simvp.errors import DataError
 
 
@@ -90,14 +89,14 @@ def test_data_outside_0_to_1_are_scaled_by_the_training_range(data: Path, simvp:
     assert split.data.scaling.low == (training.min(),) and split.data.scaling.high == (
         training.max(),
     )
-    assert f"value: {training.min():.4g} to {training.max():.4g}" in result.stdout
+    assert f"value {training.min():.4g} {training.max():.4g}" in squeezed(result.stdout)
 
 
 def test_card_determines_the_scaling_of_physical_values(data: Path, simvp: Simvp) -> None:
     shifted(data, 250.0, 50.0)
     card = data / "dataset.toml"
     card.write_text("[channels.sst]\nunit = 'K'\nlow = 240.0\nhigh = 310.0\n")
-    assert "sst (K): 250" in simvp("split", "--data-path", "data").stdout
+    assert "sst K 250" in squeezed(simvp("split", "--data-path", "data").stdout)
     split = read_split(only_split(data))
     assert split.data.scaling.low == (240.0,) and split.data.scaling.high == (310.0,)
     assert split.data.channels == ("sst",)
@@ -130,60 +129,6 @@ def test_frames_of_8_bits_are_scaled_from_0_to_255(data: Path, simvp: Simvp) -> 
     assert split.data.scaling.low == (0.0,) and split.data.scaling.high == (255.0,)
 
 
-def settings(*assignments: str) -> SplitSection:
-    return resolve([assignment_layer(f"split.{text}") for text in assignments]).split
-
-
-@pytest.mark.parametrize(
-    ("assignments", "expected"),
-    [
-        ([], "0123456789"),
-        (["total_length=4"], "0123"),
-        (["start_index=7"], "789"),
-        (["start_index=2", "total_length=3"], "234"),
-        (["init_final_only=true"], "09"),
-        (["start_index=2", "total_length=3", "init_final_only=true"], "24"),
-        (["total_length=4", "reverse=true"], "3210"),
-        (["init_final_only=true", "reverse=true"], "90"),
-    ],
-)
-def test_selected_frames(data: Path, assignments: list[str], expected: str) -> None:
-    assert "".join(map(str, chosen(ten_frames(data), assignments))) == expected
-
-
-def ten_frames(data: Path) -> Series:
-    write_sample(data / "wave_3", 0, frames=10)
-    return next(series for series in open_source(data).series if series.id == "wave_3")
-
-
-def chosen(series: Series, assignments: list[str], seed: int = 0) -> list[int]:
-    rng = np.random.default_rng(seed)
-    return list(choose_segment(series, settings(*assignments), rng).frames)
-
-
-def test_segment_is_read_in_its_frame_order(data: Path) -> None:
-    series = ten_frames(data)
-    rng = np.random.default_rng(0)
-    frames = series.read(0, 10)
-    backwards = choose_segment(series, settings("reverse=true", "total_length=4"), rng)
-    np.testing.assert_array_equal(backwards.read_stored(0, 4), frames[[3, 2, 1, 0]])
-    np.testing.assert_array_equal(backwards.read_stored(1, 3), frames[[2, 1]])
-    ends = choose_segment(series, settings("init_final_only=true"), rng)
-    np.testing.assert_array_equal(ends.read_stored(0, 2), frames[[0, 9]])
-
-
-def test_random_start_covers_every_window(data: Path) -> None:
-    series = ten_frames(data)
-    drawn = {chosen(series, ["start_index=-1", "total_length=8"], seed)[0] for seed in range(60)}
-    assert drawn == {0, 1, 2}
-
-
-@pytest.mark.parametrize("assignment", ["total_length=11", "start_index=10"])
-def test_frames_beyond_the_end_are_refused(data: Path, assignment: str) -> None:
-    with pytest.raises(DataError, match="wave_3: has 10 frames"):
-        chosen(ten_frames(data), [assignment])
-
-
 def test_one_series_is_split_by_time(tmp_path: Path, simvp: Simvp) -> None:
     """In the order training, validation, test, with a gap of two frames."""
     write_sample(tmp_path / "my data" / "run", 0, frames=24)
@@ -196,7 +141,7 @@ def test_one_series_is_split_by_time(tmp_path: Path, simvp: Simvp) -> None:
         range(16, 19),
         range(21, 24),
     )
-    assert "4 frames of these samples are not used" in result.stdout
+    assert "4 frames of these samples are in no part" in result.stdout
     assert (
         "simvp train --data-path 'my data' --pre-seq-length 1 --aft-seq-length 1" in result.stdout
     )
@@ -217,8 +162,9 @@ def test_samples_of_different_lengths_are_used_whole(data: Path, simvp: Simvp) -
     write_sample(data / "99abc_wave_99", 99, frames=5)
     result = simvp("split", "--data-path", "data")
     assert "12 samples of 5 to 8 frames" in result.stdout
+    assert "the shortest sample is 99abc_wave_99 with 5 frames" in result.stdout
     result = simvp("split", "--data-path", "data", "--total-length", "5")
-    assert "33 frames of these samples are not used" in result.stdout
+    assert "33 frames of these samples are in no part" in result.stdout
 
 
 def test_samples_of_different_shapes_are_refused(data: Path, simvp: Simvp) -> None:
@@ -233,4 +179,91 @@ def test_subset_is_drawn_at_random(data: Path, simvp: Simvp) -> None:
     parts = read_split(only_split(data)).parts
     assert [len(part) for part in parts.values()] == [5, 1, 1]
     result = simvp("split", "--data-path", "data", "--samples", "12", code=2)
-    assert "data contains 11" in result.stderr
+    assert "the data contain 11" in result.stderr
+
+
+def test_summary_of_channels_and_parts(data: Path, simvp: Simvp) -> None:
+    """Every number of the tables, against numpy."""
+    (data / "dataset.toml").write_text(
+        "time_step = '6 hours'\nstored = 'physical'\n"
+        "[channels.depth]\nunit = 'm'\nlow = -1.0\nhigh = 3.0\n"
+    )
+    options = ("--set", "data.pre_seq_length=2", "--set", "data.aft_seq_length=3")
+    text = squeezed(simvp("split", "data", *options).stdout)
+    split = read_split(only_split(data))
+    values = np.stack([s.series.read(0, 8) for s in split.segments("train")]).astype(float)
+    numbers = " ".join(f"{f(values):.4g}" for f in (np.min, np.max, np.mean, np.std))
+    assert "frames: 11 samples of 8 frames, 6 hours apart, 9x11\n" in text
+    assert f"depth m {numbers} 0 -1 to 3\n" in text
+    # 8 training samples of 8 frames have 4 windows of 5; of the others one is used, with 3 left.
+    assert "train 8 64 32 0\n" in text and "validation 1 8 2 0\n" in text
+    assert "test 2 16 4 0\n" in text
+    assert "split: whole samples, at random; windows of 2 input and 3 forecast frames" in text
+
+
+def test_card_is_written_with_what_is_known(data: Path, simvp: Simvp) -> None:
+    shifted(data, 250.0, 50.0)
+    result = simvp("split", "data", "--write-card")
+    card = read_card(data / "dataset.toml")
+    split = read_split(only_split(data))
+    assert "wrote data/dataset.toml" in result.stdout
+    assert (card.channels["value"].low, card.channels["value"].high) == (
+        split.data.scaling.low[0],
+        split.data.scaling.high[0],
+    )
+    split.check_scaling()
+    split_of_card = simvp("split", "data").stdout
+    assert squeezed(split_of_card).split("wrote")[0] == squeezed(result.stdout).split("wrote")[0]
+    again = simvp("split", "data", "--write-card", code=2)
+    assert "dataset.toml: exists already" in again.stderr
+
+
+def test_split_file_in_another_folder(data: Path, simvp: Simvp) -> None:
+    result = simvp("split", "data", "--output", "my splits")
+    (file,) = (data.parent / "my splits").glob("*.json")
+    assert list(data.glob("*.json")) == []
+    assert f"next: simvp train --data 'my splits/{file.name}'" in result.stdout
+    segment = read_split(file).segments("train")[0]
+    np.testing.assert_array_equal(
+        segment.series.read(3, 4)[0], np.load(data / segment.series.id / "3.npy")
+    )
+
+
+def test_samples_of_a_group_stay_in_one_part(data: Path, simvp: Simvp) -> None:
+    for index in range(11, 30):
+        write_sample(data / f"{index:02}abc_wave_{index}", index)
+    simvp("split", "data", "--group", r"^\d")
+    parts = read_split(only_split(data)).parts
+    groups = [[segment.series.id[0] for segment in part] for part in parts.values()]
+    assert sorted(groups) == [["0"] * 10, ["1"] * 10, ["2"] * 10]
+
+
+def test_next_command_does_not_fail(tmp_path: Path, simvp: Simvp) -> None:
+    """Samples of three frames are too short for the default windows."""
+    for index in range(6):
+        write_sample(tmp_path / "my data" / f"run_{index}", index, frames=3)
+    *_, last = simvp("split", "my data").stdout.splitlines()
+    command = shlex.split(last.removeprefix("next: simvp "))
+    assert command[-4:] == ["--pre-seq-length", "1", "--aft-seq-length", "1"]
+    tiny = ["--epochs", "1", "--set", "model.hid_S=4", "--set", "model.hid_T=8"]
+    simvp(*command, *tiny, "--set", "model.N_T=2")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--by", "series", "--gap", "2"], "split.gap = 2: samples are not divided in time"),
+        (["--by", "time", "--group", "a"], "group and by = 'time' exclude each other"),
+        (["--group", "("], "is not a regular expression"),
+        (["--group", "wave_[0-3]"], "does not match the id of sample"),
+        (["--parts", "none.toml"], "there is no such file; expected train = ["),
+        (["--start", "1990-01-01"], "has no dates; give the number of a frame, from 0 to 8"),
+        (["--start", "8"], "no sample has frames between them"),
+    ],
+)
+def test_options_that_do_not_fit_are_one_message(
+    data: Path, simvp: Simvp, options: list[str], message: str
+) -> None:
+    result = simvp("split", "data", *options, code=2)
+    assert message in result.stderr
+    assert list(data.glob("*.json")) == []

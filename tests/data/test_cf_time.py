@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from simvp.data.cf_time import Steps, Times, analyse, first_disorder, read_times
+from simvp.data.cf_time import Steps, analyse, first_disorder, read_times
+from simvp.data.times import Times
 
 
 def test_times_of_different_epochs_and_units_are_comparable() -> None:

@@ -16,6 +16,7 @@ from simvp.data.cf_channels import choose_grid
 from simvp.data.cf_files import find_files, is_netcdf, is_zarr, opened, read_values
 from simvp.data.cf_grid import Channel, Grid
 from simvp.data.series import Frames, Options, Series, Source
+from simvp.data.times import Times
 from simvp.errors import DataError
 
 if TYPE_CHECKING:  # processes that simulate start without pydantic
@@ -32,11 +33,17 @@ class CfSeries(Series):
         pieces: (path, first, count): consecutive frames of each file.
         dims: names of the dimensions of time, y and x.
         sources: the variable of each channel, and indices of its other dimensions.
+        known_times: the time of each frame, if the files say it.
     """
 
     pieces: Pieces
     dims: tuple[str, str, str]
     sources: tuple[tuple[str, tuple[tuple[str, int], ...]], ...]
+    known_times: Times | None = None
+
+    @property
+    def times(self) -> Times | None:
+        return self.known_times
 
     @property
     def length(self) -> int:
@@ -99,7 +106,8 @@ def open_data(path: Path, card: "DatasetCard", options: Options) -> Source:
         "stored_scaling": card.stored_scaling(names),
         "dims": grid.dims,
     }
-    cuts = _cut(pieces, [index for index, _ in steps.gaps])
+    bounds = [0, *(index for index, _ in steps.gaps), times.values.size]
+    cuts = _cut(pieces, bounds[1:-1])
     series = []
     for member in range(grid.num_members):
         for number, part in enumerate(cuts):
@@ -109,6 +117,7 @@ def open_data(path: Path, card: "DatasetCard", options: Options) -> Source:
                 CfSeries(
                     id=_base_name(path) + "".join(suffixes),
                     pieces=part,
+                    known_times=times.cut(*bounds[number : number + 2]) if times.unit else None,
                     sources=tuple(_fixed(channel, grid, member) for channel in grid.channels),
                     **common,
                 )
@@ -144,7 +153,7 @@ def _suffix(dim: str, index: int, count: int) -> str:
     return "_".join(["", *filter(None, [name]), str(index).zfill(len(str(count - 1)))])
 
 
-def _join(files: Sequence[Path], grid: Grid) -> tuple[cf_time.Times, Pieces, list[str]]:
+def _join(files: Sequence[Path], grid: Grid) -> tuple[Times, Pieces, list[str]]:
     """Join files along time, in order of their times.
 
     Returns: the times, the frames of each file and what was assumed.
@@ -163,7 +172,7 @@ def _join(files: Sequence[Path], grid: Grid) -> tuple[cf_time.Times, Pieces, lis
                     f"the {len(files)} files is not known; add the times, or give one file"
                 )
             note = f"{grid.dims[0]} has no coordinate: the frames are taken as evenly spaced"
-            return cf_time.Times(np.arange(count, dtype=float)), ((str(file), 0, count),), [note]
+            return Times(np.arange(count, dtype=float)), ((str(file), 0, count),), [note]
         _check_order(file, grid.dims[0], times)
         parts.append((times, str(file), count))
     _check_units(parts)
@@ -177,11 +186,11 @@ def _join(files: Sequence[Path], grid: Grid) -> tuple[cf_time.Times, Pieces, lis
     times = parts[0][0]
     values = np.concatenate([part[0].values for part in parts])
     notes = [f"{len(files)} files are joined along time"] if len(files) > 1 else []
-    joined = cf_time.Times(values, times.unit, times.calendar)
+    joined = Times(values, times.unit, times.calendar)
     return joined, tuple((name, 0, count) for _, name, count in parts), notes
 
 
-def _check_order(file: Path, dim: str, times: cf_time.Times) -> None:
+def _check_order(file: Path, dim: str, times: Times) -> None:
     wrong = cf_time.first_disorder(times.values)
     if wrong is not None:
         found = (
@@ -195,7 +204,7 @@ def _check_order(file: Path, dim: str, times: cf_time.Times) -> None:
         )
 
 
-def _check_units(parts: Sequence[tuple[cf_time.Times, str, int]]) -> None:
+def _check_units(parts: Sequence[tuple[Times, str, int]]) -> None:
     first, first_file, _ = parts[0]
     for times, file, _ in parts:
         if (times.unit, times.calendar) != (first.unit, first.calendar):
@@ -222,7 +231,7 @@ def _cut(pieces: Pieces, cuts: Sequence[int]) -> list[Pieces]:
     return parts
 
 
-def _describe_steps(times: cf_time.Times, steps: cf_time.Steps) -> list[str]:
+def _describe_steps(times: Times, steps: cf_time.Steps) -> list[str]:
     notes = []
     if steps.gaps:
         missing = sum(count for _, count in steps.gaps)

@@ -41,7 +41,7 @@ class VideoSeries(Series):
     selected: tuple[int, ...]
 
     @cached_property
-    def times(self) -> list[int]:
+    def stamps(self) -> list[int]:
         """Time stamps of the frames in order, from the packets; nothing is decoded."""
         with opened(self.path) as container:
             stream = container.streams.video[0]
@@ -63,13 +63,13 @@ class VideoSeries(Series):
 
     @property
     def length(self) -> int:
-        return len(self.times)
+        return len(self.stamps)
 
     def locate(self, frame: int) -> str:
         return f"{self.path}, frame {frame}"
 
     def read_stored(self, start: int, stop: int, step: int = 1) -> Frames:
-        wanted = self.times[start:stop:step]
+        wanted = self.stamps[start:stop:step]
         frames = np.empty((len(wanted), *self.shape), np.float32)
         if not wanted:
             return frames

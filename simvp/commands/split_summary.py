@@ -1,0 +1,125 @@
+"""What `simvp split` reports: the data, their channels, and the parts."""
+
+import shlex
+from pathlib import Path
+
+from simvp.commands.hints import data_option
+from simvp.config import Config
+from simvp.config.sections import DataSection
+from simvp.data.parts import Parts
+from simvp.data.scaling import Scaling, Statistics
+from simvp.data.series import Source
+from simvp.data.split_records import PARTS
+from simvp.data.windows import num_unused, window_starts
+from simvp.progress import Table
+
+
+def lines(
+    source: Source,
+    parts: Parts,
+    statistics: Statistics,
+    scaling: Scaling,
+    how: str,
+    settings: DataSection,
+) -> list[str | Table]:
+    """The whole summary.
+
+    Args:
+        statistics: of the training part.
+        how: how the parts were chosen.
+    """
+    return [
+        *_describe(source, parts),
+        "",
+        "statistics of the training part:",
+        _channels(source, statistics, scaling),
+        *_warnings(source, statistics, scaling),
+        "",
+        _parts(parts, settings),
+        f"split: {how}; windows of {settings.pre_seq_length} input and {settings.aft_seq_length} "
+        "forecast frames",
+    ]
+
+
+def next_command(config: Config, parts: Parts, file: Path | None) -> str:
+    """The command that trains on the split; empty if every window would be too long.
+
+    Args:
+        file: the split file, if it is not in the folder of the data.
+    """
+    window = config.data.pre_seq_length + config.data.aft_seq_length
+    longest = min(max(len(segment.frames) for segment in part) for part in parts if part)
+    half = longest // 2
+    if not half:
+        return ""
+    is_needed = longest < window
+    lengths = f" --pre-seq-length {half} --aft-seq-length {half}" if is_needed else ""
+    split = f" --data {shlex.quote(str(file))}" if file else data_option(config)
+    return f"simvp train{split}{lengths}"
+
+
+def _describe(source: Source, parts: Parts) -> list[str]:
+    """What the data are, what was assumed about them, and how many frames are not used."""
+    series = {segment.series.id: segment.series for part in parts for segment in part}
+    lengths = sorted({item.length for item in series.values()})
+    num_frames = f"{lengths[0]}" + (f" to {lengths[-1]}" if len(lengths) > 1 else "")
+    _, height, width = source.shape
+    step = f", {source.card.time_step} apart" if source.card.time_step else ""
+    found = [
+        f"{source.kind}: {len(series)} sample{'s' * (len(series) > 1)} of {num_frames} frames"
+        f"{step}, {height}x{width}"
+    ]
+    if len(lengths) > 1:
+        shortest = min(series.values(), key=lambda item: item.length)
+        found.append(f"the shortest sample is {shortest.id} with {shortest.length} frames")
+    found += [f"assumed: {assumption}" for assumption in source.assumptions]
+    used = sum(len(segment.frames) for part in parts for segment in part)
+    unused = sum(item.length for item in series.values()) - used
+    if unused:
+        found.append(f"{unused} frames of these samples are in no part")
+    left_out = len(source.series) - len(series)
+    if left_out:
+        found.append(f"{left_out} of {len(source.series)} samples are in no part")
+    return found
+
+
+def _channels(source: Source, statistics: Statistics, scaling: Scaling) -> Table:
+    """A row for each channel: its values in the training part, and the scaling."""
+    rows = []
+    for i, name in enumerate(source.channels):
+        card = source.card.channel(name)
+        shown = source.card.name_of(name) + " (input)" * (name in source.inputs)
+        values = (statistics.low, statistics.high, statistics.mean, statistics.std)
+        rows.append(
+            [
+                shown,
+                card.unit,
+                *(f"{column[i]:.4g}" for column in values),
+                f"{100 * statistics.missing[i]:.2g} %" if statistics.missing[i] else "0",
+                f"{scaling.low[i]:.4g} to {scaling.high[i]:.4g}",
+            ]
+        )
+    header = ["channel", "unit", "minimum", "maximum", "mean", "std", "missing", "scaled"]
+    return Table(header, rows)
+
+
+def _warnings(source: Source, statistics: Statistics, scaling: Scaling) -> list[str]:
+    """Channels that use little of their scale."""
+    return [
+        f"warning: {name} uses less than 5 % of the range that is scaled to [0, 1]; give low and "
+        "high in the data card"
+        for i, name in enumerate(source.channels)
+        if statistics.high[i] - statistics.low[i] < 0.05 * scaling.span[i]
+    ]
+
+
+def _parts(parts: Parts, settings: DataSection) -> Table:
+    """A row for each part, with windows of the default or configured length."""
+    window, aft = settings.pre_seq_length + settings.aft_seq_length, settings.aft_seq_length
+    rows = []
+    for name, part, stride in zip(PARTS, parts, (settings.stride, aft, aft), strict=True):
+        lengths = [len(segment.frames) for segment in part]
+        counts = [len(window_starts(length, window, stride)) for length in lengths]
+        unused = [num_unused(length, window, stride) for length in lengths]
+        rows.append([name, *(str(n) for n in (len(part), sum(lengths), sum(counts), sum(unused)))])
+    return Table(["part", "segments", "frames", "windows", "unused frames"], rows)
