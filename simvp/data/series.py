@@ -75,6 +75,24 @@ class Series(ABC):
 
 
 @dataclass(frozen=True)
+class Coordinates:
+    """Where the rows and columns of frames are.
+
+    Attributes:
+        dims: names of the dimensions of rows and columns.
+        variables: of each coordinate its dimensions, among `dims`, its values and its attributes.
+        attributes: of each channel.
+    """
+
+    dims: tuple[str, str] = ("y", "x")
+    variables: Mapping[str, "Variable"] = field(default_factory=dict)
+    attributes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+Variable = tuple[tuple[str, ...], NDArray[np.float64], Mapping[str, str]]
+
+
+@dataclass(frozen=True)
 class Source:
     """An opened data set.
 
@@ -89,6 +107,7 @@ class Source:
         assumptions: what was assumed about the layout, for the user to check.
         parts: ids of the series in each part, if the data set is split already.
         inputs: names of the last channels, which a network is given but does not forecast.
+        coordinates: of rows and columns, as far as the files say them.
     """
 
     path: Path
@@ -101,6 +120,7 @@ class Source:
     assumptions: tuple[str, ...] = ()
     parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     inputs: tuple[str, ...] = ()
+    coordinates: Coordinates = field(default_factory=Coordinates)
 
 
 @dataclass(frozen=True)
