@@ -16,7 +16,7 @@ from simvp.data.split import Split, find_split, read_split
 from simvp.engine import build_network, evaluate
 from simvp.engine.automatic import resolve_auto
 from simvp.engine.results import table, write_scores
-from simvp.engine.weights import load_weights
+from simvp.engine.weights import load_weights, read_weights
 from simvp.errors import RunError
 from simvp.progress import Report, Summary
 from simvp.runs import FRAME_KINDS, RunFolder
@@ -58,8 +58,10 @@ def run(config: Config, weights: str, report: Report) -> Summary:
             num_windows=len(dataset),
             device=group.device,
             world_size=group.world_size,
+            weights=read_weights(file),
         )
-        if group.is_main and data != split.data:
+        is_changed = (data.card, data.scaling) != (split.data.card, split.data.scaling)
+        if group.is_main and is_changed:
             report.say(
                 "warning: the data card or scaling differs from the one that the run was trained "
                 f"with; units and ranges are taken from {folder.data_file}"
@@ -105,7 +107,7 @@ def score(
     Every process of the group calls this; the folder `saved` appears once all is written.
     """
     report = report if group.is_main else Report()
-    network = build_network(config, dataset.shape, group.device, fill=data.fill)
+    network = build_network(config, data, group.device)
     load_weights(network, weights)
     network.eval()
     staging = folder.path / f"{TEMPORARY_PREFIX}saved"
@@ -189,5 +191,5 @@ def test_set(config: Config, split: Split, data: DataDescription) -> WindowDatas
         window=pre + aft,
         stride=aft,
         scaling=data.network_scaling,
-        may_miss=data.fill is not None,
+        may_miss=data.has_missing,
     )

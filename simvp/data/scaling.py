@@ -81,6 +81,27 @@ class Statistics:
         return Statistics(low, high, mean, std, self.missing)
 
 
+# Standard deviations below this, in network units, are rounding errors of float32 values.
+_CONSTANT = 1e-6
+
+
+def mean_and_std(
+    statistics: Statistics, scaling: Scaling
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel in network units, to standardise values.
+
+    Args:
+        statistics: in physical units.
+    Returns: two tuples (C,); the standard deviation of a constant channel is given as 1.
+    """
+    mean = tuple(
+        (value - low) / span
+        for value, low, span in zip(statistics.mean, scaling.low, scaling.span, strict=True)
+    )
+    std = (value / span for value, span in zip(statistics.std, scaling.span, strict=True))
+    return mean, tuple(value if value > _CONSTANT else 1.0 for value in std)
+
+
 class StatisticsAccumulator:
     """Accumulates `Statistics` over arrays (T, C, H, W) in float64."""
 

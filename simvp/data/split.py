@@ -5,13 +5,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pydantic import ValidationError
 
 from simvp.data import split_v1
 from simvp.data.card import CARD_NAME, DatasetCard, is_folder, read_card
 from simvp.data.description import DataDescription
-from simvp.data.scaling import Scaling, Statistics
+from simvp.data.scaling import Scaling, Statistics, mean_and_std
 from simvp.data.series import Segment, Series
 from simvp.data.source import open_with
 from simvp.data.sources.frames import FrameSeries, open_frame
@@ -149,15 +148,17 @@ def _from_record(path: Path, record: SplitRecord) -> Split:
     }
     parts = {name: _segments(path, series, getattr(record, name).segments) for name in PARTS}
     _check_disjoint(path, parts)
-    has_missing = any(record.statistics.missing)
-    unit_mean = np.asarray(record.statistics.mean, np.float32).reshape(-1, 1, 1)
+    # Statistics are in the units of the card at that time.
+    mean, std = mean_and_std(record.statistics, record.scaling)
     data = DataDescription(
         channels=record.channels,
         shape=record.shape,
         scaling=scaling,
         stored=record.source.stored,
         card=source.card,
-        fill=tuple(scaling.to_unit(unit_mean).ravel().tolist()) if has_missing else None,
+        mean=mean,
+        std=std,
+        has_missing=any(record.statistics.missing),
     )
     return Split(path, data, record.statistics, parts)
 

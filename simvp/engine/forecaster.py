@@ -14,9 +14,10 @@ from torch import Tensor
 
 from simvp.config import read_layer, resolve
 from simvp.data.description import DataDescription, read_description
+from simvp.engine.automatic import follow_weights
 from simvp.engine.evaluation import with_holes
 from simvp.engine.network import build_network
-from simvp.engine.weights import load_weights
+from simvp.engine.weights import read_weights
 from simvp.models.simvp import SimVP
 from simvp.runs import RunFolder
 
@@ -104,7 +105,9 @@ def load(run: str | Path) -> Forecaster:
     folder.check_exists()
     config = resolve([read_layer(folder.config_file)])
     data = read_description(folder.data_file)
-    network = build_network(config, data.shape, torch.device("cpu"), fill=data.fill)
-    load_weights(network, folder.best_model)
+    weights = read_weights(folder.best_model)
+    config = config.model_copy(update={"model": follow_weights(config.model, weights)})
+    network = build_network(config, data, torch.device("cpu"))
+    weights.load_into(network)
     pre, aft = config.data.pre_seq_length, config.data.aft_seq_length
     return Forecaster(network.eval(), pre, aft, data)

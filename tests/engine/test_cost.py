@@ -1,6 +1,7 @@
 """Parameters and multiply-adds of a network."""
 
 import pytest
+from helpers import describe_data
 
 from simvp.config import assignment_layer, resolve
 from simvp.engine import network_cost
@@ -9,8 +10,9 @@ from simvp.errors import ConfigError
 
 def cost(*assignments: str) -> tuple[int, int]:
     published = ["model.hid_S=64", "model.hid_T=512", "model.N_S=4", "model.boundary=zeros"]
-    given = [*published, "train.batch_size=8", *assignments]
-    result = network_cost(resolve([assignment_layer(text) for text in given]), (1, 64, 64))
+    given = [*published, "model.standardize=false", "train.batch_size=8", *assignments]
+    config = resolve([assignment_layer(text) for text in given])
+    result = network_cost(config, describe_data((1, 64, 64)))
     return result.parameters, result.multiply_adds
 
 

@@ -54,6 +54,28 @@ def test_long_forecast_feeds_the_output_back(num_steps: int) -> None:
         torch.testing.assert_close(network(frames, num_steps), expected, rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("takes_mask", [False, True])
+def test_standardising_network_is_the_plain_one_on_standardised_frames(takes_mask: bool) -> None:
+    torch.manual_seed(0)
+    statistics = {"mean": (0.2, 0.7), "std": (0.1, 0.3)}
+    network = SimVP((3, 2, 9, 11), **SMALL, **statistics, takes_mask=takes_mask).eval()
+    # A plain network fills with its mean, which is 0 for standardised values.
+    centred = {"mean": (0.0, 0.0), "takes_mask": True} if takes_mask else {}
+    plain = SimVP((3, 2, 9, 11), **SMALL, **centred).eval()
+    weights = {k: v for k, v in network.state_dict().items() if k not in ("mean", "std")}
+    assert len(weights) + 2 == len(network.state_dict())
+    plain.load_state_dict({**weights, **({"mean": plain.mean} if takes_mask else {})})
+    mean, std = (torch.tensor(values).reshape(2, 1, 1) for values in statistics.values())
+    frames = torch.rand(2, 3, 2, 9, 11)
+    if takes_mask:
+        frames[0, 1, 1, 2:5, 3] = torch.nan
+    with torch.inference_mode():
+        forecast = network(frames, 7)
+        expected = plain((frames - mean) / std, 7) * std + mean
+    assert forecast.isfinite().all()
+    torch.testing.assert_close(forecast, expected, rtol=0, atol=1e-6)
+
+
 @pytest.mark.parametrize("size", [(9, 11), (16, 13), (7, 16)])
 def test_grids_not_divisible_by_the_downsampling(size: tuple[int, int]) -> None:
     network = SimVP((3, 1, *size), **{**SMALL, "N_S": 4})
