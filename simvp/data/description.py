@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError
 from simvp.config.sections import Section
 from simvp.data.card import DatasetCard, Stored
 from simvp.data.scaling import Scaling
+from simvp.data.series import Options
 from simvp.errors import RunError
 
 
@@ -31,6 +32,8 @@ class DataDescription(Section):
         None, description="standard deviation likewise, but 1 for a constant channel"
     )
     has_missing: bool = Field(False, description="whether values are missing in training")
+    options: Options = Field(Options(), description="how the files are read")
+    step: int = Field(1, ge=1, description="frames of the files from one frame to the next one")
 
     @property
     def forecast_channels(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simvp.data.card import DatasetCard
+from simvp.data.cf_files import is_zarr
 from simvp.data.scaling import Scaling
 from simvp.data.series import Coordinates
 from simvp.data.sources.frames import write_frames
@@ -69,15 +70,28 @@ class Forecasts:
         ]
 
 
+def picture_path(path: Path) -> Path:
+    """The picture beside an output."""
+    return path.with_suffix(".png")
+
+
 def check_output(path: Path, *, overwrite: bool) -> None:
-    """Raises ConfigError if a path has an unknown suffix, or exists."""
+    """Raises ConfigError if a path has an unknown suffix, or something is in the way.
+
+    A folder is never replaced, unless it is a Zarr store: it may hold other files.
+    """
     if path.suffix and path.suffix not in SUFFIXES:
         raise ConfigError(
             f"output = {str(path)!r}: the suffix {path.suffix} is not known; use "
             f"{', '.join(SUFFIXES)}, or none for a folder of .npy frames"
         )
-    if path.exists() and not overwrite:
-        raise ConfigError(f"{path}: exists already; choose another --output, or add --overwrite")
+    if path.is_dir() and not is_zarr(path):
+        raise ConfigError(f"{path}: is a folder already; remove it, or choose another --output")
+    for file in (path, picture_path(path)):
+        if file.exists() and not overwrite:
+            raise ConfigError(
+                f"{file}: exists already; choose another --output, or add --overwrite"
+            )
 
 
 def write(path: Path, forecasts: Forecasts, stored_scaling: Scaling | None) -> None:

@@ -160,6 +160,8 @@ def _from_record(path: Path, record: SplitRecord) -> Split:
         mean=mean,
         std=std,
         has_missing=any(record.statistics.missing),
+        options=record.source.options,
+        step=abs(record.train.segments[0].step) if record.train.segments else 1,
     )
     return Split(path, data, record.statistics, parts)
 

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from simvp.config import read_layer, resolve
+from simvp.config import Config, read_layer, resolve
 from simvp.data.description import DataDescription, read_description
 from simvp.engine.automatic import follow_weights
 from simvp.engine.evaluation import with_holes
@@ -113,10 +113,24 @@ def load(run: str | Path) -> Forecaster:
     folder = RunFolder(Path(run))
     folder.check_exists()
     config = resolve([read_layer(folder.config_file)])
-    data = read_description(folder.data_file)
-    weights = read_weights(folder.best_model)
-    config = config.model_copy(update={"model": follow_weights(config.model, weights)})
-    network = build_network(config, data, torch.device("cpu"))
-    weights.load_into(network)
+    return build_forecaster(
+        config, read_description(folder.data_file), folder.best_model, torch.device("cpu")
+    )
+
+
+def build_forecaster(
+    config: Config, data: DataDescription, weights: Path, device: torch.device
+) -> Forecaster:
+    """The forecaster with the weights in a file.
+
+    Args:
+        config: of the run, resolved.
+        data: what the run was trained on, but for the height and width of the frames.
+    Raises: RunError or ConfigError if the weights cannot be read or do not fit.
+    """
+    stored = read_weights(weights)
+    config = config.model_copy(update={"model": follow_weights(config.model, stored)})
+    network = build_network(config, data, device)
+    stored.load_into(network)
     pre, aft = config.data.pre_seq_length, config.data.aft_seq_length
     return Forecaster(network.eval(), pre, aft, data)
