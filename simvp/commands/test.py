@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from simvp import metrics
@@ -13,9 +14,10 @@ from simvp.data.description import DataDescription, read_description
 from simvp.data.scaling import Scaling
 from simvp.data.sources.frames import write_frames
 from simvp.data.split import Split, find_split, read_split
-from simvp.engine import build_network, evaluate
+from simvp.engine import build_network, evaluate, score_tables
 from simvp.engine.automatic import resolve_auto
-from simvp.engine.results import table, write_scores
+from simvp.engine.evaluation import Evaluation, ForecastFunction
+from simvp.engine.results import FORECAST, PERSISTENCE, TRAINING_MEAN, write_scores
 from simvp.engine.weights import load_weights, read_weights
 from simvp.errors import RunError
 from simvp.progress import Report, Summary
@@ -116,7 +118,7 @@ def score(
     group.wait()
     with report.progress("testing", len(dataset)) as advance, in_background() as call:
         scores = evaluate(
-            {"forecast": network, "persistence": metrics.persistence},
+            {FORECAST: network, **baselines(data)},
             dataset,
             config,
             group,
@@ -127,15 +129,12 @@ def score(
     group.wait()  # until the other processes have written their forecasts
     if not group.is_main:
         return Summary()
-    forecast, persistence = scores["forecast"], scores["persistence"]
-    write_scores(
-        staging, forecast, persistence, dataset=dataset, data=data, weights=weights, config=config
-    )
+    _check_finite(scores[FORECAST], dataset, weights)
+    write_scores(staging, scores, dataset=dataset, data=data, weights=weights, config=config)
     replace_folder(staging, folder.saved)
     return Summary(
         [
-            *table(forecast, persistence, data),
-            "",
+            *score_tables.lines(scores, dataset, data),
             f"{len(dataset)} test windows, {config.data.pre_seq_length} frames in, "
             f"{config.data.aft_seq_length} forecast, with {weights}",
             describe_precision(group.device, config.metrics.precision),
@@ -143,6 +142,31 @@ def score(
         ],
         f"simvp viz {short_id(dataset.id(0))}{name_option(config)}",
     )
+
+
+def baselines(data: DataDescription) -> dict[str, ForecastFunction]:
+    """Forecasts that need no network: persistence, and the mean of the training part if known."""
+    found: dict[str, ForecastFunction] = {PERSISTENCE: metrics.persistence}
+    if data.mean is not None:
+        mean = torch.tensor(data.mean)[:, None, None]
+
+        def training_mean(inputs: Tensor, steps: int) -> Tensor:
+            batch, _, channels, height, width = inputs.shape
+            return mean.to(inputs).expand(batch, steps, channels, height, width)
+
+        found[TRAINING_MEAN] = training_mean
+    return found
+
+
+def _check_finite(forecast: Evaluation, dataset: WindowDataset, weights: Path) -> None:
+    """Raises RunError if a forecast is not finite: its scores would be left out of the means."""
+    errors = forecast.frame_scores[..., metrics.NAMES.index("mse")]
+    broken = [dataset.id(i) for i in range(len(dataset)) if not errors[i].isfinite().all()]
+    if broken:
+        raise RunError(
+            f"{weights}: the forecast of {len(broken)} samples is not finite, the first one is "
+            f"{broken[0]}; use other weights, or train again with a lower --lr"
+        )
 
 
 def _save(staging: Path, scaling: Scaling | None, ids: Sequence[str], *frames: Tensor) -> None:

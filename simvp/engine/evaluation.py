@@ -40,20 +40,35 @@ class Evaluation:
 
     def mean(self) -> dict[str, float]:
         """Each score, averaged over windows and steps."""
-        return _named(self.frame_scores.mean(dim=(0, 1)))
+        return _named(finite_mean(self.frame_scores.flatten(0, 1)))
 
     def per_step(self) -> dict[str, list[float]]:
         """Each score for each forecast step, averaged over windows."""
-        means = self.frame_scores.mean(dim=0)
+        means = finite_mean(self.frame_scores)
         return {name: means[:, i].tolist() for i, name in enumerate(metrics.NAMES)}
 
-    def per_window(self, index: int) -> dict[str, float]:
-        """Each score of one window, averaged over steps."""
-        return _named(self.frame_scores[index].mean(dim=0))
+    def per_window(self) -> dict[str, Tensor]:
+        """Each score of every window, averaged over steps, (N,)."""
+        means = finite_mean(self.frame_scores.transpose(0, 1))
+        return {name: means[:, i] for i, name in enumerate(metrics.NAMES)}
+
+    def left_out(self) -> dict[str, int]:
+        """The number of frames where a score is not defined, which means leave out."""
+        counts = (~self.frame_scores.isfinite()).sum(dim=(0, 1)).tolist()
+        return {name: count for name, count in zip(metrics.NAMES, counts, strict=True) if count}
 
     def loss(self, shape: tuple[int, int, int]) -> float:
         """The mean squared error per value of frames (C', H, W), which selects the best model."""
-        return self.mean()["mse"] / math.prod(shape)
+        errors = self.frame_scores[..., metrics.NAMES.index("mse")]
+        return float(errors.mean()) / math.prod(shape)  # not finite if any forecast is not
+
+
+def finite_mean(values: Tensor) -> Tensor:
+    """The mean over the first axis of the finite values; the PSNR of an exact frame is infinite.
+
+    NaN where no value is finite.
+    """
+    return torch.where(values.isfinite(), values, torch.nan).nanmean(dim=0)
 
 
 def _named(values: Tensor) -> dict[str, float]:
