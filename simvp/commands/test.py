@@ -120,6 +120,7 @@ def score(
             dataset,
             config,
             group,
+            num_forecast=network.num_forecast,
             advance=advance,
             consume=lambda ids, *frames: call(_save, staging, data.network_scaling, ids, *frames),
         )
@@ -149,8 +150,9 @@ def _save(staging: Path, scaling: Scaling | None, ids: Sequence[str], *frames: T
     for kind, batch in zip(FRAME_KINDS, frames, strict=True):
         array = batch.cpu().numpy()
         for window_id, window in zip(ids, array, strict=True):
-            values = window if scaling is None else scaling.to_physical(window)
-            write_frames(staging / kind / window_id, values)
+            if scaling is not None:  # the inputs have more channels
+                window = scaling.first(window.shape[1]).to_physical(window)
+            write_frames(staging / kind / window_id, window)
 
 
 def _description(folder: RunFolder, split: Split) -> DataDescription:
@@ -162,7 +164,7 @@ def _description(folder: RunFolder, split: Split) -> DataDescription:
     if not folder.data_file.exists():  # no run yet, or one of version 1
         return current
     trained = read_description(folder.data_file)
-    for name in ("channels", "shape", "stored"):
+    for name in ("channels", "inputs", "shape", "stored"):
         found, expected = getattr(current, name), getattr(trained, name)
         if found != expected:
             raise RunError(

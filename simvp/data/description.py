@@ -17,6 +17,9 @@ class DataDescription(Section):
 
     format: Literal[2] = 2
     channels: tuple[str, ...] = Field(description="names of the channels")
+    inputs: tuple[str, ...] = Field(
+        (), description="names of the last channels, which are given to a network, not forecast"
+    )
     shape: tuple[int, int, int] = Field(description="channels, height, width")
     scaling: Scaling = Field(description="physical values of the network's 0 and 1")
     stored: Stored = Field(description="whether the files hold physical or scaled values")
@@ -28,6 +31,11 @@ class DataDescription(Section):
         None, description="standard deviation likewise, but 1 for a constant channel"
     )
     has_missing: bool = Field(False, description="whether values are missing in training")
+
+    @property
+    def forecast_channels(self) -> tuple[str, ...]:
+        """Names of the channels that are forecast, the first ones."""
+        return self.channels[: len(self.channels) - len(self.inputs)]
 
     @property
     def network_scaling(self) -> Scaling | None:

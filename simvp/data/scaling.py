@@ -38,6 +38,10 @@ class Scaling:
     def span(self) -> tuple[float, ...]:
         return tuple(high - low for low, high in zip(self.low, self.high, strict=True))
 
+    def first(self, count: int) -> "Scaling":
+        """The scaling of the first `count` channels."""
+        return Scaling(self.low[:count], self.high[:count])
+
     def to_unit(self, values: Values) -> Values:
         """Map physical values (..., C, H, W), an array or a tensor, so that low is 0, high is 1."""
         return (values - _per_channel(self.low, values)) / _per_channel(self.span, values)

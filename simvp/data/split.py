@@ -152,6 +152,7 @@ def _from_record(path: Path, record: SplitRecord) -> Split:
     mean, std = mean_and_std(record.statistics, record.scaling)
     data = DataDescription(
         channels=record.channels,
+        inputs=record.inputs,
         shape=record.shape,
         scaling=scaling,
         stored=record.source.stored,

@@ -52,6 +52,7 @@ def _build(config: Config, data: DataDescription) -> SimVP:
         mean=mean if standardizes or data.has_missing else None,
         std=std if standardizes else None,
         takes_mask=data.has_missing,
+        num_input_only=len(data.inputs),
     )
 
 

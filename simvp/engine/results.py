@@ -53,10 +53,11 @@ def write_scores(
 
 
 def channel_scores(evaluation: Evaluation, data: DataDescription) -> dict[str, dict[str, Any]]:
-    """The scores of each channel in its unit, averaged over windows, per step and over all."""
+    """The scores of each forecast channel in its unit, per step and in all, means over windows."""
     by_step = evaluation.channel_scores.nanmean(dim=0)  # a channel may miss in some frames
     found: dict[str, dict[str, Any]] = {}
-    for i, (channel, span) in enumerate(zip(data.channels, data.scaling.span, strict=True)):
+    for i, channel in enumerate(data.forecast_channels):
+        span = data.scaling.span[i]
         values = {
             name: by_step[:, i, j] * (span if metrics.SCORES[name].unit == "channel" else 1.0)
             for j, name in enumerate(metrics.CHANNEL_NAMES)

@@ -1,7 +1,7 @@
 """The training loop: epochs of steps, validation after each, checkpoints, and resuming from one.
 
 Read `Trainer.fit` first, then `Trainer._train_epoch` and `Learner.step`.
-B: batch; T: frames; C, H, W: a frame.
+B: batch; T: frames; C: channels, of which the first ones are forecast; H, W: height and width.
 """
 
 import math
@@ -128,6 +128,7 @@ class Trainer:
             "number of processes": self.group.world_size,
             "training samples": self.train_set.fingerprint(),
             "validation samples": self.val_set.fingerprint(),
+            "number of forecast channels": self.network.num_forecast,
             "data.pre_seq_length": data.pre_seq_length,
             "data.aft_seq_length": data.aft_seq_length,
             **settings,
@@ -192,7 +193,8 @@ class Trainer:
             scores = validate(
                 self.network, self.val_set, self.config, self.group, self._statistics_inputs()
             )
-        val_loss, local = scores.loss(self.val_set.shape), self.state.loss
+        shape = (self.network.num_forecast, *self.val_set.shape[1:])
+        val_loss, local = scores.loss(shape), self.state.loss
         if not math.isfinite(val_loss):
             raise self._failed("the validation loss is not finite")
         totals = self.group.sum(torch.tensor([local.total, local.count], dtype=torch.float64))

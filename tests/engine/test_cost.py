@@ -27,6 +27,16 @@ def test_cost_matches_openstl(name: str, parameters: float, multiply_adds: float
     assert ours[1] / 1e9 == pytest.approx(multiply_adds, abs=0.15)
 
 
+def test_input_only_channels_cost_weights_of_the_first_layer_only() -> None:
+    settings = ("model.boundary=zeros", "model.standardize=false", "train.batch_size=2")
+    config = resolve([assignment_layer(text) for text in (*settings, "model.hid_S=8")])
+    alone = network_cost(config, describe_data((1, 16, 24)))
+    driven = network_cost(config, describe_data((3, 16, 24), inputs=("1", "2")))
+    assert driven.parameters - alone.parameters == 2 * 8 * 3 * 3
+    frames, cells = 10, 16 * 24
+    assert driven.multiply_adds - alone.multiply_adds == frames * cells * 2 * 8 * 3 * 3
+
+
 @pytest.mark.parametrize("name", ["hornet", "moganet", "swin", "vit", "uniformer", "incepu"])
 def test_unsupported_number_of_channels_suggests_valid_ones(name: str) -> None:
     # IncepU has 8 groups if hid_T / 2 is divisible by 8, otherwise 1.

@@ -40,6 +40,9 @@ class SimVP(nn.Module):
             `mean` and `std` are part of the state dict.
         takes_mask: whether values can be missing (NaN). The mean replaces them, and the layers
             receive a mask of valid cells as another input channel.
+        num_input_only: number of channels, the last ones of the input, that are not forecast.
+    Attributes:
+        num_forecast: number of channels that are forecast, the first ones of the input.
     Raises: ValueError if the translator is unknown or does not support the number of channels.
     """
 
@@ -64,12 +67,14 @@ class SimVP(nn.Module):
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
         takes_mask: bool = False,
+        num_input_only: int = 0,
     ) -> None:
         super().__init__()
         num_frames, channels, height, width = in_shape
         self.stride = downsampling(N_S)
         definition = translators.load(model_type)
         self.fit_grid = getattr(definition, "fit_grid", lambda grid: grid)
+        self.num_forecast = channels - num_input_only
         self.takes_mask, self.is_standardizing = takes_mask, std is not None
         for name, values in (("mean", mean), ("std", std)):
             if values is not None:
@@ -80,14 +85,15 @@ class SimVP(nn.Module):
         else:
             settings = BlockSettings(self._grid(height, width), mlp_ratio, drop, drop_path)
             self.translator = Chain(definition.Block, num_frames * hid_S, hid_T, N_T, settings)
-        self.decoder = Decoder(hid_S, channels, N_S, spatio_kernel_dec)
+        self.decoder = Decoder(hid_S, self.num_forecast, N_S, spatio_kernel_dec)
         set_boundary(self, boundary)
 
     def forward(self, frames: Tensor, num_steps: int | None = None) -> Tensor:
-        """Forecast the next `num_steps` frames: (B, T, C, H, W) -> (B, num_steps, C, H, W).
+        """Forecast the next `num_steps` frames: (B, T, C, H, W) -> (B, num_steps, C', H, W).
 
-        One pass yields T frames, the default. For more, the output is fed back as input. Missing
-        input values are NaN, if the network was built for them.
+        One pass yields T frames, the default. For more, the output is fed back as input, beside the
+        last frame of the channels that are not forecast, whose future is not known. C' is
+        `num_forecast`. Missing input values are NaN, if the network was built for them.
         """
         mask = None
         if self.takes_mask:
@@ -97,23 +103,27 @@ class SimVP(nn.Module):
         if self.is_standardizing:
             frames = (frames - self.mean) / self.std
         num_steps = frames.shape[1] if num_steps is None else num_steps
-        forecast: list[Tensor] = []
+        given = frames[:, -1:, self.num_forecast :].expand(-1, frames.shape[1], -1, -1, -1)
+        forecast = [self._next_frames(frames, mask)]
         while sum(piece.shape[1] for piece in forecast) < num_steps:
-            frames = self._next_frames(frames, mask)
-            forecast.append(frames)
             mask = None if mask is None else mask[:, -1:].expand_as(mask)
+            frames = torch.cat([forecast[-1], given], dim=2)
+            forecast.append(self._next_frames(frames, mask))
         result = torch.cat(forecast, dim=1)[:, :num_steps]
-        return result * self.std + self.mean if self.is_standardizing else result
+        if self.is_standardizing:
+            result = result * self.std[: self.num_forecast] + self.mean[: self.num_forecast]
+        return result
 
     def _next_frames(self, frames: Tensor, mask: Tensor | None) -> Tensor:
-        """One pass of the network: (B, T, C, H, W) and (B, T, 1, H, W) -> (B, T, C, H, W)."""
+        """One pass of the network: (B, T, C, H, W) and (B, T, 1, H, W) -> (B, T, C', H, W)."""
         batch, num_frames, _, height, width = frames.shape
         inputs = frames if mask is None else torch.cat([frames, mask], dim=2)
         flat = self._pad(inputs.flatten(0, 1)).contiguous(memory_format=torch.channels_last)
         features, skip = self.encoder(flat)
         hidden = _merge_frames(features, batch)
         features = _split_frames(self.translator(hidden), num_frames)
-        return self.decoder(features, skip)[..., :height, :width].reshape(frames.shape)
+        decoded = self.decoder(features, skip)[..., :height, :width]
+        return decoded.reshape(batch, num_frames, *decoded.shape[1:])
 
     def _grid(self, height: int, width: int) -> tuple[int, int]:
         """Size of the smallest feature grid that covers frames of this size."""
