@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from simvp.data.cf_values import InvalidAttribute, decode, is_missing
 from simvp.data.hdf5_store import layout
+from simvp.data.listing import files_of
 from simvp.errors import DataError
 
 if TYPE_CHECKING:
@@ -30,13 +31,14 @@ _MISSING_CHUNK = (
 
 
 def find_files(path: Path) -> list[Path]:
-    """The files of a path: itself, those of a folder or those that match a pattern, by name."""
+    """The files of a path: itself, those of a folder or those that match a pattern.
+
+    Raises: DataError if the folder cannot be read.
+    """
     if is_zarr(path) or path.is_file():
         return [path]
     if path.is_dir():
-        return sorted(
-            file for file in path.iterdir() if file.suffix in SUFFIXES and file.name[0] != "."
-        )
+        return files_of(path, SUFFIXES)
     if _WILDCARDS.search(path.name) and path.parent.is_dir():
         return sorted(file for file in path.parent.glob(path.name) if file.name[0] != ".")
     return []

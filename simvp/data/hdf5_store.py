@@ -4,8 +4,7 @@ Only hard links inside one file are followed, and only numbers are read: a file 
 other files to be read nor hold objects.
 """
 
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -14,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from simvp.data.listing import files_of
 from simvp.errors import DataError
 
 if TYPE_CHECKING:  # imported only where an HDF5 file is read
     import h5py
 
-_SUFFIXES = (".h5", ".hdf5")
+SUFFIXES = (".h5", ".hdf5")
 _FILES_TRIED = 4
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _OFFSETS = (0, 512, 1024, 2048)  # HDF5 may begin after a block for other programs
@@ -89,21 +89,16 @@ def _layout_of_root(file: "h5py.File") -> str:
     return "hdf5"
 
 
-def any_has_layout(paths: Sequence[Path], name: str) -> bool:
-    """Whether one of the first files has a layout: not only one, since it may be damaged."""
-    return any(layout(path) == name for path in paths[:_FILES_TRIED])
+def any_has_layout(paths: Iterable[Path], name: str) -> bool:
+    """Whether one of the first files, or files of these folders, has a layout.
 
-
-def files_in(path: Path) -> list[Path]:
-    """A file, or the HDF5 files of a folder by name."""
-    if not path.is_dir():
-        return [path]
+    Not only the first one is tried, since it may be damaged.
+    """
     try:
-        names = sorted(os.listdir(path))
-    except OSError:  # not readable
-        return []
-    files = [path / name for name in names if name.endswith(_SUFFIXES) and name[0] != "."]
-    return [file for file in files if file.is_file()]
+        files = [file for path in paths for file in files_of(path, SUFFIXES)]
+    except DataError:  # a folder that cannot be read
+        return False
+    return any(layout(file) == name for file in files[:_FILES_TRIED])
 
 
 def subgroups(group: "h5py.Group") -> dict[str, "h5py.Group"]:

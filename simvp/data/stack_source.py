@@ -14,15 +14,6 @@ if TYPE_CHECKING:  # processes that simulate start without pydantic
     from simvp.data.card import DatasetCard
 
 
-def files_in(folder: Path, suffixes: Sequence[str]) -> list[Path]:
-    """The files directly in a folder with one of the suffixes, without hidden ones, by name."""
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in suffixes and path.name[0] != "." and path.is_file()
-    )
-
-
 def open_stacks(
     path: Path,
     contents: Mapping[Path, Mapping[str, StoredArray]],

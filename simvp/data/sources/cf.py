@@ -87,7 +87,7 @@ def matches(path: Path) -> bool:
         if path.is_file():
             return is_netcdf(path)
         return any(is_zarr(file) or is_netcdf(file) for file in find_files(path))
-    except (OSError, ValueError):  # no permission, or a path that cannot exist
+    except (OSError, ValueError, DataError):  # no permission, or a path that cannot exist
         return False
 
 

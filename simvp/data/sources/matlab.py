@@ -13,17 +13,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from simvp.data.listing import files_in, files_of
 from simvp.data.mat5 import REMEDY, read_variables, reporting
 from simvp.data.memory_cache import cached_array
 from simvp.data.series import Options, Source
-from simvp.data.stack_source import files_in, open_stacks
+from simvp.data.stack_source import open_stacks
 from simvp.data.stacks import Index, StoredArray
 from simvp.errors import DataError
 
 if TYPE_CHECKING:  # processes that simulate start without pydantic
     from simvp.data.card import DatasetCard
 
-_SUFFIX = ".mat"
+_SUFFIXES = (".mat",)
 _HEADERS = (b"MATLAB 5.0 MAT-file", b"MATLAB 7.3 MAT-file")
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _USER_BLOCK = 512  # bytes before the HDF5 part of a file of version 7.3
@@ -62,16 +63,15 @@ def matches(path: Path) -> bool:
     """Whether a path is a MATLAB file, or a folder with such files directly in it."""
     try:
         if path.is_dir():
-            return bool(files_in(path, [_SUFFIX]))
+            return bool(files_in(path, _SUFFIXES))
         return path.is_file() and _is_matlab(path)
-    except OSError:
+    except (OSError, DataError):
         return False
 
 
 def open_data(path: Path, card: "DatasetCard", options: Options) -> Source:
     """Open a file, or a folder of files. Raises DataError or ConfigError."""
-    files = files_in(path, [_SUFFIX]) if path.is_dir() else [path]
-    contents = {file: _read_variables(file) for file in files}
+    contents = {file: _read_variables(file) for file in files_of(path, _SUFFIXES)}
     return open_stacks(path, contents, card, options, "matlab")
 
 
@@ -79,7 +79,7 @@ def _is_matlab(path: Path) -> bool:
     with open(path, "rb") as file:
         start = file.read(len(_HEADERS[0]))
     # Axes in HDF5 of other software are not reversed. Other .mat files are damaged, or version 4.
-    is_named = path.suffix.lower() == _SUFFIX and not start.startswith(_HDF5)
+    is_named = path.suffix.lower() in _SUFFIXES and not start.startswith(_HDF5)
     return start in _HEADERS or is_named
 
 

@@ -15,12 +15,13 @@ from simvp.data.hdf5_series import (
 )
 from simvp.data.hdf5_store import (
     PARTS,
+    SUFFIXES,
     any_has_layout,
-    files_in,
     find_dataset,
     is_8_bit,
     open_file,
 )
+from simvp.data.listing import files_of
 from simvp.data.series import Options, Source
 from simvp.errors import DataError
 
@@ -35,7 +36,7 @@ _COORDINATES = {"t", "x", "y", "dt", "dx", "dy"}
 
 def matches(path: Path) -> bool:
     """Whether a path is such a file, or a folder that begins with some."""
-    return any_has_layout(files_in(path), "pdearena")
+    return any_has_layout([path], "pdearena")
 
 
 def open_data(path: Path, card: "DatasetCard", options: Options) -> Source:
@@ -43,7 +44,7 @@ def open_data(path: Path, card: "DatasetCard", options: Options) -> Source:
     from simvp.data.card import DatasetCard
 
     options.refuse_layout(path, "a data set of PDEArena")
-    files = files_in(path)
+    files = files_of(path, SUFFIXES)
     blocks, left_out = [], set[str]()
     for number, file_path in enumerate(files):
         with open_file(file_path) as file:

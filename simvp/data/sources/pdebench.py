@@ -19,13 +19,14 @@ from simvp.data.hdf5_series import (
     numbered_ids,
 )
 from simvp.data.hdf5_store import (
+    SUFFIXES,
     any_has_layout,
     dataset_at,
-    files_in,
     find_dataset,
     is_8_bit,
     open_file,
 )
+from simvp.data.listing import files_of
 from simvp.data.series import Options, Source
 from simvp.errors import DataError
 
@@ -41,7 +42,7 @@ _COORDINATES = {"t", "t-coordinate", "x-coordinate", "y-coordinate"}
 
 def matches(path: Path) -> bool:
     """Whether a path is such a file, or a folder that begins with some."""
-    return any_has_layout(files_in(path), "pdebench")
+    return any_has_layout([path], "pdebench")
 
 
 def open_data(path: Path, card: "DatasetCard", options: Options) -> Source:
@@ -52,7 +53,7 @@ def open_data(path: Path, card: "DatasetCard", options: Options) -> Source:
     blocks: list[Block] = []
     left_out: set[str] = set()
     steps = []
-    for file_path in files_in(path):
+    for file_path in files_of(path, SUFFIXES):
         with open_file(file_path) as file:
             names = list(file)
             groups = [name for name in names if name.isdecimal()]

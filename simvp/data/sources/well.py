@@ -20,14 +20,15 @@ from simvp.data.hdf5_series import (
 )
 from simvp.data.hdf5_store import (
     PARTS,
+    SUFFIXES,
     any_has_layout,
     dataset_at,
-    files_in,
     is_8_bit,
     open_file,
     subgroups,
     texts,
 )
+from simvp.data.listing import files_of
 from simvp.data.series import Options, Source
 from simvp.errors import DataError
 from simvp.physics import BoundaryKind
@@ -67,7 +68,7 @@ class _Contents:
 
 def matches(path: Path) -> bool:
     """Whether a path is such a file, or a folder of parts that begins with some."""
-    return any_has_layout([file for _, file in _files(path)], "well")
+    return any_has_layout(_folders(path).values(), "well")
 
 
 def open_data(path: Path, card: "DatasetCard", options: Options) -> Source:
@@ -75,7 +76,11 @@ def open_data(path: Path, card: "DatasetCard", options: Options) -> Source:
     from simvp.data.card import DatasetCard
 
     options.refuse_layout(path, "a data set of The Well")
-    contents = [_read_header(file, part) for part, file in _files(path)]
+    contents = [
+        _read_header(file, part)
+        for part, folder in _folders(path).items()
+        for file in files_of(folder, SUFFIXES)
+    ]
     # What differs between files, for example the time step, cannot stand in one card.
     entries = {
         key: value
@@ -99,13 +104,12 @@ def open_data(path: Path, card: "DatasetCard", options: Options) -> Source:
     )
 
 
-def _files(path: Path) -> list[tuple[str, Path]]:
-    """The files of a data set with their parts; a single file is in no part."""
+def _folders(path: Path) -> dict[str, Path]:
+    """The folder of each part; a single file is in no part."""
     if not path.is_dir():
-        return [("", path)]
+        return {"": path}
     base = path / "data" if (path / "data").is_dir() else path
-    folders = [name for name in PARTS if (base / name).is_dir()]
-    return [(name, file) for name in folders for file in files_in(base / name)]
+    return {name: base / name for name in PARTS if (base / name).is_dir()}
 
 
 def _read_header(path: Path, part: str) -> _Contents:
