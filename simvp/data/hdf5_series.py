@@ -1,9 +1,8 @@
-"""Series in HDF5 files, and the source that they form.
+"""Series in HDF5 files.
 
 T: frames; C: channels; H, W: height and width.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,19 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from simvp.data.hdf5_store import dataset_at, numeric_shape, open_file, read_values, texts
-from simvp.data.series import Frames, Series, Source, select_channels
+from simvp.data.hdf5_store import dataset_at, numeric_shape, open_file, read_values
+from simvp.data.series import Frames, Series
 from simvp.errors import DataError
 
-if TYPE_CHECKING:  # processes that simulate start without pydantic; h5py only where it is used
+if TYPE_CHECKING:  # h5py is imported only where it is used
     import h5py
-
-    from simvp.data.card import DatasetCard
-
-_PARTS = ("train", "validation", "test")
-_EVEN = 0.01  # relative difference of time steps that count as even: times are often float32
 
 
 @dataclass(frozen=True)
@@ -42,29 +35,6 @@ class Field:
     axes: str
     component: tuple[int, ...] = ()
     missing: float | None = None
-
-
-@dataclass(frozen=True)
-class Block:
-    """Series that are stored together, in one file or group.
-
-    Attributes:
-        file: the HDF5 file.
-        ids: of its series, in the order of the axis n.
-        fields: where each channel is stored.
-        frame_size: height and width.
-        length: number of frames; None if it is not known yet.
-        part: the part of the data set, if it is split already.
-        is_8_bit: whether the values are 8-bit integers.
-    """
-
-    file: Path
-    ids: tuple[str, ...]
-    fields: Mapping[str, Field]
-    frame_size: tuple[int, int]
-    length: int | None
-    part: str = ""
-    is_8_bit: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,103 +120,3 @@ def _sizes(dataset: "h5py.Dataset", item: Field) -> dict[str, int]:
             f"{len(item.axes)} axes ({item.axes})"
         )
     return dict(zip(item.axes, shape, strict=True))
-
-
-def numbered_ids(stem: str, count: int) -> tuple[str, ...]:
-    """`stem` for one series; `stem_000`, `stem_001`, ... for several."""
-    width = max(3, len(str(count - 1)))
-    return (stem,) if count == 1 else tuple(f"{stem}_{i:0{width}d}" for i in range(count))
-
-
-def make_source(
-    path: Path,
-    kind: str,
-    card: "DatasetCard",
-    blocks: Sequence[Block],
-    *,
-    variables: Sequence[str] | None,
-    assumptions: Sequence[str] = (),
-) -> Source:
-    """The source of all series in `blocks`. Raises DataError or ConfigError."""
-    names = tuple(blocks[0].fields)
-    _check_blocks(path, blocks)
-    channels = select_channels(names, variables, path)[0]
-    shape = (len(channels), *blocks[0].frame_size)
-    series = [
-        Hdf5Series(
-            id=series_id,
-            channels=channels,
-            shape=shape,
-            stored_scaling=card.stored_scaling(channels),
-            file=block.file,
-            fields=tuple(block.fields[name] for name in channels),
-            sample=sample,
-            known_length=block.length,
-        )
-        for block in blocks
-        for sample, series_id in enumerate(block.ids)
-    ]
-    return Source(
-        path=path,
-        kind=kind,
-        series=sorted(series, key=lambda item: item.id),
-        channels=channels,
-        shape=shape,
-        card=card,
-        is_8_bit=all(block.is_8_bit for block in blocks),
-        assumptions=tuple(assumptions),
-        parts=_parts(blocks),
-    )
-
-
-def _check_blocks(path: Path, blocks: Sequence[Block]) -> None:
-    """Raises DataError unless all have the same channels and frame size, and ids are unique."""
-    first = blocks[0]
-    names = tuple(first.fields)
-    for block in blocks:
-        if (tuple(block.fields), block.frame_size) != (names, first.frame_size):
-            raise DataError(
-                f"{block.file}: has channels {', '.join(block.fields)} of {block.frame_size} "
-                f"(height, width), but {first.file} has {', '.join(names)} of {first.frame_size}; "
-                "all series need the same channels, height and width"
-            )
-    counts = Counter(series_id for block in blocks for series_id in block.ids)
-    repeated = next((series_id for series_id, count in counts.items() if count > 1), None)
-    if repeated is not None:
-        raise DataError(f"{path}: two series have the name {repeated}; rename one of them")
-
-
-def _parts(blocks: Sequence[Block]) -> dict[str, tuple[str, ...]]:
-    """The ids in each part; a data set that is all in one part is not split yet."""
-    parts = {
-        part: tuple(sorted(id for block in blocks if block.part == part for id in block.ids))
-        for part in _PARTS
-    }
-    parts = {part: ids for part, ids in parts.items() if ids}
-    return parts if len(parts) > 1 else {}
-
-
-def describe_time_step(file: "h5py.File", name: str) -> tuple[str, str]:
-    """The time between two frames, and what to tell the user if there is no such time.
-
-    Args:
-        name: path of the times, whose last axis is time.
-    Returns: the step with its unit, and an assumption; one of them is empty.
-    """
-    try:
-        dataset = dataset_at(file, name)
-    except DataError:
-        return "", f"the time step is unknown: {name} is missing or does not hold numbers"
-    values = read_values(dataset, (0,) * (len(dataset.shape) - 1)).astype(np.float64)
-    unit = " ".join(texts(dataset, "units")) or "time units"
-    return _describe_steps(values, name, unit)
-
-
-def _describe_steps(times: NDArray[np.float64], name: str, unit: str) -> tuple[str, str]:
-    steps = np.diff(times)
-    if not len(steps):
-        return "", f"the time step is unknown: {name} holds one time"
-    mean = float(steps.mean())
-    if not mean > 0 or not np.allclose(steps, mean, rtol=_EVEN, atol=0):
-        return "", f"the times in {name} are not evenly spaced; frames are used as they follow"
-    return f"{mean:.4g} {unit}", ""

@@ -4,12 +4,14 @@ T: frames; C: channels; H, W: height and width.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from simvp.data.hdf5_series import Block, Field, make_source, numbered_ids
+from simvp.data.hdf5_series import Field
+from simvp.data.hdf5_source import Block, Contents, make_source, numbered_ids
 from simvp.data.hdf5_store import find_dataset, is_8_bit, layout, numeric_shape, open_file
 from simvp.data.series import Options, Source
 from simvp.errors import ConfigError, DataError, did_you_mean
@@ -52,7 +54,8 @@ def open_data(path: Path, card: "DatasetCard", options: Options) -> Source:
             length=sizes["t"],
             is_8_bit=is_8_bit(*datasets),
         )
-    return make_source(path, "hdf5", card, [block], variables=None, assumptions=assumptions)
+    contents = Contents([block], notes=assumptions)
+    return make_source(path, "hdf5", card, [contents], replace(options, variables=None))
 
 
 def _numeric_datasets(file: "h5py.File") -> dict[str, str]:

@@ -11,12 +11,14 @@ The first spatial axis, x, becomes the rows, the second one, y, the columns, as 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from simvp.data.hdf5_series import (
+from simvp.data.hdf5_series import Field
+from simvp.data.hdf5_source import (
     Block,
-    Field,
+    Contents,
     describe_time_step,
     make_source,
     numbered_ids,
+    rows_note,
 )
 from simvp.data.hdf5_store import (
     SUFFIXES,
@@ -47,34 +49,32 @@ def matches(path: Path) -> bool:
 
 def open_data(path: Path, card: "DatasetCard", options: Options) -> Source:
     """Open a file or a folder of files. Raises DataError or ConfigError."""
-    from simvp.data.card import DatasetCard
-
     options.refuse_layout(path, "a data set of PDEBench")
-    blocks: list[Block] = []
+    files = [
+        _read_header(file, "" if path.is_file() else f"{file.stem}_", card)
+        for file in files_of(path, SUFFIXES)
+    ]
+    return make_source(path, "pdebench", card, files, options)
+
+
+def _read_header(path: Path, prefix: str, card: "DatasetCard") -> Contents:
+    """What a file holds, without its values; ids of groups begin with the prefix."""
     left_out: set[str] = set()
-    steps = []
-    for file_path in files_of(path, SUFFIXES):
-        with open_file(file_path) as file:
-            names = list(file)
-            groups = [name for name in names if name.isdecimal()]
-            if groups:
-                prefix = "" if path.is_file() else f"{file_path.stem}_"
-                blocks += _groups(file, file_path, groups, prefix, card)
-                steps.append(describe_time_step(file, f"{groups[0]}/grid/t"))
-            else:
-                blocks.append(_flow(file, file_path, names))
-                used = {field.dataset.strip("/") for field in blocks[-1].fields.values()}
-                left_out |= set(names) - used - _COORDINATES
-                steps.append(describe_time_step(file, "t" if "t" in names else "t-coordinate"))
-    step, problem = steps[0] if len(set(steps)) == 1 else ("", "the time steps of files differ")
-    found = DatasetCard.model_validate({"time_step": step} if step else {})
-    assumptions = ["rows are x and columns are y, as they are stored", *filter(None, [problem])]
+    with open_file(path) as file:
+        names = list(file)
+        groups = [name for name in names if name.isdecimal()]
+        if groups:
+            blocks = _groups(file, path, groups, prefix, card)
+            step, problem = describe_time_step(file, f"{groups[0]}/grid/t")
+        else:
+            blocks = [_flow(file, path, names)]
+            used = {item.dataset.strip("/") for item in blocks[0].fields.values()}
+            left_out = set(names) - used - _COORDINATES
+            step, problem = describe_time_step(file, "t" if "t" in names else "t-coordinate")
+    notes = [rows_note(), problem]
     if left_out:
-        assumptions.append(f"left out, not fields over time: {', '.join(sorted(left_out))}")
-    card = card.completed(found, path)
-    return make_source(
-        path, "pdebench", card, blocks, variables=options.variables, assumptions=assumptions
-    )
+        notes.append(f"left out, not fields over time: {', '.join(sorted(left_out))}")
+    return Contents(blocks, {"time_step": step}, notes)
 
 
 def _groups(

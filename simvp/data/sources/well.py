@@ -5,18 +5,19 @@
 they are stored.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from simvp.data.hdf5_series import (
+from simvp.data.hdf5_series import Field
+from simvp.data.hdf5_source import (
     Block,
-    Field,
+    Contents,
     describe_time_step,
     make_source,
     numbered_ids,
+    rows_note,
 )
 from simvp.data.hdf5_store import (
     PARTS,
@@ -49,23 +50,6 @@ _BOUNDARIES: dict[str, BoundaryKind] = {
 _VARYING = ("sample", "time", "dim")  # attributes NAME_varying of a field
 
 
-@dataclass(frozen=True)
-class _Contents:
-    """What a file holds.
-
-    Attributes:
-        block: its series.
-        card: entries of the data card.
-        left_out: names of fields that are not used, as they do not vary along all axes.
-        notes: assumptions.
-    """
-
-    block: Block
-    card: dict[str, str]
-    left_out: list[str]
-    notes: list[str]
-
-
 def matches(path: Path) -> bool:
     """Whether a path is such a file, or a folder of parts that begins with some."""
     return any_has_layout(_folders(path).values(), "well")
@@ -73,35 +57,13 @@ def matches(path: Path) -> bool:
 
 def open_data(path: Path, card: "DatasetCard", options: Options) -> Source:
     """Open a file, or a folder with its parts. Raises DataError or ConfigError."""
-    from simvp.data.card import DatasetCard
-
     options.refuse_layout(path, "a data set of The Well")
-    contents = [
+    files = [
         _read_header(file, part)
         for part, folder in _folders(path).items()
         for file in files_of(folder, SUFFIXES)
     ]
-    # What differs between files, for example the time step, cannot stand in one card.
-    entries = {
-        key: value
-        for key, value in contents[0].card.items()
-        if all(item.card.get(key) == value for item in contents)
-    }
-    differing = sorted(set().union(*(item.card for item in contents)) - set(entries))
-    assumptions = list(dict.fromkeys(note for item in contents for note in item.notes))
-    if differing:
-        assumptions.append(f"the files differ in {', '.join(differing)}, which are not used")
-    left_out = sorted({name for item in contents for name in item.left_out})
-    if left_out:
-        assumptions.append(f"left out, constant in time, space or series: {', '.join(left_out)}")
-    return make_source(
-        path,
-        "well",
-        card.completed(DatasetCard.model_validate(entries), path),
-        [item.block for item in contents],
-        variables=options.variables,
-        assumptions=assumptions,
-    )
+    return make_source(path, "well", card, files, options)
 
 
 def _folders(path: Path) -> dict[str, Path]:
@@ -112,7 +74,7 @@ def _folders(path: Path) -> dict[str, Path]:
     return {name: base / name for name in PARTS if (base / name).is_dir()}
 
 
-def _read_header(path: Path, part: str) -> _Contents:
+def _read_header(path: Path, part: str) -> Contents:
     """What a file holds, without its values."""
     with open_file(path) as file:
         groups = subgroups(file)
@@ -140,10 +102,10 @@ def _read_header(path: Path, part: str) -> _Contents:
         step, problem = describe_time_step(file, "dimensions/time")
         boundaries, notes = _read_boundaries(groups.get("boundary_conditions"), dims)
         title = "".join(texts(file, "dataset_name")[:1])
-    known = {"name": title, "time_step": step, **boundaries}
-    card = {key: value for key, value in known.items() if value}
-    rows = f"rows are {dims[0]} and columns are {dims[1]}, as they are stored"
-    return _Contents(block, card, left_out, [rows, *notes, *filter(None, [problem])])
+    if left_out:
+        notes.append(f"left out, constant in time, space or series: {', '.join(left_out)}")
+    card = {"name": title, "time_step": step, **boundaries}
+    return Contents([block], card, [rows_note(*dims), problem, *notes])
 
 
 def _read_fields(

@@ -143,7 +143,8 @@ def test_entries_that_differ_between_files_are_not_used(tmp_path: Path) -> None:
     source = open_source(tmp_path)
     assert (source.card.boundary_y, source.card.boundary_x) == ("periodic", "zeros")
     assert source.card.time_step == "" and source.parts == {}
-    assert "the files differ in boundary_x, time_step, which are not used" in source.assumptions
+    note = "left to the data card, as the files differ: boundary_x, time_step"
+    assert note in source.assumptions
 
 
 @pytest.mark.parametrize(
