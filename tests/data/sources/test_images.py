@@ -55,22 +55,6 @@ def read_all(source: Source) -> np.ndarray:
     return np.stack([series.read(0, series.length) for series in source.series])
 
 
-def test_case_png_folders() -> None:
-    """Numbers of /work/shared/cases/expected.json, sums over the 6 of its 10 scenes by Pillow."""
-    source = open_source(CASE)
-    assert (source.kind, source.channels, source.shape) == (
-        "images",
-        ("red", "green", "blue"),
-        (3, 48, 64),
-    )
-    assert [series.id for series in source.series] == [f"scene_{n:02}" for n in range(6)]
-    assert source.is_8_bit and source.assumptions == ()
-    frames = read_all(source)
-    assert frames.shape == (6, 12, 3, 48, 64) and frames.dtype == np.float32
-    assert (frames.min(), frames.max(), frames[5, 6, 1, 24, 32]) == (0, 255, 70)
-    assert frames.sum(dtype=np.float64) == 8859384
-
-
 def test_frames_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     stored = values(12, 8, 9)
     save(tmp_path / "a", stored)
