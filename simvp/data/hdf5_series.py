@@ -3,7 +3,7 @@
 T: frames; C: channels; H, W: height and width.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,8 +25,9 @@ class Field:
 
     Attributes:
         dataset: path of the data set within the file.
-        axes: one letter for each axis of the data set: n series, t time, y, x, and c and d for
-            the components of vectors and tensors.
+        axes: one letter for each axis of the data set: n series, t time, y, x, c and d for the
+            components of vectors and tensors, and 1 for an axis of length 1. Values are repeated
+            along axes that the data set does not have.
         component: position along c and d.
         missing: the stored value that stands for a missing one.
     """
@@ -56,7 +57,8 @@ class Hdf5Series(Series):
     @cached_property
     def _length(self) -> int:
         with open_file(self.file) as file:
-            return _sizes(dataset_at(file, self.fields[0].dataset), self.fields[0])["t"]
+            item = self.fields[0]
+            return _shape(dataset_at(file, item.dataset), item)[item.axes.index("t")]
 
     @property
     def length(self) -> int:
@@ -71,7 +73,8 @@ class Hdf5Series(Series):
         with open_file(self.file) as file:
             for name in dict.fromkeys(item.dataset for item in self.fields):
                 channels = [i for i, item in enumerate(self.fields) if item.dataset == name]
-                self._read_channels(dataset_at(file, name), channels, chosen, frames)
+                dataset = dataset_at(file, name, booleans=True)
+                self._read_channels(dataset, channels, chosen, frames)
         return frames
 
     def _read_channels(
@@ -79,44 +82,47 @@ class Hdf5Series(Series):
     ) -> None:
         """Read the channels that a data set holds into `target`, (T, C, H, W)."""
         fields = [self.fields[channel] for channel in channels]
-        self._check_sizes(_sizes(dataset, fields[0]), fields)
+        self._check_sizes(dataset, fields)
         # One reading for all components, because compressed chunks hold them together.
         components = zip(*(item.component for item in fields), strict=True)
         spans = [slice(min(positions), max(positions) + 1) for positions in components]
-        index = {"n": self.sample, "t": chosen, **dict(zip("cd", spans, strict=False))}
+        index = {"n": self.sample, "1": 0, "t": chosen, **dict(zip("cd", spans, strict=False))}
         axes = fields[0].axes
         values = read_values(dataset, tuple(index.get(axis, slice(None)) for axis in axes))
-        order = [axes.replace("n", "").index(axis) for axis in "cdtyx" if axis in axes]
-        values = values.transpose(order)
+        left = axes.replace("n", "").replace("1", "")
+        values = values.transpose([left.index(axis) for axis in "cdtyx" if axis in left])
+        repeated = tuple(slice(None) if axis in left else np.newaxis for axis in "tyx")
         for channel, item in zip(channels, fields, strict=True):
             position = tuple(i - span.start for i, span in zip(item.component, spans, strict=True))
+            stored = values[(*position, *repeated)]
             with np.errstate(over="ignore"):  # the caller decides about infinite values
-                target[:, channel] = values[position]
+                target[:, channel] = stored
             if item.missing is not None:
-                target[:, channel][values[position] == item.missing] = np.nan
+                np.copyto(target[:, channel], np.nan, where=stored == item.missing)
 
-    def _check_sizes(self, sizes: Mapping[str, int], fields: Sequence[Field]) -> None:
+    def _check_sizes(self, dataset: "h5py.Dataset", fields: Sequence[Field]) -> None:
         """Raises DataError unless a data set has the frames and channels of this series."""
         components = zip(*(item.component for item in fields), strict=True)
         counts = [max(positions) + 1 for positions in components]
         least = {"n": self.sample + 1, **dict(zip("cd", counts, strict=False))}
-        exact = {"t": self.length, "y": self.shape[1], "x": self.shape[2]}
-        axes = fields[0].axes
-        if any(sizes[a] != exact[a] if a in exact else sizes[a] < least[a] for a in axes):
+        exact = {"t": self.length, "y": self.shape[1], "x": self.shape[2], "1": 1}
+        axes, shape = fields[0].axes, _shape(dataset, fields[0])
+        sizes = list(zip(axes, shape, strict=True))
+        if any(size != exact[a] if a in exact else size < least[a] for a, size in sizes):
             expected = tuple(exact.get(a, least.get(a)) for a in axes)
             raise DataError(
-                f"{self.file}: {fields[0].dataset}: has shape {tuple(sizes.values())}, but "
+                f"{self.file}: {fields[0].dataset}: has shape {shape}, but "
                 f"{self.id} needs {expected} (axes {axes}); all series need the same channels, "
                 "height and width"
             )
 
 
-def _sizes(dataset: "h5py.Dataset", item: Field) -> dict[str, int]:
-    """The size of each axis. Raises DataError if the data set has another number of axes."""
-    shape = numeric_shape(dataset)
+def _shape(dataset: "h5py.Dataset", item: Field) -> tuple[int, ...]:
+    """The shape of a data set. Raises DataError if it has another number of axes."""
+    shape = numeric_shape(dataset, booleans=True)
     if len(shape) != len(item.axes):
         raise DataError(
             f"{dataset.file.filename}: {dataset.name}: has shape {shape}; expected "
             f"{len(item.axes)} axes ({item.axes})"
         )
-    return dict(zip(item.axes, shape, strict=True))
+    return shape

@@ -1,7 +1,7 @@
 """The source that series in HDF5 files form."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from simvp.data.axes import static_axes
 from simvp.data.hdf5_series import Field, Hdf5Series
-from simvp.data.hdf5_store import dataset_at, read_values, texts
+from simvp.data.hdf5_store import dataset_at, find_dataset, read_values, texts
 from simvp.data.series import Options, Source, select_channels
+from simvp.data.static_fields import choose_static, unused_note
 from simvp.errors import DataError
 
 if TYPE_CHECKING:  # processes that simulate start without pydantic; h5py only where it is used
@@ -31,6 +33,7 @@ class Block:
         file: the HDF5 file.
         ids: of its series, in the order of the axis n.
         fields: where each channel is stored.
+        static: where each field without a time axis is stored.
         frame_size: height and width.
         length: number of frames; None if it is not known yet.
         part: the part of the data set, if it is split already.
@@ -44,6 +47,7 @@ class Block:
     length: int | None
     part: str = ""
     is_8_bit: bool = False
+    static: Mapping[str, Field] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,9 @@ def make_source(
     """The source of all series in files. Raises DataError or ConfigError."""
     blocks = [block for contents in files for block in contents.blocks]
     _check_blocks(path, blocks)
-    channels = select_channels(tuple(blocks[0].fields), options.variables, path)[0]
+    known = [name for name in blocks[0].static if all(name in block.static for block in blocks)]
+    static = choose_static(path, options, known, tuple(blocks[0].fields))
+    channels = select_channels(tuple(blocks[0].fields), options.variables, path)[0] + static
     shape = (len(channels), *blocks[0].frame_size)
     found, card_notes = _common_card(files)
     card = card.completed(found, path)
@@ -78,11 +84,14 @@ def make_source(
             shape=shape,
             stored_scaling=card.stored_scaling(channels),
             file=block.file,
-            fields=tuple(block.fields[name] for name in channels),
+            fields=tuple(
+                (block.static if name in static else block.fields)[name] for name in channels
+            ),
             sample=sample,
             known_length=block.length,
         )
         for block in blocks
+        for fields in [tuple({**block.static, **block.fields}[name] for name in channels)]
         for sample, series_id in enumerate(block.ids)
     ]
     notes = dict.fromkeys(note for contents in files for note in contents.notes if note)
@@ -94,8 +103,9 @@ def make_source(
         shape=shape,
         card=card,
         is_8_bit=all(block.is_8_bit for block in blocks),
-        assumptions=(*notes, *card_notes),
+        assumptions=(*notes, *card_notes, *unused_note(known, options)),
         parts=_parts(blocks),
+        inputs=(*options.inputs, *static),
     )
 
 
@@ -109,6 +119,27 @@ def _common_card(files: Sequence[Contents]) -> tuple["DatasetCard", list[str]]:
     agreed = {name: found.pop() for name, found in values.items() if len(found) == 1}
     notes = [f"left to the data card, as the files differ: {', '.join(differing)}"]
     return DatasetCard.model_validate(agreed), notes if differing else []
+
+
+def find_static(
+    group: "h5py.Group", names: Iterable[str], sizes: Mapping[str, int]
+) -> dict[str, Field]:
+    """The data sets of a group that are fields without time.
+
+    Args:
+        names: of the data sets to look at.
+        sizes: of the axes n, y and x.
+    """
+    found = {}
+    for name in sorted(names):
+        try:
+            dataset = find_dataset(group, name, booleans=True)
+        except DataError:  # something else than numbers
+            continue
+        axes = None if dataset is None else static_axes(dataset.shape, "nyx", sizes)
+        if dataset is not None and axes is not None:
+            found[name] = Field(str(dataset.name), axes)
+    return found
 
 
 def rows_note(rows: str = "x", columns: str = "y") -> str:

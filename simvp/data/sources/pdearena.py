@@ -1,5 +1,7 @@
 """PDEArena: HDF5 files with a group train, valid or test of `u`, `vx`, `vy`, (n, t, x, y).
 
+Other data sets, such as the buoyancy `buo_y` (n), are static fields.
+
 The first spatial axis, x, becomes the rows, the second one, y, the columns, as they are stored.
 """
 
@@ -11,6 +13,7 @@ from simvp.data.hdf5_source import (
     Block,
     Contents,
     describe_time_step,
+    find_static,
     make_source,
     numbered_ids,
     rows_note,
@@ -61,7 +64,7 @@ def _read_header(path: Path, suffix: str) -> Contents:
         left_out = {
             name
             for group, block in zip(groups, blocks, strict=True)
-            for name in set(file[group]) - set(block.fields) - _COORDINATES
+            for name in set(file[group]) - {*block.fields, *block.static, *_COORDINATES}
         }
         step, problem = describe_time_step(file, f"{groups[0]}/t")
     notes = [rows_note(), problem]
@@ -81,6 +84,7 @@ def _block(file: "h5py.File", path: Path, group: str, stem: str) -> Block:
             "one shape with four axes (series, time, x, y)"
         )
     number, length, height, width = next(iter(shapes.values()))
+    others = set(file[group]) - {*datasets, *_COORDINATES}
     return Block(
         file=path,
         ids=numbered_ids(stem, number),
@@ -89,4 +93,5 @@ def _block(file: "h5py.File", path: Path, group: str, stem: str) -> Block:
         length=length,
         part=PARTS[group],
         is_8_bit=is_8_bit(*datasets.values()),
+        static=find_static(file[group], others, {"n": number, "y": height, "x": width}),
     )

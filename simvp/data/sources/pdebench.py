@@ -2,8 +2,8 @@
 
 - diffusion-reaction and shallow water: groups `0000`, `0001`, ... with `data` (t, x, y, c)
 - compressible flow: `density`, `pressure`, `Vx`, `Vy` (n, t, x, y)
-- incompressible flow: `velocity` (n, t, x, y, 2), `particles` (n, t, x, y, 1), and `force`, which
-  does not change in time
+- incompressible flow: `velocity` (n, t, x, y, 2), `particles` (n, t, x, y, 1), and `force`
+  (n, x, y, 2), whose components are static fields
 
 The first spatial axis, x, becomes the rows, the second one, y, the columns, as they are stored.
 """
@@ -16,6 +16,7 @@ from simvp.data.hdf5_source import (
     Block,
     Contents,
     describe_time_step,
+    find_static,
     make_source,
     numbered_ids,
     rows_note,
@@ -68,7 +69,8 @@ def _read_header(path: Path, prefix: str, card: "DatasetCard") -> Contents:
             step, problem = describe_time_step(file, f"{groups[0]}/grid/t")
         else:
             blocks = [_flow(file, path, names)]
-            used = {item.dataset.strip("/") for item in blocks[0].fields.values()}
+            items = (*blocks[0].fields.values(), *blocks[0].static.values())
+            used = {item.dataset.strip("/") for item in items}
             left_out = set(names) - used - _COORDINATES
             step, problem = describe_time_step(file, "t" if "t" in names else "t-coordinate")
     notes = [rows_note(), problem]
@@ -138,4 +140,14 @@ def _flow(file: "h5py.File", path: Path, names: list[str]) -> Block:
         frame_size=(frame_size[0], frame_size[1]),
         length=length,
         is_8_bit=is_8_bit(*datasets),
+        static=_static(file, set(names) - set(fields) - _COORDINATES, (number, *frame_size)),
     )
+
+
+def _static(file: "h5py.File", names: set[str], shape: tuple[int, ...]) -> dict[str, Field]:
+    """The fields without time; `shape` is that of one number for each series and cell."""
+    found = find_static(file, names, dict(zip("nyx", shape, strict=True)))
+    force = find_dataset(file, "force") if "force" in names else None
+    if force is not None and force.shape == (*shape, 2):
+        found |= {f"force_{dim}": Field("/force", "nyxc", (i,)) for i, dim in enumerate("xy")}
+    return found

@@ -1,8 +1,9 @@
 """The Well: one HDF5 file, or a folder with data/train, data/valid and data/test of such files.
 
 `t0_fields` are scalars (n, t, x, y), `t1_fields` vectors (n, t, x, y, 2), `t2_fields` tensors
-(n, t, x, y, 2, 2). The first spatial axis, x, becomes the rows, the second one, y, the columns, as
-they are stored.
+(n, t, x, y, 2, 2), without the axes along which they do not vary. Those that do not vary in time,
+and `scalars`, are static fields. The first spatial axis, x, becomes the rows, the second one, y,
+the columns, as they are stored.
 """
 
 from pathlib import Path
@@ -10,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from simvp.data.hdf5_series import Field
 from simvp.data.hdf5_source import (
     Block,
     Contents,
@@ -23,7 +23,6 @@ from simvp.data.hdf5_store import (
     PARTS,
     SUFFIXES,
     any_has_layout,
-    dataset_at,
     is_8_bit,
     open_file,
     subgroups,
@@ -31,6 +30,7 @@ from simvp.data.hdf5_store import (
 )
 from simvp.data.listing import files_of
 from simvp.data.series import Options, Source
+from simvp.data.well_fields import read_fields
 from simvp.errors import DataError
 from simvp.physics import BoundaryKind
 
@@ -45,9 +45,6 @@ _BOUNDARIES: dict[str, BoundaryKind] = {
     "wall": "reflect",
     "open": "replicate",
 }
-
-
-_VARYING = ("sample", "time", "dim")  # attributes NAME_varying of a field
 
 
 def matches(path: Path) -> bool:
@@ -87,59 +84,24 @@ def _read_header(path: Path, part: str) -> Contents:
                 f"{path}: has {max(number, len(dims))} spatial dimensions ({', '.join(dims)}); "
                 "only 2-D fields are read"
             )
-        fields, datasets, left_out = _read_fields(path, groups, dims)
-        shape = datasets[0].shape
-        stem = f"{part}_{path.stem}" if part else path.stem
+        fields = read_fields(path, groups, dims)
         block = Block(
             file=path,
-            ids=numbered_ids(stem, shape[0]),
-            fields=fields,
-            frame_size=shape[2:4],
-            length=shape[1],
+            ids=numbered_ids(f"{part}_{path.stem}" if part else path.stem, fields.sizes["n"]),
+            fields=fields.channels,
+            frame_size=(fields.sizes["y"], fields.sizes["x"]),
+            length=fields.sizes["t"],
             part=PARTS.get(part, ""),
-            is_8_bit=is_8_bit(*datasets),
+            is_8_bit=is_8_bit(*fields.datasets),
+            static=fields.static,
         )
         step, problem = describe_time_step(file, "dimensions/time")
         boundaries, notes = _read_boundaries(groups.get("boundary_conditions"), dims)
         title = "".join(texts(file, "dataset_name")[:1])
-    if left_out:
-        notes.append(f"left out, constant in time, space or series: {', '.join(left_out)}")
+    if fields.left_out:
+        notes.append(f"left out, not fields over space: {', '.join(fields.left_out)}")
     card = {"name": title, "time_step": step, **boundaries}
     return Contents([block], card, [rows_note(*dims), problem, *notes])
-
-
-def _read_fields(
-    path: Path, groups: dict[str, "h5py.Group"], dims: list[str]
-) -> tuple[dict[str, Field], list["h5py.Dataset"], list[str]]:
-    """The channels, their data sets, and the names of fields that are constant along an axis."""
-    fields: dict[str, Field] = {}
-    datasets: list[h5py.Dataset] = []
-    left_out = []
-    for order in range(3):
-        group = groups.get(f"t{order}_fields", {})
-        listed = texts(group, "field_names") if group else []
-        for name in listed or list(group):
-            dataset = dataset_at(group, name)
-            if not all(np.all(dataset.attrs.get(f"{kind}_varying", True)) for kind in _VARYING):
-                left_out.append(name)
-                continue
-            expected = (datasets or [dataset])[0].shape[:4] + (2,) * order
-            if len(expected) != 4 + order or dataset.shape != expected:
-                raise DataError(
-                    f"{path}: {dataset.name}: has shape {dataset.shape}; expected (series, time, "
-                    f"x, y{', 2' * order}) with the sizes of the other fields"
-                )
-            datasets.append(dataset)
-            for component in np.ndindex((2,) * order):
-                suffix = "".join(dims[i] for i in component)
-                channel = f"{name}_{suffix}" if suffix else name
-                fields[channel] = Field(str(dataset.name), "ntyx" + "cd"[:order], component)
-    if not fields:
-        raise DataError(
-            f"{path}: has no field that varies in time and along both axes in t0_fields, "
-            "t1_fields or t2_fields"
-        )
-    return fields, datasets, left_out
 
 
 def _read_boundaries(
