@@ -18,7 +18,8 @@ from simvp.data.npy import MAGIC, ZIP_MAGIC, map_array
 from simvp.data.npz import read_npz, read_text
 from simvp.data.series import Options, Series, Source, select_channels
 from simvp.data.stack_source import make_source, open_stacks
-from simvp.data.stacks import Index, JoinedSeries, StoredArray, number_series
+from simvp.data.stacks import JoinedSeries, number_series
+from simvp.data.stored_arrays import Index, StoredArray
 from simvp.errors import DataError
 
 if TYPE_CHECKING:  # processes that simulate start without pydantic
