@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from simvp.data import cf_axes, cf_values
 from simvp.data.cf_axes import Layout
-from simvp.data.cf_files import check_numeric, is_zarr, zarr_array
+from simvp.data.cf_files import absent_chunks, check_numeric, is_zarr, zarr_array
 from simvp.data.cf_grid import (
     Channel,
     Grid,
@@ -207,14 +207,24 @@ def _levels(dataset: "Dataset", dim: str, size: int) -> tuple[NDArray[np.float64
 
 
 def _fill_notes(path: Path, dataset: "Dataset", names: Sequence[str]) -> list[str]:
-    """What is said of zeros that are missing only because of the default of Zarr version 2."""
+    """What is said of values of a Zarr store that stand for others, or for lost ones."""
     if not is_zarr(path):
         return []
+    found = {name: absent_chunks(path, name, dataset.variables[name]) for name in names}
+    absent = [f"{name} ({text})" for name, text in found.items() if text]
     arrays = [zarr_array(str(path), name, os.stat(path).st_mtime_ns) for name in names]
     zeros = [
         name
         for name, array in zip(names, arrays, strict=True)
         if "_FillValue" not in array.attrs and dataset.variables[name].attrs.get("_FillValue") == 0
     ]
-    note = "the value 0 counts as missing, since it is the fill_value of the Zarr array"
-    return [f"{note}: {', '.join(zeros)}"] if zeros else []
+    notes = []
+    if zeros:
+        note = "the value 0 counts as missing, since it is the fill_value of the Zarr array"
+        notes.append(f"{note}: {', '.join(zeros)}")
+    if absent:
+        notes.append(
+            f"chunks without a file hold the fill value of the Zarr array: {', '.join(absent)}; "
+            "copy the store again if files were lost"
+        )
+    return notes

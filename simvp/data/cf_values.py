@@ -46,11 +46,6 @@ def decode(raw: NDArray[Any], attributes: Attributes) -> NDArray[np.float64]:
     return scaled
 
 
-def is_missing(number: Any, dtype: np.dtype[Any], attributes: Attributes) -> bool:
-    """Whether a stored number means that the value is missing."""
-    return bool(np.isnan(decode(np.array([number], dtype), attributes))[0])
-
-
 def is_8_bit(dtype: np.dtype[Any], attributes: Attributes) -> bool:
     """Whether physical values are the integers from 0 to 255."""
     is_packed = "scale_factor" in attributes or "add_offset" in attributes

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 import scipy.io
 import xarray
+from helpers import Simvp, only_split
 
-from simvp.data import cf_files, open_source
+from simvp.data import cf_files, open_source, read_split
 from simvp.data.sources.cf import matches
 from simvp.errors import ConfigError, DataError
 
@@ -557,21 +558,56 @@ def break_chunk(path: Path, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["zarr2", "zarr3"])
-def test_missing_chunk_is_missing_values_only_if_declared(tmp_path: Path, kind: str) -> None:
+def test_chunks_without_a_file_are_told(tmp_path: Path, kind: str) -> None:
+    """They hold the fill value: zarr does not write chunks of nothing else."""
     values = numbers(T, H, W).astype("i2")
-    variables = {"v": (("time", "lat", "lon"), values), **grid()}
+    values[2:4, 2:6] = values[4, 0, 0] = 0
+    about = {"scale_factor": 0.5, "add_offset": 10.0}
+    variables = {"v": (("time", "lat", "lon"), values, about), "u": grid()["lat"], **grid()}
     path = save(tmp_path, variables, kind)
-    key = {"zarr2": "1.0.0", "zarr3": "c/1/0/0"}[kind]
+    note = (
+        "chunks without a file hold the fill value of the Zarr array: v (10 of 60, read as 10); "
+        "copy the store again if files were lost"
+    )
+    assert open_source(path).assumptions == (note,)
+    np.testing.assert_array_equal(read(path)[:, 0], values * 0.5 + 10)
     break_chunk(path, kind)
-    (series,) = open_source(path).series
-    np.testing.assert_array_equal(series.read(0, 2)[:, 0], values[:2])
-    with pytest.raises(DataError, match=f"v: chunk {key} is missing, .*read as 0"):
-        series.read(0, 3)
-    variables["v"] = (*variables["v"], {"_FillValue": np.int16(0)})
-    declared = save(tmp_path, variables, kind, "declared")
-    break_chunk(declared, kind)
-    frames = open_source(declared).series[0].read(1, 3)
+    source = open_source(path)
+    assert "v (11 of 60, read as 10)" in source.assumptions[0]
+    assert (source.series[0].read(2, 4)[:, 0, :2, :2] == 10).all()
+
+
+@pytest.mark.parametrize("kind", ["zarr2", "zarr3"])
+def test_chunks_without_a_file_are_missing_if_declared(tmp_path: Path, kind: str) -> None:
+    about = {"_FillValue": np.int16(0)}
+    values = numbers(T, H, W).astype("i2")
+    path = save(tmp_path, {"v": (("time", "lat", "lon"), values, about), **grid()}, kind)
+    break_chunk(path, kind)
+    source = open_source(path)
+    assert not any("chunks" in note for note in source.assumptions)
+    frames = source.series[0].read(1, 3)
     assert np.isnan(frames[1, 0, :2, :2]).all() and np.isnan(frames).sum() == 4
+
+
+def test_chunks_lost_since_the_split_are_found(tmp_path: Path, simvp: Simvp) -> None:
+    values = numbers(20, H, W).astype("i2")
+    time = ("time", np.arange(20), {"units": "days since 2020-02-27"})
+    path = save(tmp_path, {"v": (("time", "lat", "lon"), values), **grid(time=time)}, "zarr3")
+    simvp("split", str(path))
+    break_chunk(path, "zarr3")
+    segment = read_split(only_split(tmp_path)).segments("train")[0]
+    with pytest.raises(DataError, match="its frames have changed since the split was made"):
+        segment.check_unchanged(segment.read_stored(0, 4), 0)
+
+
+def test_shards_without_a_file_are_told(tmp_path: Path) -> None:
+    values = np.ones((T, H, W), "i2")
+    values[:2] = 0
+    data = xarray.Dataset({"v": (("time", "lat", "lon"), values)})
+    data.v.encoding = {"chunks": (1, H, W), "shards": (2, H, W)}
+    data.to_zarr(tmp_path / "a.zarr", zarr_format=3, consolidated=False)
+    assert "v (1 of 3, read as 0)" in open_source(tmp_path / "a.zarr").assumptions[0]
+    np.testing.assert_array_equal(read(tmp_path / "a.zarr")[:, 0], values)
 
 
 def test_zeros_of_zarr_2_that_count_as_missing_are_told(tmp_path: Path) -> None:
