@@ -35,7 +35,7 @@ def decode(raw: NDArray[Any], attributes: Attributes) -> NDArray[np.float64]:
         missing |= raw == number
     with np.errstate(over="ignore", invalid="ignore"):  # the caller refuses infinite values
         values = raw.astype(np.float64)
-        scaled = values * _number(attributes, "scale_factor", 1.0)
+        scaled = np.asarray(values * _number(attributes, "scale_factor", 1.0))  # of one value, too
         scaled += _number(attributes, "add_offset", 0.0)
         for name, number in _limits(attributes):
             is_physical = raw.dtype.kind != "f" and np.asarray(number).dtype.kind == "f"
