@@ -35,9 +35,15 @@ def find_files(path: Path) -> list[Path]:
         return [path]
     if path.is_dir():
         return files_of(path, SUFFIXES)
-    if _WILDCARDS.search(path.name) and path.parent.is_dir():
+    if is_pattern(path):
         return sorted(file for file in path.parent.glob(path.name) if file.name[0] != ".")
     return []
+
+
+def is_pattern(path: Path) -> bool:
+    """Whether a path is a pattern of file names, such as `sst_*.nc`, and no file itself."""
+    is_wild = _WILDCARDS.search(path.name) is not None
+    return is_wild and path.parent.is_dir() and not path.exists()
 
 
 def is_zarr(path: Path) -> bool:

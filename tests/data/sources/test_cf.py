@@ -589,6 +589,9 @@ def test_files_are_joined_in_order_of_time(tmp_path: Path, kind: str) -> None:
         np.testing.assert_array_equal(series.read(3, 13, 4)[:, 0], values[3:13:4])
         np.testing.assert_array_equal(series.read(7, 8)[:, 0], values[7:8])
         assert series.locate(7) == f"{tmp_path / 'sst_c.nc'}, time index 2"
+    (tmp_path / "dataset.toml").write_text("name = 'North Sea'\n")
+    names = [open_source(path).card.name for path in (tmp_path, tmp_path / "sst_*.nc")]
+    assert names == ["North Sea", "North Sea"]
 
 
 def test_a_missing_file_is_a_gap(tmp_path: Path) -> None:
