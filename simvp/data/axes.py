@@ -1,6 +1,6 @@
 """Which axis of an array is which: n series, t time, c channel, y rows, x columns."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -84,6 +84,51 @@ def readings(shape: tuple[int, ...], convention: Convention) -> list[str]:
     ]
     square = [reading for reading in likely if sizes[reading]["y"] == sizes[reading]["x"]]
     return square or likely or list(usual)
+
+
+def fit_axes(shape: Sequence[int], letters: str, sizes: Mapping[str, int]) -> str | None:
+    """The letter of each axis of an array that has the axes `letters`, in this order.
+
+    Further axes of length 1 are allowed, and get the letter 1: (4, 1, 8, 9) has the axes "n1yx".
+
+    Args:
+        sizes: the size of each axis by its letter; those of an unknown size are left out.
+    Returns: the letters; None if the array has other axes.
+    """
+    axes, left = "", letters
+    for size in shape:
+        if left and size == sizes.get(left[0], size):
+            axes, left = axes + left[0], left[1:]
+        elif size == 1:
+            axes += "1"
+        else:
+            return None
+    return None if left else axes
+
+
+def static_axes(shape: Sequence[int], axes: str, sizes: Mapping[str, int]) -> str | None:
+    """The axes of a field without time beside arrays with `axes`, as in `fit_axes`.
+
+    In the order of `axes`: those of space, those of space and series, or of series alone; or none,
+    for one number.
+    """
+    fitting = (fit_axes(shape, letters, sizes) for letters in _static_orders(axes))
+    return next((found for found in fitting if found is not None), None)
+
+
+def static_shapes(axes: str, sizes: Mapping[str, int]) -> str:
+    """The shapes of fields without time: `8 x 9 (y x), 4 x 8 x 9 (n y x), 4 (n) or one value`."""
+    shapes = [
+        f"{as_text([sizes[letter] for letter in letters])} ({' '.join(letters)})"
+        for letters in filter(None, _static_orders(axes))
+    ]
+    return f"{', '.join(shapes)} or one value"
+
+
+def _static_orders(axes: str) -> list[str]:
+    """The orders that axes of a field without time can have."""
+    orders = ["".join(a for a in axes if a in letters) for letters in ("yx", "nyx", "n")]
+    return [*dict.fromkeys(filter(None, orders)), ""]
 
 
 def _fill(

@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 from simvp.config.loading import explain, read_layer
 from simvp.config.rendering import section_lines
 from simvp.config.sections import Section
-from simvp.data.cf_files import is_zarr
+from simvp.data.cf_files import is_pattern, is_zarr
 from simvp.data.scaling import Scaling
 from simvp.errors import ConfigError, did_you_mean
 from simvp.physics import BoundaryKind, Symmetry
@@ -146,7 +146,9 @@ def is_folder(path: Path) -> bool:
 
 
 def card_path(path: Path) -> Path:
-    """Where the data card is: in a folder, or beside a file."""
+    """Where the data card is: in a folder, or beside a file; a pattern has that of its folder."""
+    if is_pattern(path):
+        return path.parent / CARD_NAME
     return path / CARD_NAME if is_folder(path) else path.with_suffix(".toml")
 
 

@@ -1,7 +1,7 @@
 """Which variables of a CF data set become channels."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from simvp.data import cf_axes, cf_values
 from simvp.data.cf_axes import Layout
-from simvp.data.cf_files import check_numeric, is_zarr, zarr_array
+from simvp.data.cf_files import absent_chunks, check_numeric, is_zarr, zarr_array
 from simvp.data.cf_grid import (
     Channel,
     Grid,
@@ -19,7 +19,9 @@ from simvp.data.cf_grid import (
     dimension_letter,
     is_longitude,
 )
+from simvp.data.cf_static import static_layouts
 from simvp.data.series import Options
+from simvp.data.static_fields import choose_static, unused_note
 from simvp.errors import ConfigError, DataError, did_you_mean
 
 if TYPE_CHECKING:
@@ -30,44 +32,55 @@ _NAMES_OTHERS = ("bounds", "climatology", "coordinates", "grid_mapping", "cell_m
 
 def choose_grid(path: Path, dataset: "Dataset", options: Options) -> Grid:
     """Choose the channels of a data set. Raises ConfigError or DataError."""
-    layouts = _layouts(path, dataset, options.axes)
+    layouts = _layouts(path, dataset, options)
     clear = [name for name, layout in layouts.items() if layout.is_clear]
     names = list(options.variables or clear)
-    notes = [] if options.variables else _left_out(layouts)
     _check_names(path, dataset, names, layouts, clear)
     _check_one_grid(path, names, layouts)
-    channels, level_notes = _channels(path, dataset, names, layouts, options.level)
     layout = layouts[names[0]]
+    dims = (str(layout.dim("t")), str(layout.dim("y")), str(layout.dim("x")))
     member_dim = layout.dim("n") or ""
+    constant = static_layouts(dataset, dims, member_dim)
+    static = choose_static(path, options, list(constant), clear)
+    used = {name: layouts[name] for name in names} | {name: constant[name] for name in static}
+    channels, level_notes = _channels(path, dataset, used, dims, options.level)
+    notes = [] if options.variables else _left_out(layouts)
     if member_dim and cf_axes.letter_of(member_dim, ()) != "n" and options.axes is None:
         notes.append(f"{member_dim} is taken to count series, {layout.size('n')} of them")
-    dims = tuple(str(layout.dim(letter)) for letter in "tyx")
-    longitudes = axis_values(dataset, dims[2])
-    is_global = longitudes is not None and is_longitude(dataset, dims[2])
-    is_global = is_global and cf_axes.closes_circle(np.asarray(longitudes))
+    is_global = _is_global(dataset, dims[2])
     if is_global:
         notes.append(f"boundary_x is periodic: {dims[2]} goes once round the globe")
+    fields = [name for name, item in constant.items() if name in layouts and item.is_static]
+    notes += [*level_notes, *_fill_notes(path, dataset, used), *unused_note(fields, options)]
     variables = [dataset.variables[name] for name in names]
     return Grid(
         channels=tuple(channels),
-        dims=(dims[0], dims[1], dims[2]),
+        dims=dims,
         shape=(len(channels), layout.size("y"), layout.size("x")),
         member_dim=member_dim,
         num_members=layout.size("n") if member_dim else 1,
-        layouts={name: layouts[name] for name in names},
+        layouts=used,
         coordinates={
             dim: axis_values(dataset, dim)
-            for dim in {dim: None for name in names for dim in layouts[name].dims}
+            for dim in {dim: None for item in used.values() for dim in item.dims}
             if dim != dims[0]
         },
         is_8_bit=all(cf_values.is_8_bit(v.dtype, v.attrs) for v in variables),
         is_global=is_global,
-        assumptions=(*notes, *level_notes, *_fill_notes(path, dataset, names)),
+        assumptions=tuple(notes),
     )
 
 
-def _layouts(path: Path, dataset: "Dataset", axes: str | None) -> dict[str, Layout]:
+def _is_global(dataset: "Dataset", dim: str) -> bool:
+    """Whether the columns go once round the globe."""
+    longitudes = axis_values(dataset, dim)
+    is_named = longitudes is not None and is_longitude(dataset, dim)
+    return is_named and cf_axes.closes_circle(np.asarray(longitudes))
+
+
+def _layouts(path: Path, dataset: "Dataset", options: Options) -> dict[str, Layout]:
     """The layouts of the variables that may be channels."""
+    axes = options.axes
     if axes is not None:
         cf_axes.check_axes(axes)
     auxiliary = {
@@ -84,24 +97,20 @@ def _layouts(path: Path, dataset: "Dataset", axes: str | None) -> dict[str, Layo
             continue
         dims = [str(dim) for dim in variable.dims]
         layout = cf_axes.recognise(dims, variable.shape, letters)
-        named = None if axes is None else cf_axes.given(layout, axes)
+        named = None if axes is None or name in options.static else cf_axes.given(layout, axes)
         layouts[str(name)] = named or layout
     # A Zarr store has no order of variables.
     return dict(sorted(layouts.items())) if is_zarr(path) else layouts
 
 
 def _left_out(layouts: Mapping[str, Layout]) -> list[str]:
-    """What is said of the variables that are not channels."""
-    static = [name for name, layout in layouts.items() if layout.is_static]
+    """What is said of variables that vary in time, but are not channels."""
     unclear = [
         f"{name} ({layout})"
         for name, layout in layouts.items()
         if "t" in layout.letters and len(layout.dims) > 2 and not layout.is_clear
     ]
-    notes = [f"static variables are left out: {', '.join(static)}"] if static else []
-    if unclear:
-        notes.append(f"variables of unknown axes are left out: {', '.join(unclear)}")
-    return notes
+    return [f"variables of unknown axes are left out: {', '.join(unclear)}"] if unclear else []
 
 
 def _check_names(
@@ -126,15 +135,22 @@ def _check_names(
         )
     for name in names:
         if name not in layouts or (layouts[name].is_static and None not in layouts[name].letters):
-            what = "is static: it has no time axis" if name in layouts else "is not a channel"
-            known = ", ".join(clear) or "none"
-            raise ConfigError(
-                f"variables: {name!r} {what} in {path}; the channels are {known}."
-                f"{did_you_mean(name, clear)}"
-            )
+            raise _no_channel(path, name, clear, is_static=name in layouts)
         if not layouts[name].is_clear:
             raise ConfigError(f"{path}: {layouts[name].question(name)}")
         check_numeric(path, name, dataset.variables[name])
+
+
+def _no_channel(path: Path, name: str, clear: Sequence[str], *, is_static: bool) -> ConfigError:
+    if is_static:
+        return ConfigError(
+            f"variables: {name!r} of {path} has no time axis; give it to the network with "
+            f"--static {name}"
+        )
+    return ConfigError(
+        f"variables: {name!r} is not a channel in {path}; the channels are "
+        f"{', '.join(clear) or 'none'}.{did_you_mean(name, clear)}"
+    )
 
 
 def _check_one_grid(path: Path, names: Sequence[str], layouts: Mapping[str, Layout]) -> None:
@@ -155,19 +171,24 @@ def _check_one_grid(path: Path, names: Sequence[str], layouts: Mapping[str, Layo
 def _channels(
     path: Path,
     dataset: "Dataset",
-    names: Sequence[str],
     layouts: Mapping[str, Layout],
+    dims: tuple[str, str, str],
     level: str | None,
 ) -> tuple[list[Channel], list[str]]:
-    """The channels of variables, and the levels that were chosen as notes. Raises ConfigError."""
-    if level is not None and not any("z" in layouts[name].letters for name in names):
+    """The channels of variables, and the levels that were chosen as notes. Raises ConfigError.
+
+    Args:
+        layouts: of the variables to use, in their order.
+        dims: the dimensions of time, y and x.
+    """
+    if level is not None and not any("z" in layout.letters for layout in layouts.values()):
         raise ConfigError(
-            f"level = {level!r}: {', '.join(names)} of {path} have no vertical axis with several "
+            f"level = {level!r}: {', '.join(layouts)} of {path} have no vertical axis with several "
             "levels; leave out --level"
         )
     channels, notes = [], []
-    for name in names:
-        layout, attributes = layouts[name], dataset.variables[name].attrs
+    for name, layout in layouts.items():
+        attributes = dataset.variables[name].attrs
         fixed = [
             (dim, 0)
             for dim, letter in zip(layout.dims, layout.letters, strict=True)
@@ -191,6 +212,7 @@ def _channels(
                 variable=name,
                 quantity=long_name or cf_values.as_text(attributes, "standard_name"),
                 unit=cf_values.as_text(attributes, "units"),
+                dims=tuple(dim for dim in dims if dim in layout.dims),
                 fixed=(*fixed, *index_of),
             )
             for part, index_of in parts
@@ -206,15 +228,25 @@ def _levels(dataset: "Dataset", dim: str, size: int) -> tuple[NDArray[np.float64
     return levels, cf_values.as_text(coordinate.attrs, "units")
 
 
-def _fill_notes(path: Path, dataset: "Dataset", names: Sequence[str]) -> list[str]:
-    """What is said of zeros that are missing only because of the default of Zarr version 2."""
+def _fill_notes(path: Path, dataset: "Dataset", names: Iterable[str]) -> list[str]:
+    """What is said of values of a Zarr store that stand for others, or for lost ones."""
     if not is_zarr(path):
         return []
+    found = {name: absent_chunks(path, name, dataset.variables[name]) for name in names}
+    absent = [f"{name} ({text})" for name, text in found.items() if text]
     arrays = [zarr_array(str(path), name, os.stat(path).st_mtime_ns) for name in names]
     zeros = [
         name
         for name, array in zip(names, arrays, strict=True)
         if "_FillValue" not in array.attrs and dataset.variables[name].attrs.get("_FillValue") == 0
     ]
-    note = "the value 0 counts as missing, since it is the fill_value of the Zarr array"
-    return [f"{note}: {', '.join(zeros)}"] if zeros else []
+    notes = []
+    if zeros:
+        note = "the value 0 counts as missing, since it is the fill_value of the Zarr array"
+        notes.append(f"{note}: {', '.join(zeros)}")
+    if absent:
+        notes.append(
+            f"chunks without a file hold the fill value of the Zarr array: {', '.join(absent)}; "
+            "copy the store again if files were lost"
+        )
+    return notes

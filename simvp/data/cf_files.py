@@ -1,19 +1,20 @@
 """netCDF files and Zarr stores: finding, opening and reading them."""
 
 import json
+import math
 import os
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from simvp.data.cf_values import InvalidAttribute, decode, is_missing
+from simvp.data.cf_values import InvalidAttribute, decode
 from simvp.data.hdf5_store import layout
+from simvp.data.listing import files_of
 from simvp.errors import DataError
 
 if TYPE_CHECKING:
@@ -23,23 +24,26 @@ SUFFIXES = (".nc", ".nc4", ".cdf", ".netcdf")
 _NETCDF_3 = (b"CDF\x01", b"CDF\x02", b"CDF\x05")
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _WILDCARDS = re.compile(r"[*?\[]")
-_MISSING_CHUNK = (
-    "restore it; if these values are really {fill}, write the store again with "
-    "write_empty_chunks=True"
-)
 
 
 def find_files(path: Path) -> list[Path]:
-    """The files of a path: itself, those of a folder or those that match a pattern, by name."""
+    """The files of a path: itself, those of a folder or those that match a pattern.
+
+    Raises: DataError if the folder cannot be read.
+    """
     if is_zarr(path) or path.is_file():
         return [path]
     if path.is_dir():
-        return sorted(
-            file for file in path.iterdir() if file.suffix in SUFFIXES and file.name[0] != "."
-        )
-    if _WILDCARDS.search(path.name) and path.parent.is_dir():
+        return files_of(path, SUFFIXES)
+    if is_pattern(path):
         return sorted(file for file in path.parent.glob(path.name) if file.name[0] != ".")
     return []
+
+
+def is_pattern(path: Path) -> bool:
+    """Whether a path is a pattern of file names, such as `sst_*.nc`, and no file itself."""
+    is_wild = _WILDCARDS.search(path.name) is not None
+    return is_wild and path.parent.is_dir() and not path.exists()
 
 
 def is_zarr(path: Path) -> bool:
@@ -166,8 +170,6 @@ def read_values(
     variable = dataset.variables[name]
     check_numeric(path, name, variable)
     try:
-        if os.path.isdir(path):
-            _check_chunks(path, name, variable, where)
         raw = variable.isel(where).transpose(*dims).values
         return decode(raw, variable.attrs)
     except DataError:
@@ -181,35 +183,36 @@ def read_values(
         ) from None
 
 
-def _check_chunks(
-    path: str, name: str, variable: "Variable", where: Mapping[str, int | slice]
-) -> None:
-    """Raises DataError if a chunk has no file and its fill value does not mean missing."""
-    array = zarr_array(path, name, os.stat(path).st_mtime_ns)
-    fill = 0 if array.fill_value is None else array.fill_value
-    if is_missing(fill, variable.dtype, variable.attrs):
-        return
-    touched = []
-    for dim, size in zip(variable.dims, array.shards or array.chunks, strict=True):
-        index = where.get(str(dim), slice(None))
-        chosen = range(variable.sizes[dim])[index]
-        indices = [chosen] if isinstance(chosen, int) else chosen
-        touched.append(sorted({i // size for i in indices}))
-    for chunk in product(*touched):
-        key = array.metadata.encode_chunk_key(chunk)
-        if not os.path.exists(os.path.join(path, name, key)):
-            raise DataError(
-                f"{path}: {name}: chunk {key} is missing, and its values would be read as {fill}, "
-                f"which does not mean missing; {_MISSING_CHUNK.format(fill=fill)}"
-            )
-
-
 @lru_cache(maxsize=512)
 def zarr_array(path: str, name: str, stamp: int) -> Any:
     """Open one array of a Zarr store."""
     import zarr
 
     return zarr.open_array(path, path=name, mode="r")
+
+
+def absent_chunks(path: Path, name: str, variable: "Variable") -> str:
+    """How many chunks of an array of a Zarr store have no file, and what they are read as.
+
+    Zarr defines that they hold the fill value, and by default does not write a chunk that holds
+    nothing else. A lost file looks the same, so the user has to know.
+
+    Returns: `2 of 60, read as 0`; empty if no chunk is absent, or if the fill value means missing.
+    Raises: DataError if an attribute of the variable cannot be decoded.
+    """
+    array = zarr_array(str(path), name, os.stat(path).st_mtime_ns)
+    fill = np.array([array.fill_value or 0], variable.dtype)
+    try:
+        value = decode(fill, variable.attrs)[0]
+    except InvalidAttribute as error:
+        raise DataError(f"{path}: {name}: {error}; correct the file") from None
+    if np.isnan(value):
+        return ""
+    sizes = zip(array.shape, array.shards or array.chunks, strict=True)
+    count = math.prod(math.ceil(size / chunk) for size, chunk in sizes)
+    names = (file for _, _, files in os.walk(path / name) for file in files)
+    absent = count - sum(file != "zarr.json" and file[0] != "." for file in names)
+    return f"{absent} of {count}, read as {value:g}" if absent > 0 else ""
 
 
 def _first_line(error: Exception) -> str:

@@ -23,12 +23,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Channel:
-    """A channel: a variable, with indices of its dimensions other than time, series, y and x."""
+    """A channel: a variable, with indices of its dimensions other than time, series, y and x.
+
+    Attributes:
+        dims: those dimensions of time, y and x that the variable has.
+        fixed: the dimensions with an index.
+    """
 
     name: str
     variable: str
     quantity: str
     unit: str
+    dims: tuple[str, ...]
     fixed: tuple[tuple[str, int], ...] = ()
 
 
@@ -37,6 +43,7 @@ class Grid:
     """The channels that were chosen, and the grid that they share.
 
     Attributes:
+        channels: the channels that vary in time, then the static fields.
         dims: names of the dimensions of time, y and x.
         shape: of a frame, (C, H, W).
         member_dim: the dimension that counts series; empty if there is none.

@@ -35,7 +35,7 @@ def decode(raw: NDArray[Any], attributes: Attributes) -> NDArray[np.float64]:
         missing |= raw == number
     with np.errstate(over="ignore", invalid="ignore"):  # the caller refuses infinite values
         values = raw.astype(np.float64)
-        scaled = values * _number(attributes, "scale_factor", 1.0)
+        scaled = np.asarray(values * _number(attributes, "scale_factor", 1.0))  # of one value, too
         scaled += _number(attributes, "add_offset", 0.0)
         for name, number in _limits(attributes):
             is_physical = raw.dtype.kind != "f" and np.asarray(number).dtype.kind == "f"
@@ -44,11 +44,6 @@ def decode(raw: NDArray[Any], attributes: Attributes) -> NDArray[np.float64]:
             missing |= compared < limit if name == "valid_min" else compared > limit
     scaled[missing] = np.nan
     return scaled
-
-
-def is_missing(number: Any, dtype: np.dtype[Any], attributes: Attributes) -> bool:
-    """Whether a stored number means that the value is missing."""
-    return bool(np.isnan(decode(np.array([number], dtype), attributes))[0])
 
 
 def is_8_bit(dtype: np.dtype[Any], attributes: Attributes) -> bool:

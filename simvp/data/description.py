@@ -41,11 +41,6 @@ class DataDescription(Section):
         return self.channels[: len(self.channels) - len(self.inputs)]
 
     @property
-    def forecast_channels(self) -> tuple[str, ...]:
-        """Names of the channels that are forecast, the first ones."""
-        return self.channels[: len(self.channels) - len(self.inputs)]
-
-    @property
     def network_scaling(self) -> Scaling | None:
         """From the values in the files to network units; None if they are the same."""
         return None if self.stored == "scaled" or self.scaling.is_identity else self.scaling

@@ -4,8 +4,7 @@ Only hard links inside one file are followed, and only numbers are read: a file 
 other files to be read nor hold objects.
 """
 
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -14,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from simvp.data.listing import files_of
 from simvp.errors import DataError
 
 if TYPE_CHECKING:  # imported only where an HDF5 file is read
     import h5py
 
-_SUFFIXES = (".h5", ".hdf5")
+SUFFIXES = (".h5", ".hdf5")
 _FILES_TRIED = 4
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _OFFSETS = (0, 512, 1024, 2048)  # HDF5 may begin after a block for other programs
@@ -89,21 +89,16 @@ def _layout_of_root(file: "h5py.File") -> str:
     return "hdf5"
 
 
-def any_has_layout(paths: Sequence[Path], name: str) -> bool:
-    """Whether one of the first files has a layout: not only one, since it may be damaged."""
-    return any(layout(path) == name for path in paths[:_FILES_TRIED])
+def any_has_layout(paths: Iterable[Path], name: str) -> bool:
+    """Whether one of the first files, or files of these folders, has a layout.
 
-
-def files_in(path: Path) -> list[Path]:
-    """A file, or the HDF5 files of a folder by name."""
-    if not path.is_dir():
-        return [path]
+    Not only the first one is tried, since it may be damaged.
+    """
     try:
-        names = sorted(os.listdir(path))
-    except OSError:  # not readable
-        return []
-    files = [path / name for name in names if name.endswith(_SUFFIXES) and name[0] != "."]
-    return [file for file in files if file.is_file()]
+        files = [file for path in paths for file in files_of(path, SUFFIXES)]
+    except DataError:  # a folder that cannot be read
+        return False
+    return any(layout(file) == name for file in files[:_FILES_TRIED])
 
 
 def subgroups(group: "h5py.Group") -> dict[str, "h5py.Group"]:
@@ -115,17 +110,21 @@ def subgroups(group: "h5py.Group") -> dict[str, "h5py.Group"]:
     return {name: item for name, item in hard.items() if isinstance(item, h5py.Group)}
 
 
-def dataset_at(group: "h5py.Group", name: str) -> "h5py.Dataset":
+def dataset_at(group: "h5py.Group", name: str, *, booleans: bool = False) -> "h5py.Dataset":
     """The data set of numbers with this path. Raises DataError if it is not one in this file."""
-    dataset = find_dataset(group, name)
+    dataset = find_dataset(group, name, booleans=booleans)
     if dataset is None:
         raise DataError(f"{_where(group, name)}: there is no such data set; copy the file again")
     return dataset
 
 
-def find_dataset(group: "h5py.Group", name: str) -> "h5py.Dataset | None":
+def find_dataset(
+    group: "h5py.Group", name: str, *, booleans: bool = False
+) -> "h5py.Dataset | None":
     """The data set of numbers with this path; None if nothing has this path.
 
+    Args:
+        booleans: whether true and false count as numbers, 1 and 0.
     Raises: DataError if there is something else, or if its values are in another file.
     """
     import h5py
@@ -148,7 +147,7 @@ def find_dataset(group: "h5py.Group", name: str) -> "h5py.Dataset | None":
         item = item[part]
     if not isinstance(item, h5py.Dataset):
         raise DataError(f"{_where(group, name)}: is a group; expected a data set of numbers")
-    numeric_shape(item)
+    numeric_shape(item, booleans=booleans)
     return item
 
 
@@ -156,9 +155,11 @@ def _where(group: "h5py.Group", name: str) -> str:
     return f"{group.file.filename}: {group.name.rstrip('/')}/{name.strip('/')}"
 
 
-def numeric_shape(dataset: "h5py.Dataset") -> tuple[int, ...]:
+def numeric_shape(dataset: "h5py.Dataset", *, booleans: bool = False) -> tuple[int, ...]:
     """The shape of a data set.
 
+    Args:
+        booleans: whether true and false count as numbers.
     Raises: DataError if it is empty, does not hold numbers, or if they are in another file.
     """
     import h5py
@@ -173,9 +174,10 @@ def numeric_shape(dataset: "h5py.Dataset") -> tuple[int, ...]:
         dtype = dataset.dtype
     except TypeError as error:  # a type that NumPy does not have
         raise DataError(f"{where}: holds values of an unknown type ({error})") from None
-    if h5py.check_enum_dtype(dtype) is not None:
+    is_boolean = booleans and dtype.kind == "b"
+    if h5py.check_enum_dtype(dtype) is not None and not is_boolean:
         raise DataError(f"{where}: holds an enumeration; expected numbers")
-    if dtype.kind not in "fiu" or dtype.itemsize > 8:
+    if (dtype.kind not in "fiu" or dtype.itemsize > 8) and not is_boolean:
         raise DataError(f"{where}: holds {dtype}; expected integers or floats of up to 64 bits")
     if dataset.shape is None or 0 in dataset.shape:
         raise DataError(f"{where}: is empty, with shape {dataset.shape}; remove it or write it")

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from simvp.data.memory_cache import cached_array, too_large
 from simvp.data.npy import is_number
-from simvp.data.stacks import Index, StoredArray
+from simvp.data.stored_arrays import Index, StoredArray
 from simvp.errors import DataError
 
 REMEDY = "save it again in MATLAB with save(..., '-v7.3')"
@@ -153,7 +153,8 @@ def _parse(content: bytes, endian: str) -> _Found | None:
     dtype = np.dtype("?" if flags & _LOGICAL else _CLASSES.get(kind, "O"))
     if flags & _COMPLEX:
         dtype = np.dtype("c16")
-    if not is_number(dtype) or 0 in shape:
+    is_usable = is_number(dtype) or dtype.kind == "b"  # true and false are stored as 1 and 0
+    if not is_usable or 0 in shape:
         return _Found(name, shape, dtype)
     code, at, nbytes, _ = _tag(content, following, endian)
     if code not in _STORED:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from simvp.data.memory_cache import cached_array, too_large
 from simvp.data.npy import INVALID_HEADER, is_number, read_header
-from simvp.data.stacks import Index, StoredArray
+from simvp.data.stored_arrays import Index, StoredArray
 from simvp.errors import DataError
 
 _REMEDY = "save it again with numpy.savez"

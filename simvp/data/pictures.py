@@ -4,50 +4,16 @@ T: frames; C: channels; H, W: height and width.
 """
 
 import os
-import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
 from simvp.data.card import DatasetCard, card_path
+from simvp.data.listing import split_numbers
 from simvp.errors import DataError
 
-_NUMBER = re.compile(r"(\d+)", re.ASCII)
 _ONE_NUMBER = "name the frames frame_0, frame_1, ... with one number that counts them"
-
-
-def files_in(folder: Path, suffixes: Iterable[str]) -> list[str]:
-    """Names of the files with these suffixes, in natural order, hidden files left out.
-
-    Raises: DataError if the folder cannot be read.
-    """
-    try:
-        names = [name for name in os.listdir(folder) if name[0] != "."]
-    except OSError as error:
-        raise DataError(f"{folder}: cannot be read ({error.strerror})") from None
-    return sorted((n for n in names if n.lower().endswith(tuple(suffixes))), key=natural_key)
-
-
-def main_files(folder: Path, suffixes: Iterable[str]) -> list[str]:
-    """As `files_in`, if most of what the folder holds are such files; otherwise none of them.
-
-    A figure beside the files of another format does not make an image folder.
-    """
-    names = files_in(folder, suffixes)
-    others = sum(name[0] != "." for name in os.listdir(folder)) - len(names)
-    return names if len(names) > others else []
-
-
-def folders_in(folder: Path) -> list[Path]:
-    """The folders in a folder, by name, hidden ones left out."""
-    return sorted(p for p in folder.iterdir() if p.name[0] != "." and p.is_dir())
-
-
-def natural_key(name: str) -> tuple[list[str], list[int], str]:
-    """Sorts frame_2 before frame_10."""
-    parts = _NUMBER.split(name)
-    return parts[::2], [int(digits) for digits in parts[1::2]], name
 
 
 def first_bytes(path: Path) -> bytes:
@@ -67,7 +33,7 @@ def numbering(folder: Path, names: Sequence[str]) -> tuple[list[str], range]:
     Returns: the names in order, and their numbers.
     Raises: DataError if the names do not have one number that counts in constant steps.
     """
-    parts = {name: _NUMBER.split(os.path.splitext(name)[0]) for name in names}
+    parts = {name: split_numbers(os.path.splitext(name)[0]) for name in names}
     texts = {name: tuple(split[::2]) for name, split in parts.items()}
     usual = Counter(texts.values()).most_common(1)[0][0]
     odd = [name for name in names if texts[name] != usual]
@@ -128,7 +94,7 @@ def unique_ids(paths: Sequence[Path]) -> dict[str, Path]:
     Raises: DataError if two files have the same id.
     """
     stems = {path: path.stem.removesuffix(".ome") for path in paths}
-    split = {path: _NUMBER.split(stem) for path, stem in stems.items()}
+    split = {path: split_numbers(stem) for path, stem in stems.items()}
     width: dict[int, int] = {}
     for parts in split.values():
         for i, part in enumerate(parts):

@@ -106,7 +106,8 @@ class Source:
         is_8_bit: whether the values are 8-bit integers.
         assumptions: what was assumed about the layout, for the user to check.
         parts: ids of the series in each part, if the data set is split already.
-        inputs: names of the last channels, which a network is given but does not forecast.
+        inputs: names of the last channels, which a network is given but does not forecast. A format
+            with static fields sets them; for others they are those of the options.
         coordinates: of rows and columns, as far as the files say them.
     """
 

@@ -62,17 +62,20 @@ def open_with(path: Path, options: Options, card: DatasetCard | None = None) -> 
     if options.inputs:
         read = replace(read, variables=(*(read.variables or ()), *options.inputs))
     source = _open(path, read, card)
-    inputs = (*options.inputs, *options.static)
-    for name in options.static:
-        if name not in source.channels:
-            raise ConfigError(
-                f"static: {path} ({source.kind}) has no static field {name!r}; leave out --static"
-            )
+    inputs = source.inputs or (*options.inputs, *options.static)
+    if options.static and not source.inputs:
+        raise ConfigError(
+            f"static: {path} ({source.kind}) has no static field {options.static[0]!r}; leave out "
+            "--static"
+        )
     if len(inputs) == len(source.channels):
         raise ConfigError(
             f"inputs: no channel of {path} is left to be forecast; name fewer with --inputs"
         )
-    return change_grid(replace(source, inputs=inputs), options.crop, options.resize)
+    # 0 to 255 is a scale for pictures, but not for fields beside them.
+    is_8_bit = source.is_8_bit and not options.static
+    source = replace(source, inputs=inputs, is_8_bit=is_8_bit)
+    return change_grid(source, options.crop, options.resize)
 
 
 def _open(path: Path, options: Options, card: DatasetCard | None) -> Source:

@@ -4,23 +4,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from simvp.data.axes import Convention, as_text
+from simvp.data.axes import Convention, as_text, choose_axes
 from simvp.data.card import card_path
 from simvp.data.series import Options, Series, Source
-from simvp.data.stacks import StackSeries, StoredArray, choose_arrays, series_of_stack
+from simvp.data.stacks import StackSeries, input_names, series_of_stack
+from simvp.data.static_fields import unused_note
+from simvp.data.stored_arrays import StoredArray, choose_arrays, find_static
 from simvp.errors import DataError
 
 if TYPE_CHECKING:  # processes that simulate start without pydantic
     from simvp.data.card import DatasetCard
-
-
-def files_in(folder: Path, suffixes: Sequence[str]) -> list[Path]:
-    """The files directly in a folder with one of the suffixes, without hidden ones, by name."""
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in suffixes and path.name[0] != "." and path.is_file()
-    )
 
 
 def open_stacks(
@@ -37,25 +30,32 @@ def open_stacks(
     Raises: DataError or ConfigError.
     """
     series: list[StackSeries] = []
+    fields: list[set[str]] = []  # the static fields of each file that vary in space
     for name, (file, arrays) in zip(_ids(list(contents)), contents.items(), strict=True):
+        stacks = choose_arrays(arrays, options, file)
+        axes = choose_axes(options.axes, stacks[0].shape, stacks[0].where, convention)
+        static = find_static(arrays, stacks, axes, options)
         found = series_of_stack(
-            choose_arrays(arrays, options.variables, file),
+            *(stacks, axes, static),
             name=name,
-            variables=options.variables,
-            axes=options.axes,
+            options=options,
             card=card,
             card_path=card_path(path),
-            convention=convention,
         )
         _check_same(found[0], series)
         series += found
+        fields.append({name for name, item in static.items() if set("yx") <= set(item.axes)})
     return make_source(
         path,
         "arrays" if convention == "numpy" else "matlab",
         series,
         card,
         is_8_bit=all(a.dtype.itemsize == 1 for item in series for a in item.arrays),
-        assumptions=(_reading(series[0]),) if options.axes is None else (),
+        assumptions=(
+            *([_reading(series[0])] if options.axes is None else []),
+            *unused_note(sorted(set.intersection(*fields)), options),
+        ),
+        inputs=input_names(series[0], options),
     )
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from simvp.data.axes import choose_axes, readings
+from simvp.data.axes import choose_axes, fit_axes, readings, static_axes, static_shapes
 from simvp.errors import ConfigError, DataError
 
 
@@ -49,3 +49,31 @@ def test_more_than_five_axes_and_single_frames_are_refused() -> None:
             choose_axes(axes, (2, 2, 2, 2, 8, 9), "a", "numpy")
     with pytest.raises(DataError, match="a: has the shape 1 x 1 x 8 x 9, one frame"):
         choose_axes(None, (1, 1, 8, 9), "a", "numpy")
+
+
+@pytest.mark.parametrize(
+    ("shape", "letters", "expected"),
+    [
+        ((8, 9), "yx", "yx"),
+        ((4, 1, 8, 9), "nyx", "n1yx"),
+        ((4, 1), "n", "n1"),
+        ((1, 1), "", "11"),
+        ((), "", ""),
+        ((9, 8), "yx", None),
+        ((4, 8, 9), "yx", None),
+        ((8,), "yx", None),
+        ((8, 7), "yz", "yz"),  # the size of z is not known
+    ],
+)
+def test_axes_of_known_sizes_are_fitted(
+    shape: tuple[int, ...], letters: str, expected: str | None
+) -> None:
+    assert fit_axes(shape, letters, {"n": 4, "y": 8, "x": 9}) == expected
+
+
+def test_static_fields_are_described_in_the_order_of_the_axes() -> None:
+    sizes = {"n": 4, "t": 5, "y": 8, "x": 9}
+    assert static_shapes("xytn", sizes) == "9 x 8 (x y), 9 x 8 x 4 (x y n), 4 (n) or one value"
+    assert static_shapes("tyx", sizes) == "8 x 9 (y x) or one value"
+    assert static_axes((9, 8), "xytn", sizes) == "xy"
+    assert static_axes((8, 9), "xytn", sizes) is None

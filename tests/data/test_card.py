@@ -6,7 +6,7 @@ import pytest
 from helpers import TINY, Simvp
 
 from simvp.config import read_layer
-from simvp.data.card import read_card
+from simvp.data.card import card_path, read_card
 from simvp.errors import ConfigError
 
 
@@ -29,6 +29,22 @@ def test_invalid_card_is_one_message(tmp_path: Path, text: str, message: str) ->
     (tmp_path / "dataset.toml").write_text(text)
     with pytest.raises(ConfigError, match=f"dataset.toml: {message}"):
         read_card(tmp_path / "dataset.toml")
+
+
+def test_card_is_in_the_folder_or_beside_the_file(tmp_path: Path) -> None:
+    (tmp_path / "store.zarr").mkdir()
+    (tmp_path / "store.zarr" / ".zgroup").touch()
+    (tmp_path / "run[1].nc").touch()
+    places = {
+        ".": "dataset.toml",
+        "sst_*.nc": "dataset.toml",
+        "sst_201?.nc": "dataset.toml",
+        "run[1].nc": "run[1].toml",
+        "sst.nc": "sst.toml",
+        "store.zarr": "store.toml",
+    }
+    found = {name: card_path(tmp_path / name) for name in places}
+    assert found == {name: tmp_path / card for name, card in places.items()}
 
 
 def test_training_uses_the_card_of_simulated_data(simvp: Simvp) -> None:

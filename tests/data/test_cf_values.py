@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from simvp.data.cf_values import decode, is_8_bit, is_missing
+from simvp.data.cf_values import decode, is_8_bit
 
 NAN = np.nan
 
@@ -81,13 +81,6 @@ def test_unsigned_bytes_may_be_declared_signed() -> None:
 def test_invalid_attributes_are_named(attributes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         decode(np.ones(3, "i2"), attributes)
-
-
-def test_missing_numbers_are_recognised() -> None:
-    assert is_missing(0, np.dtype("i2"), {"_FillValue": 0})
-    assert is_missing(0, np.dtype("i2"), {"valid_min": 1})
-    assert is_missing(NAN, np.dtype("f4"), {})
-    assert not is_missing(0, np.dtype("i2"), {"_FillValue": -1})
 
 
 def test_bytes_are_unsigned_and_not_packed() -> None:

@@ -4,15 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from simvp.data.pictures import files_in, numbering, unique_ids
+from simvp.data.pictures import numbering, unique_ids
 from simvp.data.series import Options, select_channels
 from simvp.errors import ConfigError, DataError
-
-
-def test_files_are_in_natural_order_without_hidden_ones(tmp_path: Path) -> None:
-    for name in ("f_10.png", "f_9.PNG", "f_100.png", "._f_9.png", "notes.txt"):
-        (tmp_path / name).touch()
-    assert files_in(tmp_path, (".png",)) == ["f_9.PNG", "f_10.png", "f_100.png"]
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simvp.data.card import card_path
+from simvp.data.listing import files_in, files_of
 from simvp.data.npy import MAGIC, ZIP_MAGIC, map_array
 from simvp.data.npz import read_npz, read_text
 from simvp.data.series import Options, Series, Source, select_channels
-from simvp.data.stack_source import files_in, make_source, open_stacks
-from simvp.data.stacks import Index, JoinedSeries, StoredArray, number_series
+from simvp.data.stack_source import make_source, open_stacks
+from simvp.data.stacks import JoinedSeries, number_series
+from simvp.data.stored_arrays import Index, StoredArray
 from simvp.errors import DataError
 
 if TYPE_CHECKING:  # processes that simulate start without pydantic
@@ -42,15 +44,15 @@ def matches(path: Path) -> bool:
     """Whether a path is an .npy or .npz file, or a folder with such files directly in it."""
     try:
         if path.is_dir():
-            return bool(_files(path))
+            return bool(files_in(path, _SUFFIXES))
         return path.is_file() and (path.suffix.lower() in _SUFFIXES or _has_arrays(path))
-    except OSError:
+    except (OSError, DataError):
         return False
 
 
 def open_data(path: Path, card: "DatasetCard", options: Options) -> Source:
     """Open a file, or a folder of files with one series each. Raises DataError or ConfigError."""
-    files = _files(path) if path.is_dir() else [path]
+    files = files_of(path, _SUFFIXES)
     contents = [_read_arrays(file) for file in files]
     if len(files) == 1 and _is_openstl(contents[0], options):
         return _open_openstl(path, contents[0], card, options)
@@ -69,10 +71,6 @@ def _has_arrays(path: Path) -> bool:
             return any(name.endswith(".npy") for name in archive.namelist())
     except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError, struct.error):
         return False
-
-
-def _files(folder: Path) -> list[Path]:
-    return files_in(folder, _SUFFIXES)
 
 
 def _read_arrays(path: Path) -> dict[str, StoredArray]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # processes that simulate start without pydantic
     from simvp.data.card import DatasetCard
 
 Pieces = tuple[tuple[str, int, int], ...]
+Stored = tuple[str, tuple[str, ...], tuple[tuple[str, int], ...]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,13 +34,14 @@ class CfSeries(Series):
     Attributes:
         pieces: (path, first, count): consecutive frames of each file.
         dims: names of the dimensions of time, y and x.
-        sources: the variable of each channel, and indices of its other dimensions.
+        sources: the variable of each channel, those of `dims` that it has, and indices of its
+            other dimensions. Values are repeated along dimensions that it does not have.
         known_times: the time of each frame, if the files say it.
     """
 
     pieces: Pieces
     dims: tuple[str, str, str]
-    sources: tuple[tuple[str, tuple[tuple[str, int], ...]], ...]
+    sources: tuple[Stored, ...]
     known_times: Times | None = None
 
     @property
@@ -65,21 +67,26 @@ class CfSeries(Series):
             indices = [first + i - before for i in wanted[done:] if i < before + count]
             before += count
             if indices:
-                self._read_piece(path, slice(indices[0], indices[-1] + 1, step), frames[done:])
+                chosen = slice(indices[0], indices[-1] + 1, step)
+                self._read_piece(path, chosen, frames[done : done + len(indices)])
                 done += len(indices)
         return frames
 
     def _read_piece(self, path: str, times: slice, frames: Frames) -> None:
-        """Read frames of one file into the beginning of `frames`."""
-        for channel, (name, fixed) in enumerate(self.sources):
-            values = read_values(path, name, self.dims, {self.dims[0]: times, **dict(fixed)})
-            if values.shape[1:] != self.shape[1:]:
+        """Read frames of one file into `frames`, (T, C, H, W)."""
+        sizes = dict(zip(self.dims, (len(frames), *self.shape[1:]), strict=True))
+        for channel, (name, dims, fixed) in enumerate(self.sources):
+            time = {self.dims[0]: times} if self.dims[0] in dims else {}
+            values = read_values(path, name, dims, {**time, **dict(fixed)})
+            expected = tuple(sizes[dim] for dim in dims)
+            if values.shape != expected:
                 raise DataError(
-                    f"{path}: {name} has frames of {values.shape[1:]} (height, width), but the "
-                    f"first file has {self.shape[1:]}; all files need one grid"
+                    f"{path}: {name} has values of {values.shape} ({', '.join(dims)}), but the "
+                    f"first file has {expected}; all files need one grid"
                 )
+            repeated = tuple(slice(None) if dim in dims else np.newaxis for dim in self.dims)
             with np.errstate(over="ignore"):  # the caller refuses infinite values
-                frames[: len(values), channel] = values
+                frames[:, channel] = values[repeated]
 
 
 def matches(path: Path) -> bool:
@@ -88,7 +95,7 @@ def matches(path: Path) -> bool:
         if path.is_file():
             return is_netcdf(path)
         return any(is_zarr(file) or is_netcdf(file) for file in find_files(path))
-    except (OSError, ValueError):  # no permission, or a path that cannot exist
+    except (OSError, ValueError, DataError):  # no permission, or a path that cannot exist
         return False
 
 
@@ -101,6 +108,7 @@ def open_data(path: Path, card: "DatasetCard", options: Options) -> Source:
     notes += _describe_steps(times, steps)
     card = grid.completed(card, steps.usual if times.unit else "", path)
     names = tuple(channel.name for channel in grid.channels)
+    inputs = {*options.inputs, *options.static}
     common: dict[str, Any] = {
         "channels": names,
         "shape": grid.shape,
@@ -119,7 +127,7 @@ def open_data(path: Path, card: "DatasetCard", options: Options) -> Source:
                     id=_base_name(path) + "".join(suffixes),
                     pieces=part,
                     known_times=times.cut(*bounds[number : number + 2]) if times.unit else None,
-                    sources=tuple(_fixed(channel, grid, member) for channel in grid.channels),
+                    sources=tuple(_stored(channel, grid, member) for channel in grid.channels),
                     **common,
                 )
             )
@@ -133,12 +141,15 @@ def open_data(path: Path, card: "DatasetCard", options: Options) -> Source:
         is_8_bit=grid.is_8_bit,
         assumptions=(*grid.assumptions, *notes),
         coordinates=find_coordinates(files[0], grid),
+        inputs=tuple(c.name for c in grid.channels if c.variable in inputs),
     )
 
 
-def _fixed(channel: Channel, grid: Grid, member: int) -> tuple[str, tuple[tuple[str, int], ...]]:
-    extra = ((grid.member_dim, member),) if grid.member_dim else ()
-    return channel.variable, (*channel.fixed, *extra)
+def _stored(channel: Channel, grid: Grid, member: int) -> Stored:
+    """Where a channel of a series is stored."""
+    has_members = grid.member_dim in grid.layouts[channel.variable].dims
+    extra = ((grid.member_dim, member),) if has_members else ()
+    return channel.variable, channel.dims, (*channel.fixed, *extra)
 
 
 def _base_name(path: Path) -> str:

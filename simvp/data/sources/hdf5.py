@@ -1,15 +1,20 @@
 """Any HDF5 file: the user names data sets and the order of their axes.
 
+Static fields have the axes of space, series or both in the same order.
+
 T: frames; C: channels; H, W: height and width.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from simvp.data.hdf5_series import Block, Field, make_source, numbered_ids
+from simvp.data.axes import static_axes, static_shapes
+from simvp.data.hdf5_series import Field
+from simvp.data.hdf5_source import Block, Contents, make_source, numbered_ids
 from simvp.data.hdf5_store import find_dataset, is_8_bit, layout, numeric_shape, open_file
 from simvp.data.series import Options, Source
 from simvp.errors import ConfigError, DataError, did_you_mean
@@ -30,20 +35,23 @@ def matches(path: Path) -> bool:
 
 
 def open_data(path: Path, card: "DatasetCard", options: Options) -> Source:
-    """Open the data sets that `options.variables` names. Raises DataError or ConfigError."""
+    """Open the data sets that `options` names. Raises DataError or ConfigError."""
     if options.level is not None:
         raise ConfigError(f"level = {options.level!r}: {path} names no levels; leave out --level")
     with open_file(path) as file:
         if not options.variables:
-            raise _question(path, _numeric_datasets(file))
-        names = [f"/{name.strip('/')}" for name in options.variables]
-        repeated = next((name for name in names if names.count(name) > 1), None)
-        if repeated is not None:
-            raise ConfigError(f"variables: {repeated} is named twice; name each data set once")
+            raise _question(path, _numeric_datasets(file, _may_be_channel))
+        names, inputs, static = map(_paths, (options.variables, options.inputs, options.static))
+        labels = _labels(names + static)
         datasets = [_find(file, name) for name in names]
         axes = _check_axes(datasets, options.axes)
-        fields, assumptions = _fields(datasets, axes, card)
         sizes = dict(zip(axes, datasets[0].shape, strict=True))
+        card_names = [name for name in card.channels if name not in map(labels.get, static)]
+        fields, notes = _fields(datasets, labels, axes, card_names)
+        constant = {}
+        for name in static:
+            constant[labels[name]], assumed = _static_field(file, name, axes, sizes)
+            notes += assumed
         block = Block(
             file=path,
             ids=numbered_ids(path.stem, sizes.get("n", 1)),
@@ -51,12 +59,42 @@ def open_data(path: Path, card: "DatasetCard", options: Options) -> Source:
             frame_size=(sizes["y"], sizes["x"]),
             length=sizes["t"],
             is_8_bit=is_8_bit(*datasets),
+            static=constant,
         )
-    return make_source(path, "hdf5", card, [block], variables=None, assumptions=assumptions)
+    chosen = replace(
+        options,
+        variables=None,
+        inputs=tuple(name for name, item in fields.items() if item.dataset in inputs),
+        static=tuple(constant),
+    )
+    return make_source(path, "hdf5", card, [Contents([block], notes=notes)], chosen)
 
 
-def _numeric_datasets(file: "h5py.File") -> dict[str, str]:
-    """The data sets of numbers with three axes or more: shape and type of each."""
+def _paths(names: Sequence[str]) -> list[str]:
+    return [f"/{name.strip('/')}" for name in names]
+
+
+def _labels(paths: Sequence[str]) -> dict[str, str]:
+    """What to call each data set: the last part of its path if that is unique.
+
+    Raises: ConfigError if one is named twice.
+    """
+    repeated = next((path for path in paths if paths.count(path) > 1), None)
+    if repeated is not None:
+        raise ConfigError(f"variables: {repeated} is named twice; name each data set once")
+    short = [path.rpartition("/")[2] for path in paths]
+    is_unique = len(set(short)) == len(short)
+    return dict(zip(paths, short if is_unique else [p.strip("/") for p in paths], strict=True))
+
+
+def _may_be_channel(shape: Sequence[int]) -> bool:
+    return len(shape) >= 3
+
+
+def _numeric_datasets(
+    file: "h5py.File", fits: Callable[[Sequence[int]], bool], *, booleans: bool = False
+) -> dict[str, str]:
+    """The data sets of numbers whose shape fits: shape and type of each."""
     import h5py
 
     found = {}
@@ -64,10 +102,10 @@ def _numeric_datasets(file: "h5py.File") -> dict[str, str]:
     def visit(name: str, item: "h5py.HLObject") -> bool | None:  # of this file: follows no links
         if isinstance(item, h5py.Dataset):
             try:
-                shape = numeric_shape(item)
+                shape = numeric_shape(item, booleans=booleans)
             except DataError:
                 return None
-            if len(shape) >= 3:
+            if fits(shape):
                 found[f"/{name}"] = f"{shape} {item.dtype}"
         return None
 
@@ -75,7 +113,7 @@ def _numeric_datasets(file: "h5py.File") -> dict[str, str]:
     return found
 
 
-def _listing(available: dict[str, str]) -> str:
+def _listing(available: Mapping[str, str]) -> str:
     lines = [f"  {name}  {what}" for name, what in list(available.items())[:_LISTED]]
     left_out = len(available) - len(lines)
     return "\n".join(lines + [f"  and {left_out} more"] * (left_out > 0))
@@ -112,12 +150,42 @@ def _find(file: "h5py.File", name: str) -> "h5py.Dataset":
     """The data set of a name. Raises ConfigError if there is none, DataError if it is unusable."""
     dataset = find_dataset(file, name)
     if dataset is None:
-        available = _numeric_datasets(file)
-        raise ConfigError(
-            f"variables: {file.filename} has no data set {name!r}.{did_you_mean(name, available)} "
-            f"Data sets with their shapes and types:\n{_listing(available)}"
-        )
+        raise _unknown("variables", file, name, _numeric_datasets(file, _may_be_channel))
     return dataset
+
+
+def _static_field(
+    file: "h5py.File", name: str, axes: str, sizes: Mapping[str, int]
+) -> tuple[Field, list[str]]:
+    """Where a field without time is stored, and what was assumed.
+
+    Args:
+        axes, sizes: of the channels.
+    Raises: ConfigError if there is none of this name, or it has other axes.
+    """
+    dataset = find_dataset(file, name, booleans=True)
+    if dataset is None:
+        available = _numeric_datasets(
+            file, lambda shape: static_axes(shape, axes, sizes) is not None, booleans=True
+        )
+        raise _unknown("static", file, name, available)
+    found = static_axes(dataset.shape, axes, sizes)
+    if found is None:
+        raise ConfigError(
+            f"static: {file.filename}: {name} has shape {dataset.shape}; a static field beside "
+            f"channels of axes {axes} has {static_shapes(axes, sizes)}"
+        )
+    missing, notes = _missing_value(dataset)
+    return Field(name, found, missing=missing), notes
+
+
+def _unknown(
+    option: str, file: "h5py.File", name: str, available: Mapping[str, str]
+) -> ConfigError:
+    return ConfigError(
+        f"{option}: {file.filename} has no data set {name!r}.{did_you_mean(name, available)} "
+        + (f"Data sets with their shapes and types:\n{_listing(available)}" if available else "")
+    )
 
 
 def _check_axes(datasets: Sequence["h5py.Dataset"], axes: str | None) -> str:
@@ -151,20 +219,26 @@ def _check_axes(datasets: Sequence["h5py.Dataset"], axes: str | None) -> str:
 
 
 def _fields(
-    datasets: Sequence["h5py.Dataset"], axes: str, card: "DatasetCard"
+    datasets: Sequence["h5py.Dataset"],
+    labels: Mapping[str, str],
+    axes: str,
+    card_names: Sequence[str],
 ) -> tuple[dict[str, Field], list[str]]:
-    """The channels by name, and what was assumed."""
-    paths = [str(dataset.name) for dataset in datasets]
-    short = [path.rpartition("/")[2] for path in paths]
-    names = short if len(set(short)) == len(short) else [path.strip("/") for path in paths]
+    """The channels by name, and what was assumed.
+
+    Args:
+        labels: what to call each data set.
+        card_names: names of the channels in the data card.
+    """
     fields, assumptions = {}, []
-    for dataset, path, name in zip(datasets, paths, names, strict=True):
+    for dataset in datasets:
+        path, name = str(dataset.name), labels[str(dataset.name)]
         missing, assumed = _missing_value(dataset)
         assumptions += assumed
         count = dataset.shape[axes.index("c")] if "c" in axes else 1
         channels = [f"{name}_{i}" for i in range(count)] if count > 1 else [name]
-        if len(datasets) == 1 and count == len(card.channels) > 1:
-            channels = list(card.channels)
+        if len(datasets) == 1 and count == len(card_names) > 1:
+            channels = list(card_names)
         for i, channel in enumerate(channels):
             fields[channel] = Field(path, axes, (i,) if "c" in axes else (), missing)
     return fields, assumptions

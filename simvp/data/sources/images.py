@@ -13,15 +13,9 @@ from typing import Any
 import numpy as np
 
 from simvp.data.card import DatasetCard
+from simvp.data.listing import files_in, folders_in, main_files
 from simvp.data.picture_files import MAGIC, read_picture
-from simvp.data.pictures import (
-    files_in,
-    first_bytes,
-    folders_in,
-    main_files,
-    name_channels,
-    numbering,
-)
+from simvp.data.pictures import first_bytes, name_channels, numbering
 from simvp.data.series import Frames, Options, Series, Source, select_channels
 from simvp.data.tiff_stack import is_tiff, read_headers
 from simvp.errors import DataError

@@ -13,17 +13,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from simvp.data.listing import files_in, files_of
 from simvp.data.mat5 import REMEDY, read_variables, reporting
 from simvp.data.memory_cache import cached_array
 from simvp.data.series import Options, Source
-from simvp.data.stack_source import files_in, open_stacks
-from simvp.data.stacks import Index, StoredArray
+from simvp.data.stack_source import open_stacks
+from simvp.data.stored_arrays import Index, StoredArray
 from simvp.errors import DataError
 
 if TYPE_CHECKING:  # processes that simulate start without pydantic
     from simvp.data.card import DatasetCard
 
-_SUFFIX = ".mat"
+_SUFFIXES = (".mat",)
 _HEADERS = (b"MATLAB 5.0 MAT-file", b"MATLAB 7.3 MAT-file")
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _USER_BLOCK = 512  # bytes before the HDF5 part of a file of version 7.3
@@ -34,10 +35,12 @@ class Mat73Array(StoredArray):
     """A variable of a file of version 7.3.
 
     Attributes:
+        stored: type of the stored values; true and false are stored as 1 and 0.
         is_chunked: whether it is stored in chunks. Each may hold a part of every series, so the
             variable is read as a whole, once per process, if it fits into memory.
     """
 
+    stored: np.dtype[Any]
     is_chunked: bool
 
     def read(self, index: Index) -> NDArray[Any]:
@@ -53,7 +56,7 @@ class Mat73Array(StoredArray):
 
         with reporting(self.path, self.name), h5py.File(self.path, "r") as file:
             variable = file[self.name]
-            if (variable.shape[::-1], variable.dtype) != (self.shape, self.dtype):
+            if (variable.shape[::-1], variable.dtype) != (self.shape, self.stored):
                 raise ValueError("it has changed while it was in use")
             return np.asarray(variable[index[::-1]]).T
 
@@ -62,16 +65,15 @@ def matches(path: Path) -> bool:
     """Whether a path is a MATLAB file, or a folder with such files directly in it."""
     try:
         if path.is_dir():
-            return bool(files_in(path, [_SUFFIX]))
+            return bool(files_in(path, _SUFFIXES))
         return path.is_file() and _is_matlab(path)
-    except OSError:
+    except (OSError, DataError):
         return False
 
 
 def open_data(path: Path, card: "DatasetCard", options: Options) -> Source:
     """Open a file, or a folder of files. Raises DataError or ConfigError."""
-    files = files_in(path, [_SUFFIX]) if path.is_dir() else [path]
-    contents = {file: _read_variables(file) for file in files}
+    contents = {file: _read_variables(file) for file in files_of(path, _SUFFIXES)}
     return open_stacks(path, contents, card, options, "matlab")
 
 
@@ -79,7 +81,7 @@ def _is_matlab(path: Path) -> bool:
     with open(path, "rb") as file:
         start = file.read(len(_HEADERS[0]))
     # Axes in HDF5 of other software are not reversed. Other .mat files are damaged, or version 4.
-    is_named = path.suffix.lower() == _SUFFIX and not start.startswith(_HDF5)
+    is_named = path.suffix.lower() in _SUFFIXES and not start.startswith(_HDF5)
     return start in _HEADERS or is_named
 
 
@@ -103,7 +105,9 @@ def _variables_73(path: Path) -> dict[str, StoredArray]:
                 continue
             item = file[name]
             if not isinstance(item, h5py.Dataset):  # a structure
-                variables[name] = Mat73Array(path, name, (1, 1), np.dtype("O"), False)
+                variables[name] = Mat73Array(
+                    path, name, (1, 1), np.dtype("O"), np.dtype("O"), False
+                )
             elif item.is_virtual or item.external:
                 raise DataError(f"{path}: {name} is stored in another file; {REMEDY}")
             else:
@@ -122,4 +126,4 @@ def _variable_73(path: Path, name: str, item: Any) -> Mat73Array:
     # An empty variable is stored as its shape.
     is_empty = "MATLAB_empty" in item.attrs or item.shape is None
     shape = (0, 0) if is_empty else item.shape[::-1]
-    return Mat73Array(path, name, shape, dtype, item.chunks is not None)
+    return Mat73Array(path, name, shape, dtype, item.dtype, item.chunks is not None)

@@ -1,26 +1,32 @@
 """PDEArena: HDF5 files with a group train, valid or test of `u`, `vx`, `vy`, (n, t, x, y).
 
+Other data sets, such as the buoyancy `buo_y` (n), are static fields.
+
 The first spatial axis, x, becomes the rows, the second one, y, the columns, as they are stored.
 """
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from simvp.data.hdf5_series import (
+from simvp.data.hdf5_series import Field
+from simvp.data.hdf5_source import (
     Block,
-    Field,
+    Contents,
     describe_time_step,
+    find_static,
     make_source,
     numbered_ids,
+    rows_note,
 )
 from simvp.data.hdf5_store import (
     PARTS,
+    SUFFIXES,
     any_has_layout,
-    files_in,
     find_dataset,
     is_8_bit,
     open_file,
 )
+from simvp.data.listing import files_of
 from simvp.data.series import Options, Source
 from simvp.errors import DataError
 
@@ -35,42 +41,36 @@ _COORDINATES = {"t", "x", "y", "dt", "dx", "dy"}
 
 def matches(path: Path) -> bool:
     """Whether a path is such a file, or a folder that begins with some."""
-    return any_has_layout(files_in(path), "pdearena")
+    return any_has_layout([path], "pdearena")
 
 
 def open_data(path: Path, card: "DatasetCard", options: Options) -> Source:
     """Open a file or a folder of files. Raises DataError or ConfigError."""
-    from simvp.data.card import DatasetCard
-
     options.refuse_layout(path, "a data set of PDEArena")
-    files = files_in(path)
-    blocks, left_out = [], set[str]()
-    for number, file_path in enumerate(files):
-        with open_file(file_path) as file:
-            parts = [name for name in file if name in PARTS]
-            if not parts:
-                raise DataError(
-                    f"{file_path}: has no group {', '.join(PARTS)}; move the file elsewhere"
-                )
-            for name in parts:
-                prefix = "" if path.is_file() else f"_{file_path.stem}"
-                blocks.append(_block(file, file_path, name, f"{name}{prefix}"))
-                left_out |= set(file[name]) - set(blocks[-1].fields) - _COORDINATES
-            if number == 0:
-                step, problem = describe_time_step(file, f"{parts[0]}/t")
-    found = DatasetCard.model_validate({"time_step": step} if step else {})
-    assumptions = ["rows are x and columns are y, as they are stored"]
-    assumptions += [problem] * bool(problem)
+    files = [
+        _read_header(file, "" if path.is_file() else f"_{file.stem}")
+        for file in files_of(path, SUFFIXES)
+    ]
+    return make_source(path, "pdearena", card, files, options)
+
+
+def _read_header(path: Path, suffix: str) -> Contents:
+    """What a file holds, without its values; ids are the names of its groups and the suffix."""
+    with open_file(path) as file:
+        groups = [name for name in file if name in PARTS]
+        if not groups:
+            raise DataError(f"{path}: has no group {', '.join(PARTS)}; move the file elsewhere")
+        blocks = [_block(file, path, name, f"{name}{suffix}") for name in groups]
+        left_out = {
+            name
+            for group, block in zip(groups, blocks, strict=True)
+            for name in set(file[group]) - {*block.fields, *block.static, *_COORDINATES}
+        }
+        step, problem = describe_time_step(file, f"{groups[0]}/t")
+    notes = [rows_note(), problem]
     if left_out:
-        assumptions.append(f"left out, not fields over time: {', '.join(sorted(left_out))}")
-    return make_source(
-        path,
-        "pdearena",
-        card.completed(found, path),
-        blocks,
-        variables=options.variables,
-        assumptions=assumptions,
-    )
+        notes.append(f"left out, not fields over time: {', '.join(sorted(left_out))}")
+    return Contents(blocks, {"time_step": step}, notes)
 
 
 def _block(file: "h5py.File", path: Path, group: str, stem: str) -> Block:
@@ -84,6 +84,7 @@ def _block(file: "h5py.File", path: Path, group: str, stem: str) -> Block:
             "one shape with four axes (series, time, x, y)"
         )
     number, length, height, width = next(iter(shapes.values()))
+    others = set(file[group]) - {*datasets, *_COORDINATES}
     return Block(
         file=path,
         ids=numbered_ids(stem, number),
@@ -92,4 +93,5 @@ def _block(file: "h5py.File", path: Path, group: str, stem: str) -> Block:
         length=length,
         part=PARTS[group],
         is_8_bit=is_8_bit(*datasets.values()),
+        static=find_static(file[group], others, {"n": number, "y": height, "x": width}),
     )

@@ -2,8 +2,8 @@
 
 - diffusion-reaction and shallow water: groups `0000`, `0001`, ... with `data` (t, x, y, c)
 - compressible flow: `density`, `pressure`, `Vx`, `Vy` (n, t, x, y)
-- incompressible flow: `velocity` (n, t, x, y, 2), `particles` (n, t, x, y, 1), and `force`, which
-  does not change in time
+- incompressible flow: `velocity` (n, t, x, y, 2), `particles` (n, t, x, y, 1), and `force`
+  (n, x, y, 2), whose components are static fields
 
 The first spatial axis, x, becomes the rows, the second one, y, the columns, as they are stored.
 """
@@ -11,21 +11,25 @@ The first spatial axis, x, becomes the rows, the second one, y, the columns, as 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from simvp.data.hdf5_series import (
+from simvp.data.hdf5_series import Field
+from simvp.data.hdf5_source import (
     Block,
-    Field,
+    Contents,
     describe_time_step,
+    find_static,
     make_source,
     numbered_ids,
+    rows_note,
 )
 from simvp.data.hdf5_store import (
+    SUFFIXES,
     any_has_layout,
     dataset_at,
-    files_in,
     find_dataset,
     is_8_bit,
     open_file,
 )
+from simvp.data.listing import files_of
 from simvp.data.series import Options, Source
 from simvp.errors import DataError
 
@@ -41,39 +45,38 @@ _COORDINATES = {"t", "t-coordinate", "x-coordinate", "y-coordinate"}
 
 def matches(path: Path) -> bool:
     """Whether a path is such a file, or a folder that begins with some."""
-    return any_has_layout(files_in(path), "pdebench")
+    return any_has_layout([path], "pdebench")
 
 
 def open_data(path: Path, card: "DatasetCard", options: Options) -> Source:
     """Open a file or a folder of files. Raises DataError or ConfigError."""
-    from simvp.data.card import DatasetCard
-
     options.refuse_layout(path, "a data set of PDEBench")
-    blocks: list[Block] = []
+    files = [
+        _read_header(file, "" if path.is_file() else f"{file.stem}_", card)
+        for file in files_of(path, SUFFIXES)
+    ]
+    return make_source(path, "pdebench", card, files, options)
+
+
+def _read_header(path: Path, prefix: str, card: "DatasetCard") -> Contents:
+    """What a file holds, without its values; ids of groups begin with the prefix."""
     left_out: set[str] = set()
-    steps = []
-    for file_path in files_in(path):
-        with open_file(file_path) as file:
-            names = list(file)
-            groups = [name for name in names if name.isdecimal()]
-            if groups:
-                prefix = "" if path.is_file() else f"{file_path.stem}_"
-                blocks += _groups(file, file_path, groups, prefix, card)
-                steps.append(describe_time_step(file, f"{groups[0]}/grid/t"))
-            else:
-                blocks.append(_flow(file, file_path, names))
-                used = {field.dataset.strip("/") for field in blocks[-1].fields.values()}
-                left_out |= set(names) - used - _COORDINATES
-                steps.append(describe_time_step(file, "t" if "t" in names else "t-coordinate"))
-    step, problem = steps[0] if len(set(steps)) == 1 else ("", "the time steps of files differ")
-    found = DatasetCard.model_validate({"time_step": step} if step else {})
-    assumptions = ["rows are x and columns are y, as they are stored", *filter(None, [problem])]
+    with open_file(path) as file:
+        names = list(file)
+        groups = [name for name in names if name.isdecimal()]
+        if groups:
+            blocks = _groups(file, path, groups, prefix, card)
+            step, problem = describe_time_step(file, f"{groups[0]}/grid/t")
+        else:
+            blocks = [_flow(file, path, names)]
+            items = (*blocks[0].fields.values(), *blocks[0].static.values())
+            used = {item.dataset.strip("/") for item in items}
+            left_out = set(names) - used - _COORDINATES
+            step, problem = describe_time_step(file, "t" if "t" in names else "t-coordinate")
+    notes = [rows_note(), problem]
     if left_out:
-        assumptions.append(f"left out, not fields over time: {', '.join(sorted(left_out))}")
-    card = card.completed(found, path)
-    return make_source(
-        path, "pdebench", card, blocks, variables=options.variables, assumptions=assumptions
-    )
+        notes.append(f"left out, not fields over time: {', '.join(sorted(left_out))}")
+    return Contents(blocks, {"time_step": step}, notes)
 
 
 def _groups(
@@ -137,4 +140,14 @@ def _flow(file: "h5py.File", path: Path, names: list[str]) -> Block:
         frame_size=(frame_size[0], frame_size[1]),
         length=length,
         is_8_bit=is_8_bit(*datasets),
+        static=_static(file, set(names) - set(fields) - _COORDINATES, (number, *frame_size)),
     )
+
+
+def _static(file: "h5py.File", names: set[str], shape: tuple[int, ...]) -> dict[str, Field]:
+    """The fields without time; `shape` is that of one number for each series and cell."""
+    found = find_static(file, names, dict(zip("nyx", shape, strict=True)))
+    force = find_dataset(file, "force") if "force" in names else None
+    if force is not None and force.shape == (*shape, 2):
+        found |= {f"force_{dim}": Field("/force", "nyxc", (i,)) for i, dim in enumerate("xy")}
+    return found

@@ -10,13 +10,8 @@ from typing import Any
 import numpy as np
 
 from simvp.data.card import DatasetCard
-from simvp.data.pictures import (
-    files_in,
-    first_bytes,
-    main_files,
-    name_channels,
-    unique_ids,
-)
+from simvp.data.listing import files_of, main_files
+from simvp.data.pictures import first_bytes, name_channels, unique_ids
 from simvp.data.series import Frames, Options, Series, Source, select_channels
 from simvp.data.tiff_stack import TiffStack, is_tiff, read_headers
 from simvp.errors import ConfigError, DataError
@@ -101,8 +96,7 @@ def matches(path: Path) -> bool:
 
 def open_data(path: Path, card: DatasetCard, options: Options) -> Source:
     """Open a TIFF stack, or a folder of them. Raises DataError or ConfigError."""
-    files = [path / name for name in files_in(path, _SUFFIXES)] if path.is_dir() else [path]
-    ids = unique_ids(files)
+    ids = unique_ids(files_of(path, _SUFFIXES))
     first = read_headers(next(iter(ids.values())))
     level = _level(first, options)
     axes = _axes(first, options)

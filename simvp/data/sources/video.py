@@ -12,12 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simvp.data.card import DatasetCard
-from simvp.data.pictures import (
-    files_in,
-    main_files,
-    name_channels,
-    unique_ids,
-)
+from simvp.data.listing import files_of, main_files
+from simvp.data.pictures import name_channels, unique_ids
 from simvp.data.series import Frames, Options, Series, Source, select_channels
 from simvp.data.video_files import Header, container_format, opened, read_header
 from simvp.errors import DataError
@@ -120,8 +116,7 @@ def matches(path: Path) -> bool:
 def open_data(path: Path, card: DatasetCard, options: Options) -> Source:
     """Open a video, or a folder of videos. Raises DataError or ConfigError."""
     options.refuse_layout(path, "videos")
-    files = [path / name for name in files_in(path, _SUFFIXES)] if path.is_dir() else [path]
-    ids = unique_ids(files)
+    ids = unique_ids(files_of(path, _SUFFIXES))
     headers = {id: read_header(file) for id, file in ids.items()}
     first = next(iter(headers.values()))
     for id, header in headers.items():

@@ -1,34 +1,36 @@
 """The Well: one HDF5 file, or a folder with data/train, data/valid and data/test of such files.
 
 `t0_fields` are scalars (n, t, x, y), `t1_fields` vectors (n, t, x, y, 2), `t2_fields` tensors
-(n, t, x, y, 2, 2). The first spatial axis, x, becomes the rows, the second one, y, the columns, as
-they are stored.
+(n, t, x, y, 2, 2), without the axes along which they do not vary. Those that do not vary in time,
+and `scalars`, are static fields. The first spatial axis, x, becomes the rows, the second one, y,
+the columns, as they are stored.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from simvp.data.hdf5_series import (
+from simvp.data.hdf5_source import (
     Block,
-    Field,
+    Contents,
     describe_time_step,
     make_source,
     numbered_ids,
+    rows_note,
 )
 from simvp.data.hdf5_store import (
     PARTS,
+    SUFFIXES,
     any_has_layout,
-    dataset_at,
-    files_in,
     is_8_bit,
     open_file,
     subgroups,
     texts,
 )
+from simvp.data.listing import files_of
 from simvp.data.series import Options, Source
+from simvp.data.well_fields import read_fields
 from simvp.errors import DataError
 from simvp.physics import BoundaryKind
 
@@ -45,70 +47,31 @@ _BOUNDARIES: dict[str, BoundaryKind] = {
 }
 
 
-_VARYING = ("sample", "time", "dim")  # attributes NAME_varying of a field
-
-
-@dataclass(frozen=True)
-class _Contents:
-    """What a file holds.
-
-    Attributes:
-        block: its series.
-        card: entries of the data card.
-        left_out: names of fields that are not used, as they do not vary along all axes.
-        notes: assumptions.
-    """
-
-    block: Block
-    card: dict[str, str]
-    left_out: list[str]
-    notes: list[str]
-
-
 def matches(path: Path) -> bool:
     """Whether a path is such a file, or a folder of parts that begins with some."""
-    return any_has_layout([file for _, file in _files(path)], "well")
+    return any_has_layout(_folders(path).values(), "well")
 
 
 def open_data(path: Path, card: "DatasetCard", options: Options) -> Source:
     """Open a file, or a folder with its parts. Raises DataError or ConfigError."""
-    from simvp.data.card import DatasetCard
-
     options.refuse_layout(path, "a data set of The Well")
-    contents = [_read_header(file, part) for part, file in _files(path)]
-    # What differs between files, for example the time step, cannot stand in one card.
-    entries = {
-        key: value
-        for key, value in contents[0].card.items()
-        if all(item.card.get(key) == value for item in contents)
-    }
-    differing = sorted(set().union(*(item.card for item in contents)) - set(entries))
-    assumptions = list(dict.fromkeys(note for item in contents for note in item.notes))
-    if differing:
-        assumptions.append(f"the files differ in {', '.join(differing)}, which are not used")
-    left_out = sorted({name for item in contents for name in item.left_out})
-    if left_out:
-        assumptions.append(f"left out, constant in time, space or series: {', '.join(left_out)}")
-    return make_source(
-        path,
-        "well",
-        card.completed(DatasetCard.model_validate(entries), path),
-        [item.block for item in contents],
-        variables=options.variables,
-        assumptions=assumptions,
-    )
+    files = [
+        _read_header(file, part)
+        for part, folder in _folders(path).items()
+        for file in files_of(folder, SUFFIXES)
+    ]
+    return make_source(path, "well", card, files, options)
 
 
-def _files(path: Path) -> list[tuple[str, Path]]:
-    """The files of a data set with their parts; a single file is in no part."""
+def _folders(path: Path) -> dict[str, Path]:
+    """The folder of each part; a single file is in no part."""
     if not path.is_dir():
-        return [("", path)]
+        return {"": path}
     base = path / "data" if (path / "data").is_dir() else path
-    folders = [name for name in PARTS if (base / name).is_dir()]
-    return [(name, file) for name in folders for file in files_in(base / name)]
+    return {name: base / name for name in PARTS if (base / name).is_dir()}
 
 
-def _read_header(path: Path, part: str) -> _Contents:
+def _read_header(path: Path, part: str) -> Contents:
     """What a file holds, without its values."""
     with open_file(path) as file:
         groups = subgroups(file)
@@ -121,59 +84,24 @@ def _read_header(path: Path, part: str) -> _Contents:
                 f"{path}: has {max(number, len(dims))} spatial dimensions ({', '.join(dims)}); "
                 "only 2-D fields are read"
             )
-        fields, datasets, left_out = _read_fields(path, groups, dims)
-        shape = datasets[0].shape
-        stem = f"{part}_{path.stem}" if part else path.stem
+        fields = read_fields(path, groups, dims)
         block = Block(
             file=path,
-            ids=numbered_ids(stem, shape[0]),
-            fields=fields,
-            frame_size=shape[2:4],
-            length=shape[1],
+            ids=numbered_ids(f"{part}_{path.stem}" if part else path.stem, fields.sizes["n"]),
+            fields=fields.channels,
+            frame_size=(fields.sizes["y"], fields.sizes["x"]),
+            length=fields.sizes["t"],
             part=PARTS.get(part, ""),
-            is_8_bit=is_8_bit(*datasets),
+            is_8_bit=is_8_bit(*fields.datasets),
+            static=fields.static,
         )
         step, problem = describe_time_step(file, "dimensions/time")
         boundaries, notes = _read_boundaries(groups.get("boundary_conditions"), dims)
         title = "".join(texts(file, "dataset_name")[:1])
-    known = {"name": title, "time_step": step, **boundaries}
-    card = {key: value for key, value in known.items() if value}
-    rows = f"rows are {dims[0]} and columns are {dims[1]}, as they are stored"
-    return _Contents(block, card, left_out, [rows, *notes, *filter(None, [problem])])
-
-
-def _read_fields(
-    path: Path, groups: dict[str, "h5py.Group"], dims: list[str]
-) -> tuple[dict[str, Field], list["h5py.Dataset"], list[str]]:
-    """The channels, their data sets, and the names of fields that are constant along an axis."""
-    fields: dict[str, Field] = {}
-    datasets: list[h5py.Dataset] = []
-    left_out = []
-    for order in range(3):
-        group = groups.get(f"t{order}_fields", {})
-        listed = texts(group, "field_names") if group else []
-        for name in listed or list(group):
-            dataset = dataset_at(group, name)
-            if not all(np.all(dataset.attrs.get(f"{kind}_varying", True)) for kind in _VARYING):
-                left_out.append(name)
-                continue
-            expected = (datasets or [dataset])[0].shape[:4] + (2,) * order
-            if len(expected) != 4 + order or dataset.shape != expected:
-                raise DataError(
-                    f"{path}: {dataset.name}: has shape {dataset.shape}; expected (series, time, "
-                    f"x, y{', 2' * order}) with the sizes of the other fields"
-                )
-            datasets.append(dataset)
-            for component in np.ndindex((2,) * order):
-                suffix = "".join(dims[i] for i in component)
-                channel = f"{name}_{suffix}" if suffix else name
-                fields[channel] = Field(str(dataset.name), "ntyx" + "cd"[:order], component)
-    if not fields:
-        raise DataError(
-            f"{path}: has no field that varies in time and along both axes in t0_fields, "
-            "t1_fields or t2_fields"
-        )
-    return fields, datasets, left_out
+    if fields.left_out:
+        notes.append(f"left out, not fields over space: {', '.join(fields.left_out)}")
+    card = {"name": title, "time_step": step, **boundaries}
+    return Contents([block], card, [rows_note(*dims), problem, *notes])
 
 
 def _read_boundaries(

@@ -229,6 +229,81 @@ def test_channels_of_named_arrays_are_numbered_or_named_by_the_card(tmp_path: Pa
         open_source(tmp_path / "a.npz", axes="tcyx")
 
 
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+@pytest.mark.parametrize("axes", ["ntyx", "xytn", "ntcyx"])
+def test_static_fields_follow_the_channels(tmp_path: Path, save: Any, axes: str) -> None:
+    sizes = {"n": N, "t": T, "c": C, "y": H, "x": W}
+    u = draw(*(sizes[axis] for axis in axes))
+    whole = {"depth": "yx", "start": "nyx", "viscosity": "n", "gravity": "", "mask": "yx"}
+    orders = {name: [a for a in axes if a in letters] for name, letters in whole.items()}
+    stored = {
+        name: draw(*(sizes[axis] for axis in order)) + number
+        for number, (name, order) in enumerate(orders.items())
+    }
+    stored["mask"] = stored["mask"] > 50
+    save(tmp_path / "a.npz", u=u, **stored)
+    source = open_source(tmp_path / "a.npz", variables=["u"], axes=axes, static=list(stored)[::-1])
+    names = tuple(stored)[::-1]
+    assert source.inputs == source.channels[-5:] == names
+    for number, series in enumerate(source.series):
+        frames = series.read(1, T, 3)
+        for channel, name in enumerate(names, source.shape[0] - 5):
+            order = orders[name]
+            field = stored[name].take(number, order.index("n")) if "n" in order else stored[name]
+            field = field.T if axes == "xytn" else field
+            np.testing.assert_array_equal(
+                frames[:, channel], np.broadcast_to(field, (2, H, W)).astype(np.float32)
+            )
+
+
+def test_static_fields_are_found_and_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    u, depth = draw(N, T, H, W), draw(H, W)
+    np.savez(path, u=u, depth=depth, start=draw(N, H, W), viscosity=np.arange(N), x=np.arange(W))
+    note = (
+        "static fields are not used: depth, start; give them to the network with --static "
+        "depth,start"
+    )
+    assert open_source(path, variables=["u"], axes="ntyx").assumptions == (note,)
+    with pytest.raises(ConfigError, match="holds 2 arrays that can be series: u .*, start"):
+        open_source(path, axes="ntyx")
+    source = open_source(path, axes="ntyx", static=["start", "depth"])
+    assert source.channels == ("u", "start", "depth") and source.assumptions == ()
+    np.testing.assert_array_equal(source.series[1].read(0, 1)[0, 2], depth)
+    with pytest.raises(ConfigError, match=r"has no static field 'dept', only depth.*'depth'\?"):
+        open_source(path, variables=["u"], axes="ntyx", static=["dept"])
+    message = r"a.npz: x \(9\) is no static field; one beside u of axes ntyx holds numbers, 8 x 9 "
+    with pytest.raises(ConfigError, match=message + r"\(y x\), 4 x 8 x 9 \(n y x\), 4 \(n\)"):
+        open_source(path, variables=["u"], axes="ntyx", static=["x"])
+    with pytest.raises(ConfigError, match="static: u of .* varies in time; .* --inputs u"):
+        open_source(path, variables=["u"], axes="ntyx", static=["u"])
+    np.save(tmp_path / "b.npy", u[0])
+    with pytest.raises(ConfigError, match="b.npy has no static field 'depth', and no other"):
+        open_source(tmp_path / "b.npy", static=["depth"])
+
+
+def test_each_file_has_its_static_fields(tmp_path: Path) -> None:
+    for number in range(3):
+        np.savez(tmp_path / f"run_{number}.npz", u=draw(T, H, W), viscosity=number, c=draw(H, W))
+    (tmp_path / "dataset.toml").write_text("[channels.u]\n[channels.viscosity]\nunit = 'Pa s'\n")
+    assert "--static c" in open_source(tmp_path).assumptions[-1]
+    source = open_source(tmp_path, static=["viscosity"])
+    assert source.card.channel("viscosity").unit == "Pa s"
+    assert [series.read(0, 1)[0, 1, 3, 4] for series in source.series] == [0, 1, 2]
+    np.savez(tmp_path / "run_3.npz", u=draw(T, H, W))
+    with pytest.raises(ConfigError, match="run_3.npz has no static field 'viscosity', and no"):
+        open_source(tmp_path, static=["viscosity"])
+    assert len(open_source(tmp_path).assumptions) == 1
+
+
+def test_inputs_may_be_arrays_of_several_channels(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", u=draw(T, C, H, W), v=draw(T, C, H, W) + 1)
+    source = open_source(tmp_path / "a.npz", variables=["v"], inputs=["u"], axes="tcyx")
+    assert source.channels[3:] == source.inputs == ("u_0", "u_1", "u_2")
+    source = open_source(tmp_path / "a.npz", variables=["u"], axes="tcyx")
+    assert source.inputs == ()
+
+
 def test_archive_without_series_lists_what_it_holds(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", x=np.zeros((H, W)), z=np.zeros((T, H, W), complex))
     message = re.escape("found x (8 x 9), z (5 x 8 x 9 complex128)")

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 import scipy.io
 import xarray
+from helpers import Simvp, only_split
 
-from simvp.data import cf_files, open_source
+from simvp.data import cf_files, open_source, read_split
 from simvp.data.sources.cf import matches
 from simvp.errors import ConfigError, DataError
 
@@ -316,11 +317,137 @@ def test_static_and_auxiliary_variables_are_not_channels(tmp_path: Path) -> None
     )
     source = open_source(path)
     assert source.channels == ("v",)
-    assert source.assumptions == ("static variables are left out: mask",)
-    with pytest.raises(ConfigError, match="'mask' is static: it has no time axis"):
+    note = "static fields are not used: mask; give them to the network with --static mask"
+    assert source.assumptions == (note,)
+    with pytest.raises(ConfigError, match="'mask' of .* has no time axis; .* with --static mask"):
         open_source(path, variables=["mask"])
     with pytest.raises(ConfigError, match="'V1' is not a channel in .*; the channels are v"):
         open_source(path, variables=["V1"])
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_static_fields_follow_the_channels(tmp_path: Path, kind: str) -> None:
+    values = numbers(T, H, W)
+    depth = np.random.default_rng(1).integers(0, 3000, (W, H)).astype("i2")
+    depth[4, 3] = -1
+    about = {"units": "m", "long_name": "sea floor depth", "scale_factor": 0.5}
+    path = save(
+        tmp_path,
+        {
+            "v": (("time", "lat", "lon"), values),
+            "depth": (("lon", "lat"), depth, {**about, "_FillValue": np.int16(-1)}),
+            "mask": (("surface", "lat", "lon"), (values[:1] > 280).astype("i1")),
+            "weight": (("lat",), np.arange(H) / 4),
+            "rate": (("lon",), np.arange(W) / 8),
+            "gravity": ((), np.float64(9.75), {"units": "m s-2"}),
+            **grid(),
+        },
+        kind,
+    )
+    source = open_source(path)
+    listed = {"depth", "mask"}  # a Zarr store has no order
+    assert set(source.assumptions[0].rpartition(" ")[2].split(",")) == listed
+    static = ["gravity", "depth", "lat", "mask", "rate", "weight"]
+    source = open_source(path, static=static)
+    assert source.channels == ("v", *static) and source.inputs == tuple(static)
+    assert not source.is_8_bit
+    assert all("chunks without a file" in note for note in source.assumptions)
+    assert source.card.channel("depth").quantity == "sea floor depth"
+    assert [source.card.channel(name).unit for name in static[:2]] == ["m s-2", "m"]
+    fields = [
+        np.full((H, W), 9.75),
+        np.where(depth == -1, np.nan, depth * 0.5).T,
+        np.tile(grid()["lat"][1][:, None], W),
+        values[0] > 280,
+        np.tile(np.arange(W) / 8, (H, 1)),
+        np.tile(np.arange(H)[:, None] / 4, W),
+    ]
+    (series,) = pickle.loads(pickle.dumps(source.series))
+    frames = series.read(1, T, 3)
+    np.testing.assert_array_equal(frames[:, 0], values[1::3])
+    expected = np.stack(fields).astype("f4")
+    np.testing.assert_array_equal(frames[:, 1:], np.tile(expected, (2, 1, 1, 1)))
+
+
+def test_static_fields_may_have_members_and_levels(tmp_path: Path) -> None:
+    values, soil = numbers(T, 3, 2, H, W), numbers(H, 3, W, 2)
+    start, friction = numbers(2, H, W), np.array([0.5, 0.25])
+    path = save(
+        tmp_path,
+        {
+            "v": (("time", "depth", "member", "lat", "lon"), values),
+            "soil": (("lat", "depth", "lon", "member"), soil),
+            "start": (("member", "lat", "lon"), start),
+            "friction": (("member",), friction),
+            "depth": ("depth", [0.5, 10.0, 50.0], {"units": "m"}),
+            **grid(),
+        },
+    )
+    source = open_source(path, static=["soil", "friction", "start"], level="10")
+    assert source.assumptions == (
+        "v is read at depth 10 m (index 1)",
+        "soil is read at depth 10 m (index 1)",
+    )
+    for member, series in enumerate(source.series):
+        frames = series.read(0, 2)
+        np.testing.assert_array_equal(frames[:, 0], values[:2, 1, member])
+        fields = [soil[:, 1, :, member], np.full((H, W), friction[member]), start[member]]
+        np.testing.assert_array_equal(frames[:, 1:], np.tile(np.stack(fields), (2, 1, 1, 1)))
+    surface = {"v": (("time", "lat", "lon"), values[:, 0, 0])}
+    surface |= {"soil": (("depth", "lat", "lon"), soil[..., 0].swapaxes(0, 1)), **grid()}
+    path = save(tmp_path, surface, name="surface")
+    with pytest.raises(ConfigError, match="soil: has a vertical axis depth of 3 levels; choose"):
+        open_source(path, static=["soil"])
+    with pytest.raises(ConfigError, match="level = '1': v of .* have no vertical axis"):
+        open_source(path, level="1")
+    frames = open_source(path, static=["soil"], level="1").series[0].read(0, 1)
+    np.testing.assert_array_equal(frames[0, 1], soil[:, 1, :, 0])
+
+
+def test_static_fields_have_the_grid_and_axes_of_the_channels(tmp_path: Path) -> None:
+    values, flat = numbers(T, H, W), numbers(H, W)
+    path = save(
+        tmp_path,
+        {
+            "v": (("time", "p", "q"), values),
+            "depth": (("q", "p"), flat.T),
+            "month": (("m", "p", "q"), numbers(12, H, W)),
+            "wide": (("lat", "lon"), numbers(3, 4)),
+        },
+    )
+    source = open_source(path, variables=["v"], axes="tyx", static=["depth"])
+    np.testing.assert_array_equal(source.series[0].read(0, 2)[:, 1], np.stack([flat, flat]))
+    note = "static fields are not used: depth; give them to the network with --static depth"
+    assert note in open_source(path, variables=["v"], axes="tyx").assumptions
+    for name in ("wide", "month", "deep"):
+        hint = ". Did you mean 'depth'" if name == "deep" else "."
+        with pytest.raises(ConfigError, match=f"no static field '{name}', only depth{hint}"):
+            open_source(path, variables=["v"], axes="tyx", static=[name])
+
+
+def test_channels_and_static_fields_are_not_interchangeable(tmp_path: Path) -> None:
+    v, depth = (("time", "lat", "lon"), numbers(T, H, W)), (("lat", "lon"), numbers(H, W))
+    path = save(tmp_path, {"v": v, "w": v, "depth": depth, **grid()})
+    with pytest.raises(ConfigError, match="static: v of .* varies in time; .* with --inputs v"):
+        open_source(path, static=["v"])
+    with pytest.raises(ConfigError, match="'depth' of .* has no time axis; .*--static depth"):
+        open_source(path, inputs=["depth"])
+    source = open_source(path, inputs=["v"], static=["depth"])
+    assert (source.channels, source.inputs) == (("w", "v", "depth"), ("v", "depth"))
+
+
+def test_static_fields_are_read_from_the_file_of_the_frames(tmp_path: Path) -> None:
+    values = yearly(tmp_path)
+    for number, name in enumerate(("sst_b", "sst_c", "sst_a")):
+        with h5py.File(tmp_path / f"{name}.nc", "a") as file:
+            file["rate"] = number / 2
+    source = open_source(tmp_path, static=["rate"])
+    frames = source.series[0].read(0, 15)
+    np.testing.assert_array_equal(frames[:, 0], values)
+    np.testing.assert_array_equal(frames[:, 1, 3, 4], np.repeat([0, 0.5, 1], T))
+    save(tmp_path, other_file(), name="sst_d")
+    with pytest.raises(DataError, match="sst_d.nc: has no variable rate, which the first file"):
+        open_source(tmp_path, static=["rate"])
 
 
 def test_unknown_variable_is_refused_with_the_nearest_name(tmp_path: Path) -> None:
@@ -462,6 +589,9 @@ def test_files_are_joined_in_order_of_time(tmp_path: Path, kind: str) -> None:
         np.testing.assert_array_equal(series.read(3, 13, 4)[:, 0], values[3:13:4])
         np.testing.assert_array_equal(series.read(7, 8)[:, 0], values[7:8])
         assert series.locate(7) == f"{tmp_path / 'sst_c.nc'}, time index 2"
+    (tmp_path / "dataset.toml").write_text("name = 'North Sea'\n")
+    names = [open_source(path).card.name for path in (tmp_path, tmp_path / "sst_*.nc")]
+    assert names == ["North Sea", "North Sea"]
 
 
 def test_a_missing_file_is_a_gap(tmp_path: Path) -> None:
@@ -557,21 +687,56 @@ def break_chunk(path: Path, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["zarr2", "zarr3"])
-def test_missing_chunk_is_missing_values_only_if_declared(tmp_path: Path, kind: str) -> None:
+def test_chunks_without_a_file_are_told(tmp_path: Path, kind: str) -> None:
+    """They hold the fill value: zarr does not write chunks of nothing else."""
     values = numbers(T, H, W).astype("i2")
-    variables = {"v": (("time", "lat", "lon"), values), **grid()}
+    values[2:4, 2:6] = values[4, 0, 0] = 0
+    about = {"scale_factor": 0.5, "add_offset": 10.0}
+    variables = {"v": (("time", "lat", "lon"), values, about), "u": grid()["lat"], **grid()}
     path = save(tmp_path, variables, kind)
-    key = {"zarr2": "1.0.0", "zarr3": "c/1/0/0"}[kind]
+    note = (
+        "chunks without a file hold the fill value of the Zarr array: v (10 of 60, read as 10); "
+        "copy the store again if files were lost"
+    )
+    assert open_source(path).assumptions == (note,)
+    np.testing.assert_array_equal(read(path)[:, 0], values * 0.5 + 10)
     break_chunk(path, kind)
-    (series,) = open_source(path).series
-    np.testing.assert_array_equal(series.read(0, 2)[:, 0], values[:2])
-    with pytest.raises(DataError, match=f"v: chunk {key} is missing, .*read as 0"):
-        series.read(0, 3)
-    variables["v"] = (*variables["v"], {"_FillValue": np.int16(0)})
-    declared = save(tmp_path, variables, kind, "declared")
-    break_chunk(declared, kind)
-    frames = open_source(declared).series[0].read(1, 3)
+    source = open_source(path)
+    assert "v (11 of 60, read as 10)" in source.assumptions[0]
+    assert (source.series[0].read(2, 4)[:, 0, :2, :2] == 10).all()
+
+
+@pytest.mark.parametrize("kind", ["zarr2", "zarr3"])
+def test_chunks_without_a_file_are_missing_if_declared(tmp_path: Path, kind: str) -> None:
+    about = {"_FillValue": np.int16(0)}
+    values = numbers(T, H, W).astype("i2")
+    path = save(tmp_path, {"v": (("time", "lat", "lon"), values, about), **grid()}, kind)
+    break_chunk(path, kind)
+    source = open_source(path)
+    assert not any("chunks" in note for note in source.assumptions)
+    frames = source.series[0].read(1, 3)
     assert np.isnan(frames[1, 0, :2, :2]).all() and np.isnan(frames).sum() == 4
+
+
+def test_chunks_lost_since_the_split_are_found(tmp_path: Path, simvp: Simvp) -> None:
+    values = numbers(20, H, W).astype("i2")
+    time = ("time", np.arange(20), {"units": "days since 2020-02-27"})
+    path = save(tmp_path, {"v": (("time", "lat", "lon"), values), **grid(time=time)}, "zarr3")
+    simvp("split", str(path))
+    break_chunk(path, "zarr3")
+    segment = read_split(only_split(tmp_path)).segments("train")[0]
+    with pytest.raises(DataError, match="its frames have changed since the split was made"):
+        segment.check_unchanged(segment.read_stored(0, 4), 0)
+
+
+def test_shards_without_a_file_are_told(tmp_path: Path) -> None:
+    values = np.ones((T, H, W), "i2")
+    values[:2] = 0
+    data = xarray.Dataset({"v": (("time", "lat", "lon"), values)})
+    data.v.encoding = {"chunks": (1, H, W), "shards": (2, H, W)}
+    data.to_zarr(tmp_path / "a.zarr", zarr_format=3, consolidated=False)
+    assert "v (1 of 3, read as 0)" in open_source(tmp_path / "a.zarr").assumptions[0]
+    np.testing.assert_array_equal(read(tmp_path / "a.zarr")[:, 0], values)
 
 
 def test_zeros_of_zarr_2_that_count_as_missing_are_told(tmp_path: Path) -> None:

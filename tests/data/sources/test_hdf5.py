@@ -194,6 +194,82 @@ def test_options_that_do_not_fit_are_refused(
         open_source(path, variables=variables, axes=axes)
 
 
+@pytest.mark.parametrize("axes", ["ntyx", "xytn", "yxct", "nyxtc"])
+def test_static_fields_have_the_axes_of_the_channels_without_time(
+    tmp_path: Path, axes: str
+) -> None:
+    rng = np.random.default_rng(1)
+    values = values_of(axes)
+    whole = {"depth": "yx", "mask": "yx", "viscosity": "n", "start": "nyx", "gravity": ""}
+    stored = {}
+    for name, letters in whole.items():
+        order = [axis for axis in axes if axis in letters]
+        stored[name] = rng.random([SIZES[axis] for axis in order])
+        whole[name] = "".join(order)
+    stored["mask"] = stored["mask"] > 0.5
+    stored["depth"][1, 2] = -9
+    path = write(tmp_path / "a.h5", u=values, **{f"still__{k}": v for k, v in stored.items()})
+    with h5py.File(path, "a") as file:
+        file["still/depth"].attrs["_FillValue"] = -9.0
+    static = [f"/still/{name}" for name in stored]
+    source = open_source(path, variables=["/u"], axes=axes, static=static)
+    assert source.inputs == source.channels[-5:] == tuple(stored)
+    assert source.assumptions == ("/still/depth: _FillValue = -9 is read as missing",)
+    stored["depth"][1, 2] = np.nan
+    for number, series in enumerate(source.series):
+        frames = series.read(1, 5, 3)[:, -5:]
+        for channel, (name, order) in enumerate(whole.items()):
+            field = stored[name].astype(np.float32)
+            if "n" in order:
+                field = field.take(number, order.index("n"))
+            field = field.T if "xy" in order.replace("n", "") else field
+            expected = np.broadcast_to(field, (2, 8, 9))
+            np.testing.assert_array_equal(frames[:, channel], expected, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("static", "message"),
+    [
+        (
+            ["/dept"],
+            r"static: .*no data set '/dept'. Did .* '/depth'\? .*\n  /depth  \(8, 9\)",
+        ),
+        (
+            ["turned"],
+            r"/turned has shape \(9, 8\); .*ntyx has 8 x 9 \(y x\), 2 x 8 x 9 \(n y",
+        ),
+        (["depth", "/depth"], "/depth is named twice"),
+        (["u"], "/u is named twice"),
+    ],
+)
+def test_static_fields_that_do_not_fit_are_refused(
+    tmp_path: Path, static: list[str], message: str
+) -> None:
+    path = write(
+        tmp_path / "a.h5", u=values_of("ntyx"), depth=values_of("yx"), turned=values_of("xy")
+    )
+    with pytest.raises(ConfigError, match=f"(?s){message}"):
+        open_source(path, variables=["u"], axes="ntyx", static=static)
+
+
+def test_inputs_are_named_as_data_sets_too(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.h5", g__u=values_of("tcyx"), g__v=values_of("tcyx") + 1)
+    source = open_source(path, variables=["/g/v"], inputs=["/g/u"], axes="tcyx")
+    assert source.channels == ("v_0", "v_1", "v_2", "u_0", "u_1", "u_2")
+    assert source.inputs == ("u_0", "u_1", "u_2")
+    np.testing.assert_array_equal(source.series[0].read(0, 5)[:, 3:], values_of("tcyx"))
+
+
+def test_card_names_channels_beside_static_fields(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.h5", w=values_of("tyxc"), depth=values_of("yx"))
+    (tmp_path / "a.toml").write_text(
+        "[channels.u]\n[channels.v]\n[channels.p]\n[channels.depth]\nunit = 'm'\n"
+    )
+    source = open_source(path, variables=["w"], axes="tyxc", static=["depth"])
+    assert source.channels == ("u", "v", "p", "depth")
+    assert source.card.channel("depth").unit == "m"
+
+
 def test_level_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="level = '500': .*leave out --level"):
         open_source(write(tmp_path / "a.h5", u=values_of("tyx")), level="500")

@@ -235,9 +235,9 @@ def damage(path: Path, how: str) -> None:
         Image.new("CMYK", (9, 8)).save(path, format="JPEG")
     elif how == "stack":
         tifffile.imwrite(path, values(5, 8, 9), metadata=None)
-    elif how == "folder":
+    elif how == "link":
         path.unlink()
-        path.mkdir()
+        path.symlink_to("gone.png")
     elif how == "bomb":
         header = struct.pack(">IIBBBBB", 10**6, 10**6, 8, 0, 0, 0, 0)
         checksum = struct.pack(">I", zlib.crc32(b"IHDR" + header))
@@ -253,7 +253,7 @@ def damage(path: Path, how: str) -> None:
         ("animation", "is an animation of 3 frames"),
         ("cmyk", "has the colour mode CMYK"),
         ("stack", r"has axes IYX of \(5, 8, 9\); expected one picture per file"),
-        ("folder", "is empty, or not a readable file"),
+        ("link", "is empty, or not a readable file"),
         ("bomb", "cannot be read as a picture .*decompression bomb"),
         ("empty", "is empty, or not a readable file"),
         ("text", "cannot be read as a picture"),

@@ -77,6 +77,28 @@ def test_axes_are_asked_for_with_the_shape_that_matlab_shows(tmp_path: Path, ver
 
 
 @versions
+def test_static_fields_are_in_the_order_of_the_axes(tmp_path: Path, version: str) -> None:
+    u, depth, start = draw(W, H, T, N), draw(W, H), draw(W, H, N)
+    rows = {"nu": np.arange(N)[None] / 4, "g": np.array([[9.75]]), "t": np.arange(T)[None]}
+    save(tmp_path / "a.mat", version, u=u, depth=depth, start=start, mask=depth > 50, **rows)
+    note = "--static depth,mask,start"
+    source = open_source(tmp_path / "a.mat", variables=["u"], axes="xytn")
+    assert source.assumptions[0].endswith(note)
+    static = ["mask", "start", "nu", "g", "depth"]
+    source = open_source(tmp_path / "a.mat", axes="xytn", static=static)
+    assert source.channels == ("u", *static) and source.inputs == tuple(static)
+    for number, series in enumerate(source.series):
+        frames = series.read(1, T, 2)
+        np.testing.assert_array_equal(frames[:, 0], u[..., 1::2, number].T.astype(np.float32))
+        fields = [depth.T > 50, start[..., number].T, number / 4, 9.75, depth.T]
+        expected = np.stack([np.broadcast_to(field, (H, W)) for field in fields])
+        np.testing.assert_array_equal(frames[:, 1:], np.tile(expected.astype("f4"), (2, 1, 1, 1)))
+    message = r"a.mat: t \(1 x 5\) is no static field; .* 9 x 8 \(x y\)"
+    with pytest.raises(ConfigError, match=message):
+        open_source(tmp_path / "a.mat", variables=["u"], axes="xytn", static=["t"])
+
+
+@versions
 def test_variables_are_asked_for_and_stacked(tmp_path: Path, version: str) -> None:
     u, v = draw(H, W, T), draw(H, W, T) + 1
     save(tmp_path / "a.mat", version, a=draw(H, W, 2), u=u, v=v)

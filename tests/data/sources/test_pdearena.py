@@ -37,13 +37,36 @@ def test_series_hold_u_vx_vy(tmp_path: Path) -> None:
     assert source.card.time_step == "1.5 time units"
     assert source.assumptions == (
         "rows are x and columns are y, as they are stored",
-        "left out, not fields over time: buo_y",
+        "static fields are not used: buo_y; give them to the network with --static buo_y",
     )
     for number, series in enumerate(pickle.loads(pickle.dumps(source.series))):
         assert series.length == T
         np.testing.assert_array_equal(series.read(0, T), VALUES[:, number].swapaxes(0, 1))
     only = open_source(tmp_path / "ns_train.h5", variables=["vy", "u"]).series[2]
     np.testing.assert_array_equal(only.read(1, 5, 2), VALUES[[2, 0], 2, 1::2].swapaxes(0, 1))
+
+
+def test_buoyancy_and_other_constants_are_static_fields(tmp_path: Path) -> None:
+    path = write(tmp_path / "ns.h5", "train", "valid")
+    mask = np.random.default_rng(1).random((H, W)) > 0.5
+    with h5py.File(path, "a") as file:
+        for group in ("train", "valid"):
+            file[f"{group}/mask"] = mask
+            file[f"{group}/other"] = np.zeros((W, H))
+    source = open_source(path, variables=["u"], static=["buo_y", "mask"])
+    assert source.channels == ("u", "buo_y", "mask") and source.inputs == ("buo_y", "mask")
+    assert "left out, not fields over time: other" in source.assumptions
+    frames = source.series[2].read(0, T, 2)
+    np.testing.assert_array_equal(frames[:, 0], VALUES[0, 2, ::2])
+    np.testing.assert_array_equal(frames[:, 1], np.full((3, H, W), 2.0))
+    np.testing.assert_array_equal(frames[:, 2], np.tile(mask, (3, 1, 1)))
+    message = r"ns.h5 has no static field 'buo_x', only buo_y, mask. Did you mean 'buo_y'\?"
+    with pytest.raises(ConfigError, match=message):
+        open_source(path, static=["buo_x"])
+    with h5py.File(path, "a") as file:
+        del file["valid/mask"]
+    with pytest.raises(ConfigError, match="has no static field 'mask', only buo_y"):
+        open_source(path, static=["mask"])
 
 
 def test_groups_of_one_file_are_its_parts(tmp_path: Path) -> None:

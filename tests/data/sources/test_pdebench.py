@@ -20,6 +20,7 @@ FLOW = {
     for name in ("Vx", "Vy", "density", "pressure")
 }
 VELOCITY = RNG.random((N, T, H, W, 2)).astype(np.float32)
+FORCE = RNG.random((N, H, W, 2)).astype(np.float32)
 PARTICLES = RNG.random((N, T, H, W, 1)).astype(np.float32)
 
 
@@ -45,7 +46,7 @@ def write_compressible(path: Path, num_times: int = T) -> Path:
 def write_incompressible(path: Path) -> Path:
     with h5py.File(path, "w") as file:
         file["velocity"], file["particles"] = VELOCITY, PARTICLES
-        file["force"] = np.zeros((N, H, W, 2))
+        file["force"] = FORCE
         file["t"] = np.tile(0.005 * np.arange(T), (N, 1))
     return path
 
@@ -115,19 +116,42 @@ def test_compressible_flow(tmp_path: Path, num_times: int) -> None:
         np.testing.assert_array_equal(series.read(0, T), expected)
 
 
-def test_incompressible_flow_without_its_static_force(tmp_path: Path) -> None:
+def test_incompressible_flow(tmp_path: Path) -> None:
     source = open_source(write_incompressible(tmp_path / "ns.h5"))
     assert source.channels == ("velocity_x", "velocity_y", "particles")
     assert source.card.time_step == "0.005 time units"
     assert source.assumptions == (
         "rows are x and columns are y, as they are stored",
-        "left out, not fields over time: force",
+        "static fields are not used: force_x, force_y; give them to the network with --static "
+        "force_x,force_y",
     )
     expected = np.moveaxis(np.concatenate([VELOCITY, PARTICLES], axis=-1), -1, 2)
     for series, frames in zip(source.series, expected, strict=True):
         np.testing.assert_array_equal(series.read(0, T), frames)
     only = open_source(tmp_path / "ns.h5", variables=["particles", "velocity_y"])
     np.testing.assert_array_equal(only.series[1].read(2, 4), expected[1, 2:4][:, [2, 1]])
+
+
+def test_force_and_other_constants_are_static_fields(tmp_path: Path) -> None:
+    path = write_incompressible(tmp_path / "ns.h5")
+    with h5py.File(path, "a") as file:
+        file["viscosity"] = np.arange(N) / 8
+    static = ["force_y", "viscosity", "force_x"]
+    source = open_source(path, variables=["particles"], static=static)
+    assert source.inputs == source.channels[1:] == tuple(static)
+    for number, series in enumerate(source.series):
+        frames = series.read(1, T, 3)
+        np.testing.assert_array_equal(frames[:, :1], PARTICLES[number, 1::3, None, :, :, 0])
+        force = np.tile(FORCE[number], (2, 1, 1, 1))
+        np.testing.assert_array_equal(frames[:, 1], force[..., 1])
+        np.testing.assert_array_equal(frames[:, 3], force[..., 0])
+        np.testing.assert_array_equal(frames[:, 2], np.full((2, H, W), number / 8))
+    message = "no static field 'force', only viscosity, force_x, force_y. Did you mean 'force_"
+    with pytest.raises(ConfigError, match=message):
+        open_source(path, static=["force"])
+    message = "groups.h5 has no static field 'nu', and no other"
+    with pytest.raises(ConfigError, match=message):
+        open_source(write_groups(tmp_path / "groups.h5"), static=["nu"])
 
 
 def test_folder_of_files_is_one_data_set(tmp_path: Path) -> None:

@@ -74,6 +74,7 @@ def test_card_says_what_the_file_says(tmp_path: Path) -> None:
     assert source.assumptions == (
         "rows are x and columns are y, as they are stored",
         'wall boundary along y: taken as boundary_x = "reflect"',
+        "static fields are not used: Re; give them to the network with --static Re",
     )
     (tmp_path / "demo.toml").write_text('name = "mine"\nboundary_x = "replicate"\n')
     card = open_source(tmp_path / "demo.hdf5").card
@@ -143,26 +144,108 @@ def test_entries_that_differ_between_files_are_not_used(tmp_path: Path) -> None:
     source = open_source(tmp_path)
     assert (source.card.boundary_y, source.card.boundary_x) == ("periodic", "zeros")
     assert source.card.time_step == "" and source.parts == {}
-    assert "the files differ in boundary_x, time_step, which are not used" in source.assumptions
+    note = "left to the data card, as the files differ: boundary_x, time_step"
+    assert note in source.assumptions
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["axes left out", "axes of length 1"])
+@pytest.mark.parametrize(
+    "constant", ["n", "x", "y", "ny"], ids=lambda axes: f"constant along {axes}"
+)
+def test_fields_that_vary_along_some_axes_are_channels(
+    tmp_path: Path, constant: str, kept: bool
+) -> None:
+    values = DENSITY + 1
+    axes = tuple("ntyx".index(axis) for axis in constant)
+    stored = values.mean(axis=axes, keepdims=True)
+    varying = {
+        "sample_varying": "n" not in constant,
+        "dim_varying": [axis not in constant for axis in "yx"],
+    }
+    path = write(tmp_path / "demo.hdf5")
+    with h5py.File(path, "a") as file:
+        add_field(file, 0, "light", stored if kept else stored.squeeze(axes), **varying)
+    source = open_source(path, variables=["light", "density"])
+    expected = np.broadcast_to(stored, values.shape)
+    for number, series in enumerate(source.series):
+        frames = series.read(1, T, 2)
+        np.testing.assert_array_equal(frames[:, 0], expected[number, 1::2])
+        np.testing.assert_array_equal(frames[:, 1], DENSITY[number, 1::2])
+
+
+def add_constants(path: Path) -> dict[str, np.ndarray]:
+    """Add fields that do not vary in time; returns each as (n, y, x)."""
+    fields = {"depth": DENSITY[:, 0], "floor": DENSITY[0, 1], "profile": DENSITY[0, 2, :, :1]}
+    wind = VELOCITY[0, 0]
+    with h5py.File(path, "a") as file:
+        add_field(file, 0, "depth", fields["depth"], time_varying=False)
+        still = {"time_varying": False, "sample_varying": False}
+        add_field(file, 0, "floor", fields["floor"], **still)
+        add_field(file, 0, "profile", fields["profile"][:, 0], dim_varying=[True, False], **still)
+        add_field(file, 1, "wind", wind, **still)
+        scalars = {"Ra": np.arange(N) + 0.5, "Pr": np.array([7.0]), "gate": np.arange(T)}
+        for name, values in scalars.items():
+            file[f"scalars/{name}"] = values
+            file[f"scalars/{name}"].attrs["sample_varying"] = name == "Ra"
+            file[f"scalars/{name}"].attrs["time_varying"] = name == "gate"
+        file["scalars"].attrs["field_names"] = ["Re", *scalars]
+    fields |= {"wind_x": wind[..., 0], "wind_y": wind[..., 1], "Re": np.array(100.0)}
+    fields |= {"Ra": scalars["Ra"][:, None, None], "Pr": np.array(7.0)}
+    return {name: np.broadcast_to(values, (N, H, W)) for name, values in fields.items()}
+
+
+def test_fields_without_time_and_scalars_are_static_fields(tmp_path: Path) -> None:
+    path = write(tmp_path / "demo.hdf5")
+    fields = add_constants(path)
+    source = open_source(path)
+    names = ("depth", "floor", "profile", "wind_x", "wind_y", "Re", "Ra", "Pr")
+    assert len(source.channels) == 7
+    assert source.assumptions[-2:] == (
+        "left out, not fields over space: gate",
+        f"static fields are not used: {', '.join(names)}; give them to the network with --static "
+        f"{','.join(names)}",
+    )
+    chosen = names[::-1]
+    source = open_source(path, variables=["stress_xy"], inputs=["density"], static=chosen)
+    assert source.channels == ("stress_xy", "density", *chosen)
+    assert source.inputs == ("density", *chosen) and len(source.assumptions) == 3
+    for number, series in enumerate(pickle.loads(pickle.dumps(source.series))):
+        frames = series.read(0, T, 3)
+        np.testing.assert_array_equal(frames[:, 1], DENSITY[number, ::3])
+        expected = np.stack([fields[name][number] for name in chosen]).astype(np.float32)
+        np.testing.assert_array_equal(frames[:, 2:], np.tile(expected, (2, 1, 1, 1)))
 
 
 @pytest.mark.parametrize(
-    ("shape", "varying"),
+    ("options", "message"),
     [
-        ((N, H, W), {"time_varying": False}),
-        ((T, H, W), {"sample_varying": False}),
-        ((N, T, H), {"dim_varying": [True, False]}),
+        ({"static": ["dept"]}, r"static: .*no static field 'dept', only depth,.*mean 'depth'\?"),
+        (
+            {"static": ["density"]},
+            "static: density of .* varies in time; .*--inputs density",
+        ),
+        ({"static": ["Re", "Re"]}, "static: Re is named twice"),
+        ({"variables": ["depth"]}, "variables: depth of .* has no time axis; .*--static depth"),
+        ({"inputs": ["Re"]}, "variables: Re of .* has no time axis; .* with --static Re"),
     ],
 )
-def test_constant_fields_are_left_out_and_named(
-    tmp_path: Path, shape: tuple[int, ...], varying: dict[str, Any]
+def test_static_fields_and_channels_are_not_interchangeable(
+    tmp_path: Path, options: dict[str, list[str]], message: str
 ) -> None:
-    path = write(tmp_path / "demo.hdf5")
-    with h5py.File(path, "a") as file:
-        add_field(file, 0, "mask", np.zeros(shape), **varying)
-    source = open_source(path)
-    assert "mask" not in source.channels and len(source.channels) == 7
-    assert "left out, constant in time, space or series: mask" in source.assumptions
+    add_constants(write(tmp_path / "demo.hdf5"))
+    with pytest.raises(ConfigError, match=message):
+        open_source(tmp_path / "demo.hdf5", **options)
+
+
+def test_static_fields_of_parts_are_those_of_their_files(tmp_path: Path) -> None:
+    """Scalars that are constant within a file differ between files."""
+    for number, part in enumerate(("train", "valid", "test")):
+        path = write(tmp_path / part / "demo.hdf5")
+        with h5py.File(path, "a") as file:
+            file["scalars/Re"][()] = number
+    source = open_source(tmp_path, variables=["density"], static=["Re"])
+    found = {series.id[:4]: series.read(0, 1)[0, 1, 0, 0] for series in source.series}
+    assert found == {"trai": 0, "vali": 1, "test": 2}
 
 
 def test_uneven_times_are_said(tmp_path: Path) -> None:
@@ -194,9 +277,10 @@ def break_file(file: h5py.File, how: str) -> None:
         del file["t0_fields/density"]
         file["t0_fields/density"] = np.full((N, T, H, W), b"text")
     elif how == "no-field":
-        for order in range(3):
-            for name in file[f"t{order}_fields"]:
-                file[f"t{order}_fields/{name}"].attrs["time_varying"] = False
+        del file["t1_fields"], file["t2_fields"], file["t0_fields"]
+        add_field(file, 0, "mask", np.zeros((H, W)), sample_varying=False, time_varying=False)
+    elif how == "dims":
+        file["t0_fields/density"].attrs["dim_varying"] = [True, True, True]
 
 
 @pytest.mark.parametrize(
@@ -208,7 +292,8 @@ def break_file(file: h5py.File, how: str) -> None:
         ("missing", "/t0_fields/gone: there is no such data set"),
         ("link", "/t1_fields/velocity: links to another file, other.hdf5"),
         ("text", r"/t0_fields/density: holds \|S4"),
-        ("no-field", "has no field that varies in time and along both axes"),
+        ("dims", "/t0_fields/density: its attribute dim_varying has 3 entries; expected one for"),
+        ("no-field", "has no field that varies in time, or none that varies along x or y"),
     ],
 )
 def test_file_that_does_not_fit_the_layout_is_refused(
