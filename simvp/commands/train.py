@@ -18,8 +18,10 @@ from simvp.physics import parse_symmetries
 from simvp.progress import Report, Summary
 from simvp.runs import RunFolder
 from simvp.runtime import launcher
-from simvp.runtime.devices import describe_device, describe_precision, free_memory
+from simvp.runtime.devices import describe_device, describe_precision
 from simvp.runtime.group import Group
+from simvp.runtime.memory import free_memory
+from simvp.runtime.processes import processes_on_machine
 from simvp.storage import checkpoint
 
 
@@ -147,7 +149,7 @@ def _fit(
 ) -> Summary:
     # Damaged and changed frames are found here, before an earlier run is replaced.
     for dataset in (data.train_set, data.val_set):
-        if dataset.keep_in_memory(free_memory()):
+        if dataset.keep_in_memory(free_memory() // processes_on_machine()):
             with report.progress("reading", len(dataset.segments)) as advance:
                 dataset.load(advance)
     network = build_network(config, data.split.data, group.device)
