@@ -56,6 +56,11 @@ class DataSection(Section):
     pre_seq_length: int = Field(10, ge=1, description="number of input frames")
     aft_seq_length: int = Field(10, ge=1, description="number of frames to forecast")
     stride: int = Field(1, ge=1, description="frames between starts of training windows")
+    cache: str = Field(
+        "",
+        description="folder, on a fast disk, for decoded frames of data that are slow to read; "
+        "empty: none",
+    )
 
 
 class SimulateSection(Section):

@@ -47,6 +47,10 @@ class RegriddedSeries(Series):
     def times(self) -> Times | None:
         return self.whole.times
 
+    @property
+    def bytes_at_once(self) -> int:
+        return self.whole.bytes_at_once
+
     def locate(self, frame: int) -> str:
         return self.whole.locate(frame)
 

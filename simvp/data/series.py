@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # processes that simulate start without pydantic
 
 Frames = NDArray[np.float32]
 
-_FRAMES_AT_A_TIME = 64
+FRAMES_AT_A_TIME = 64  # read from files, where more than a window is needed
 DIGITS = 8  # of the checksum of a frame
 
 
@@ -46,6 +46,11 @@ class Series(ABC):
     @abstractmethod
     def length(self) -> int:
         """Number of frames. Raises DataError if the files do not form a series."""
+
+    @property
+    def bytes_at_once(self) -> int:
+        """Size of the arrays to decompress as a whole before one of the frames can be read."""
+        return 0
 
     @abstractmethod
     def read_stored(self, start: int, stop: int, step: int = 1) -> Frames:
@@ -193,8 +198,8 @@ class Segment:
 
     def pieces(self) -> Iterator[Frames]:
         """Read the whole segment in pieces that fit in memory, in order."""
-        for first in range(0, len(self.frames), _FRAMES_AT_A_TIME):
-            yield self.read_stored(first, first + _FRAMES_AT_A_TIME)
+        for first in range(0, len(self.frames), FRAMES_AT_A_TIME):
+            yield self.read_stored(first, first + FRAMES_AT_A_TIME)
 
     @property
     def checksums(self) -> list[str]:

@@ -26,12 +26,14 @@ class Split:
 
     Attributes:
         path: the split file.
+        source: the data set: a file, a folder or a pattern.
         data: channels, shape, scaling and data card.
         statistics: of the training part, in physical units; None in files of version 1.
         parts: the segments of each part.
     """
 
     path: Path
+    source: Path
     data: DataDescription
     statistics: Statistics | None
     parts: dict[str, list[Segment]]
@@ -163,7 +165,7 @@ def _from_record(path: Path, record: SplitRecord) -> Split:
         options=record.source.options,
         step=abs(record.train.segments[0].step) if record.train.segments else 1,
     )
-    return Split(path, data, record.statistics, parts)
+    return Split(path, source.path, data, record.statistics, parts)
 
 
 def _segments(path: Path, series: dict[str, Series], records: list[SegmentRecord]) -> list[Segment]:
@@ -218,4 +220,4 @@ def _from_lists(path: Path, record: dict[str, Any]) -> Split:
     data = DataDescription(
         channels=channels, shape=shape, scaling=scaling, stored=card.stored_as(), card=card
     )
-    return Split(path, data, None, parts)
+    return Split(path, path.parent, data, None, parts)

@@ -43,6 +43,10 @@ class StackSeries(Series):
     def length(self) -> int:
         return self.arrays[0].shape[self.axes.index("t")]
 
+    @property
+    def bytes_at_once(self) -> int:
+        return sum(array.bytes_at_once for array in self.arrays)
+
     def read_stored(self, start: int, stop: int, step: int = 1) -> Frames:
         frames = self._read_stacks(start, stop, step)
         if not self.static:
@@ -89,6 +93,10 @@ class JoinedSeries(Series):
     @property
     def length(self) -> int:
         return sum(piece.length for piece in self.pieces)
+
+    @property
+    def bytes_at_once(self) -> int:
+        return max(piece.bytes_at_once for piece in self.pieces)
 
     def read_stored(self, start: int, stop: int, step: int = 1) -> Frames:
         wanted = range(self.length)[start:stop:step]

@@ -40,6 +40,11 @@ class StoredArray(ABC):
         """The values at an index of integers and slices. Raises DataError."""
 
     @property
+    def bytes_at_once(self) -> int:
+        """Size of the array in memory if it has to be decompressed as a whole, otherwise 0."""
+        return 0
+
+    @property
     def where(self) -> str:
         """Names the array in messages."""
         return f"{self.path}: {self.name}" if self.name else str(self.path)

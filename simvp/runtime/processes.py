@@ -1,11 +1,12 @@
-"""Map independent tasks over several processes."""
+"""Number of processes and cores, and independent tasks over several processes."""
 
 import multiprocessing
 import os
+import re
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -21,6 +22,15 @@ Result = TypeVar("Result")
 def cores() -> int:
     """Number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+def processes_on_machine(environment: Mapping[str, str] = os.environ) -> int:
+    """Number of processes that torchrun or Slurm started on this machine; 1 without them."""
+    if "LOCAL_WORLD_SIZE" in environment:
+        return int(environment["LOCAL_WORLD_SIZE"])
+    # Slurm gives the counts of all machines, such as 8(x3),2.
+    counts = re.findall(r"(\d+)(?:\(x\d+\))?", environment.get("SLURM_STEP_TASKS_PER_NODE", "1"))
+    return max(map(int, counts))
 
 
 def map_tasks(
