@@ -11,7 +11,7 @@ from simvp.commands import split_summary
 from simvp.config import Config
 from simvp.config.sections import SplitSection
 from simvp.data.card import ChannelCard, card_path, card_to_toml, check_square, is_folder
-from simvp.data.parts import Parts, as_given, by_series, by_time
+from simvp.data.parts import Parts, as_given, by_record, by_series, by_time
 from simvp.data.parts_file import listed
 from simvp.data.scaling import Scaling, Statistics, StatisticsAccumulator, choose_scaling
 from simvp.data.selection import choose_segments
@@ -124,7 +124,7 @@ def _options(settings: SplitSection) -> Options:
 def _choose_parts(source: Source, settings: SplitSection, ratios: list[float]) -> tuple[Parts, str]:
     """The segments of each part, and how they were assigned."""
     segments = choose_segments(source.series, settings)
-    enough = len(segments) >= sum(ratio > 0 for ratio in ratios)
+    enough = len(by_record(segments)) >= sum(ratio > 0 for ratio in ratios)
     is_given = settings.by == "auto" and bool(source.parts) and not settings.group
     is_by_time = settings.by == "time" or (settings.by == "auto" and not enough)
     if is_by_time and not is_given and not settings.group and not settings.parts:

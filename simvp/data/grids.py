@@ -112,6 +112,7 @@ def change_grid(source: Source, crop: str | None, resize: str | None) -> Source:
             channels=item.channels,
             shape=shape,
             stored_scaling=item.stored_scaling,
+            record=item.record,
             whole=item,
             rows=rows,
             columns=columns,

@@ -35,12 +35,14 @@ class Series(ABC):
         channels: names of the channels.
         shape: of a frame, (C, H, W).
         stored_scaling: the scaling of the values in the files; None if they are physical values.
+        record: what the series is a piece of, between two gaps in time; empty if it is whole.
     """
 
     id: str
     channels: tuple[str, ...]
     shape: tuple[int, int, int]
     stored_scaling: Scaling | None = None
+    record: str = ""
 
     @property
     @abstractmethod

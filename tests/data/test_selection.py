@@ -128,3 +128,15 @@ def test_frames_between_dates_are_split(daily: Path, simvp: Simvp) -> None:
         [range(100, 115)],
         [range(115, 130)],
     ]
+
+
+def test_file_with_missing_dates_is_split_by_time(daily: Path, simvp: Simvp) -> None:
+    """The pieces between gaps are no samples to choose from at random."""
+    with xarray.open_dataset(daily) as data:
+        kept = [i for i in range(120) if i not in (20, 80, 81)]
+        data.isel(time=kept).to_netcdf("gaps.nc", engine="h5netcdf")
+    text = simvp("split", "gaps.nc").stdout
+    assert "split: by time" in text
+    split = read_split(next(Path().glob("*_loaders.json")))
+    lengths = [[len(segment.frames) for segment in part] for part in split.parts.values()]
+    assert lengths == [[20, 59, 3], [17], [18]]

@@ -119,12 +119,12 @@ def open_data(path: Path, card: "DatasetCard", options: Options) -> Source:
     cuts = _cut(pieces, bounds[1:-1])
     series = []
     for member in range(grid.num_members):
+        record = _base_name(path) + _suffix(grid.member_dim, member, grid.num_members)
         for number, part in enumerate(cuts):
-            suffixes = [_suffix(grid.member_dim, member, grid.num_members)]
-            suffixes += [_suffix("", number, len(cuts))]
             series.append(
                 CfSeries(
-                    id=_base_name(path) + "".join(suffixes),
+                    id=record + _suffix("", number, len(cuts)),
+                    record=record,
                     pieces=part,
                     known_times=times.cut(*bounds[number : number + 2]) if times.unit else None,
                     sources=tuple(_stored(channel, grid, member) for channel in grid.channels),
