@@ -16,6 +16,9 @@ from typer.testing import CliRunner
 
 import simvp
 from simvp.cli import app
+from simvp.data.card import DatasetCard
+from simvp.data.description import DataDescription
+from simvp.data.scaling import Scaling
 from simvp.storage import checkpoint
 
 TESTS = Path(__file__).parent
@@ -83,6 +86,19 @@ def write_sample(
     rng = np.random.default_rng(seed)
     for number in range(frames):
         np.save(folder / f"{number}.npy", rng.random((channels, *size), dtype=np.float32))
+
+
+def describe_data(shape: tuple[int, int, int], **others: Any) -> DataDescription:
+    """The description of data of this shape, (C, H, W), that are not scaled."""
+    zeros, ones = (0.0,) * shape[0], (1.0,) * shape[0]
+    return DataDescription(
+        channels=tuple(map(str, range(shape[0]))),
+        shape=shape,
+        scaling=Scaling(zeros, ones),
+        stored="physical",
+        card=DatasetCard(),
+        **others,
+    )
 
 
 def only_split(data: Path) -> Path:

@@ -15,7 +15,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Train a SimVP network to forecast 2-D simulations",
-    epilog="Usual order: simulate (or use your own data), split, train, test, viz.",
+    epilog="Usual order: simulate (or use your own data), split, train, test, predict, viz.",
 )
 
 LAUNCH = "nproc nnodes node_rank rdzv_endpoint"
@@ -152,6 +152,57 @@ def test(
     from simvp.commands import test as command
 
     return command.run(config, weights, ConsoleReport())
+
+
+@app.command()
+@with_settings(run="name device", launch=LAUNCH)
+def predict(
+    ctx: typer.Context,
+    data: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="DATA",
+            help="File or folder to forecast from; default: the data of the run",
+            show_default=False,
+        ),
+    ] = None,
+    at: Annotated[
+        str,
+        typer.Option(
+            metavar="FRAME",
+            help="Last input frame: its number from 0, a date, or all; default: the last frame of "
+            "each series",
+            show_default=False,
+        ),
+    ] = "",
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Frames to forecast; default: as many as in training", show_default=False
+        ),
+    ] = None,
+    output: Annotated[
+        str,
+        typer.Option(
+            metavar="PATH",
+            help=".nc, .zarr or .npy file, or folder of frames; default: in work_dirs/NAME",
+            show_default=False,
+        ),
+    ] = "",
+    weights: Annotated[
+        str,
+        typer.Option(metavar="FILE", help="Weights instead of the best model", show_default=False),
+    ] = "",
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an existing output")
+    ] = False,
+) -> Summary:
+    """Forecast what follows the last frames of each series; no truth is needed."""
+    config = load_config(ctx, of_run=True)
+    from simvp.commands import predict as command
+
+    request = command.Request(data or "", at, steps or 0, output, weights, overwrite)
+    return command.run(config, request, ConsoleReport())
 
 
 @app.command()

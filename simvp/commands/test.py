@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from simvp import metrics
@@ -13,10 +14,11 @@ from simvp.data.description import DataDescription, read_description
 from simvp.data.scaling import Scaling
 from simvp.data.sources.frames import write_frames
 from simvp.data.split import Split, find_split, read_split
-from simvp.engine import build_network, evaluate
+from simvp.engine import build_network, evaluate, score_tables
 from simvp.engine.automatic import resolve_auto
-from simvp.engine.results import table, write_scores
-from simvp.engine.weights import load_weights
+from simvp.engine.evaluation import Evaluation, ForecastFunction
+from simvp.engine.results import FORECAST, PERSISTENCE, TRAINING_MEAN, write_scores
+from simvp.engine.weights import load_weights, read_weights
 from simvp.errors import RunError
 from simvp.progress import Report, Summary
 from simvp.runs import FRAME_KINDS, RunFolder
@@ -58,8 +60,10 @@ def run(config: Config, weights: str, report: Report) -> Summary:
             num_windows=len(dataset),
             device=group.device,
             world_size=group.world_size,
+            weights=read_weights(file),
         )
-        if group.is_main and data != split.data:
+        is_changed = (data.card, data.scaling) != (split.data.card, split.data.scaling)
+        if group.is_main and is_changed:
             report.say(
                 "warning: the data card or scaling differs from the one that the run was trained "
                 f"with; units and ranges are taken from {folder.data_file}"
@@ -105,7 +109,7 @@ def score(
     Every process of the group calls this; the folder `saved` appears once all is written.
     """
     report = report if group.is_main else Report()
-    network = build_network(config, dataset.shape, group.device, fill=data.fill)
+    network = build_network(config, data, group.device)
     load_weights(network, weights)
     network.eval()
     staging = folder.path / f"{TEMPORARY_PREFIX}saved"
@@ -114,25 +118,23 @@ def score(
     group.wait()
     with report.progress("testing", len(dataset)) as advance, in_background() as call:
         scores = evaluate(
-            {"forecast": network, "persistence": metrics.persistence},
+            {FORECAST: network, **baselines(data)},
             dataset,
             config,
             group,
+            num_forecast=network.num_forecast,
             advance=advance,
             consume=lambda ids, *frames: call(_save, staging, data.network_scaling, ids, *frames),
         )
     group.wait()  # until the other processes have written their forecasts
     if not group.is_main:
         return Summary()
-    forecast, persistence = scores["forecast"], scores["persistence"]
-    write_scores(
-        staging, forecast, persistence, dataset=dataset, data=data, weights=weights, config=config
-    )
+    _check_finite(scores[FORECAST], dataset, weights)
+    write_scores(staging, scores, dataset=dataset, data=data, weights=weights, config=config)
     replace_folder(staging, folder.saved)
     return Summary(
         [
-            *table(forecast, persistence, data),
-            "",
+            *score_tables.lines(scores, dataset, data),
             f"{len(dataset)} test windows, {config.data.pre_seq_length} frames in, "
             f"{config.data.aft_seq_length} forecast, with {weights}",
             describe_precision(group.device, config.metrics.precision),
@@ -142,13 +144,39 @@ def score(
     )
 
 
+def baselines(data: DataDescription) -> dict[str, ForecastFunction]:
+    """Forecasts that need no network: persistence, and the mean of the training part if known."""
+    found: dict[str, ForecastFunction] = {PERSISTENCE: metrics.persistence}
+    if data.mean is not None:
+        mean = torch.tensor(data.mean)[:, None, None]
+
+        def training_mean(inputs: Tensor, steps: int) -> Tensor:
+            batch, _, channels, height, width = inputs.shape
+            return mean.to(inputs).expand(batch, steps, channels, height, width)
+
+        found[TRAINING_MEAN] = training_mean
+    return found
+
+
+def _check_finite(forecast: Evaluation, dataset: WindowDataset, weights: Path) -> None:
+    """Raises RunError if a forecast is not finite: its scores would be left out of the means."""
+    errors = forecast.frame_scores[..., metrics.NAMES.index("mse")]
+    broken = [dataset.id(i) for i in range(len(dataset)) if not errors[i].isfinite().all()]
+    if broken:
+        raise RunError(
+            f"{weights}: the forecast of {len(broken)} samples is not finite, the first one is "
+            f"{broken[0]}; use other weights, or train again with a lower --lr"
+        )
+
+
 def _save(staging: Path, scaling: Scaling | None, ids: Sequence[str], *frames: Tensor) -> None:
     """Write inputs, truths and forecasts of a batch as the data's own files hold such values."""
     for kind, batch in zip(FRAME_KINDS, frames, strict=True):
         array = batch.cpu().numpy()
         for window_id, window in zip(ids, array, strict=True):
-            values = window if scaling is None else scaling.to_physical(window)
-            write_frames(staging / kind / window_id, values)
+            if scaling is not None:  # the inputs have more channels
+                window = scaling.first(window.shape[1]).to_physical(window)
+            write_frames(staging / kind / window_id, window)
 
 
 def _description(folder: RunFolder, split: Split) -> DataDescription:
@@ -160,7 +188,7 @@ def _description(folder: RunFolder, split: Split) -> DataDescription:
     if not folder.data_file.exists():  # no run yet, or one of version 1
         return current
     trained = read_description(folder.data_file)
-    for name in ("channels", "shape", "stored"):
+    for name in ("channels", "inputs", "shape", "stored"):
         found, expected = getattr(current, name), getattr(trained, name)
         if found != expected:
             raise RunError(
@@ -189,5 +217,5 @@ def test_set(config: Config, split: Split, data: DataDescription) -> WindowDatas
         window=pre + aft,
         stride=aft,
         scaling=data.network_scaling,
-        may_miss=data.fill is not None,
+        may_miss=data.has_missing,
     )

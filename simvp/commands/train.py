@@ -6,12 +6,14 @@ from pathlib import Path
 from simvp.commands import test
 from simvp.commands.hints import name_option
 from simvp.config import Config, to_toml
+from simvp.data import augmentation
 from simvp.data.batches import WindowDataset
 from simvp.data.card import check_square
+from simvp.data.description import DataDescription
 from simvp.data.split import Split, find_split, read_split
 from simvp.engine import Trainer, build_network, count_parameters, losses, network_cost
 from simvp.engine.automatic import resolve_auto
-from simvp.engine.weights import load_weights
+from simvp.engine.weights import StoredWeights, load_weights, read_weights
 from simvp.errors import ConfigError
 from simvp.physics import parse_symmetries
 from simvp.progress import Report, Summary
@@ -55,9 +57,9 @@ def run(
         (folder.check_own if overwrite else folder.check_free)()
     losses.load(config.train.loss)  # refuses an unknown name before anything is started
     data = _open_data(config)
-    config = _resolve(config, data)
+    config = _resolve(config, data, _initial_weights(config, folder, resume))
     if print_model:
-        return _describe_network(config, data.train_set)
+        return _describe_network(config, data.split.data)
     check_batch_size(config, len(data.train_set))
     if launcher.is_needed(config):
         flags = {"--resume": resume, "--overwrite": overwrite, "--test": and_test}
@@ -86,14 +88,22 @@ def _open_data(config: Config) -> _Data:
             window=pre + aft,
             stride=stride,
             scaling=split.data.network_scaling,
-            may_miss=split.data.fill is not None,
+            may_miss=split.data.has_missing,
         )
         for part, stride in (("train", config.data.stride), ("validation", aft))
     ]
     return _Data(split, *datasets)
 
 
-def _resolve(config: Config, data: _Data) -> Config:
+def _initial_weights(config: Config, folder: RunFolder, resume: bool) -> StoredWeights | None:
+    """The weights that training starts from; None for random ones. Raises RunError."""
+    found = checkpoint.newest_training(folder.checkpoints, lambda message: None) if resume else None
+    if found is not None:
+        return StoredWeights(folder.checkpoints, found["model"])
+    return read_weights(Path(config.train.init_from)) if config.train.init_from else None
+
+
+def _resolve(config: Config, data: _Data, weights: StoredWeights | None) -> Config:
     """The config without "auto". Raises ConfigError if a setting does not fit the data."""
     config = resolve_auto(
         config,
@@ -101,17 +111,18 @@ def _resolve(config: Config, data: _Data) -> Config:
         num_windows=len(data.train_set),
         device=launcher.device(config),
         world_size=launcher.num_processes(config),
+        weights=weights,
     )
     check_square(parse_symmetries(config.train.augment), data.split.data.shape, "train.augment")
     return config
 
 
-def _describe_network(config: Config, train_set: WindowDataset) -> Summary:
-    cost = network_cost(config, train_set.shape)
+def _describe_network(config: Config, data: DataDescription) -> Summary:
+    cost = network_cost(config, data)
     return Summary(
         [
             f"{config.model.model_type}, for frames of "
-            + "x".join(str(size) for size in train_set.shape),
+            + "x".join(str(size) for size in data.shape),
             f"{cost.parameters / 1e6:10.2f} M  parameters",
             f"{cost.multiply_adds / 1e9:10.2f} G  multiply-adds for the forecast of a sample",
             f"{cost.training_bytes / 1e9:10.2f} GB memory to train in batches of "
@@ -140,7 +151,7 @@ def _fit(
         if dataset.keep_in_memory(free_memory()):
             with report.progress("reading", len(dataset.segments)) as advance:
                 dataset.load(advance)
-    network = build_network(config, data.split.data.shape, group.device, fill=data.split.data.fill)
+    network = build_network(config, data.split.data, group.device)
     found = checkpoint.newest_training(folder.checkpoints, report.say) if resume else None
     if resume and found is None:
         folder.check_resumable()
@@ -154,6 +165,7 @@ def _fit(
         group=group,
         folder=folder,
         report=report,
+        vectors=augmentation.vectors(data.split.data),
     )
     if found is not None:
         trainer.resume(found)

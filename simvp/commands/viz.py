@@ -35,7 +35,7 @@ def run(config: Config, sample: str | None, *, output: str, gif: bool, overwrite
     sample_id = folder.find_sample(sample)
     data = read_description(folder.data_file)
     channel = _channel(config, data)
-    name = data.channels[channel] if len(data.channels) > 1 else ""
+    name = data.channels[channel] if len(data.forecast_channels) > 1 else ""
     suffix = ".gif" if gif else ".png"
     file = f"{sample_id}{'_' if name else ''}{name}{suffix}".replace("/", "-")
     path = Path(output) if output else folder.pictures / file
@@ -59,15 +59,16 @@ def run(config: Config, sample: str | None, *, output: str, gif: bool, overwrite
 
 
 def _channel(config: Config, data: DataDescription) -> int:
-    """The index of the channel to draw. Raises ConfigError if there is none."""
-    channel = str(config.viz.channel)
-    if channel in data.channels:
-        return data.channels.index(channel)
-    if channel.isdecimal() and int(channel) < len(data.channels):
+    """The index of the forecast channel to draw. Raises ConfigError if there is none."""
+    channel, known = str(config.viz.channel), data.forecast_channels
+    if channel in known:
+        return known.index(channel)
+    if channel.isdecimal() and int(channel) < len(known):
         return int(channel)
+    reason = "is not forecast; " if channel in data.inputs else ""
     raise ConfigError(
-        f"viz.channel = {channel!r}: choose one of {', '.join(data.channels)}, or a number from 0 "
-        f"to {len(data.channels) - 1}.{did_you_mean(channel, data.channels)}"
+        f"viz.channel = {channel!r}: {reason}choose one of {', '.join(known)}, or a number from 0 "
+        f"to {len(known) - 1}.{did_you_mean(channel, known)}"
     )
 
 
@@ -114,7 +115,9 @@ def _frames(sample: Path) -> NDArray[np.float32]:
 
 def _physical(frames: NDArray[np.float32], data: DataDescription) -> NDArray[np.float32]:
     """Saved frames in physical units: they are stored as the data's own files."""
-    return data.scaling.to_physical(frames) if data.stored == "scaled" else frames
+    if data.stored == "physical":
+        return frames
+    return data.scaling.first(frames.shape[1]).to_physical(frames)
 
 
 def _listing(folder: RunFolder) -> list[str]:

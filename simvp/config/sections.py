@@ -149,6 +149,18 @@ class ModelSection(Section):
         description="boundary condition: zeros (as published), periodic, reflect, replicate, or "
         "two of them as y,x; auto: as in the data card, otherwise zeros",
     )
+    standardize: values.AutoSwitch = Field(
+        "auto",
+        description="whether the network standardises its input with the mean and standard "
+        "deviation of the training part; false: as published; auto: true for new weights, for "
+        "others as they were trained",
+    )
+
+    @property
+    def is_standardizing(self) -> bool:
+        """Whether the network standardises its input, after "auto" has been resolved."""
+        assert isinstance(self.standardize, bool)
+        return self.standardize
 
 
 class TrainSection(Section):
@@ -179,7 +191,7 @@ class TrainSection(Section):
     precision: values.Precision = Field(
         "auto", description="fp32, bf16, fp16; auto: bf16 if the hardware supports it, else fp32"
     )
-    compile: values.Compile = Field(
+    compile: values.AutoSwitch = Field(
         "auto", description="whether to compile the network; auto: on GPUs for long runs"
     )
     recompute_statistics: bool = Field(

@@ -69,7 +69,7 @@ BatchSize = Annotated[
         lambda x: "auto or a positive integer",
     ),
 ]
-Compile = Annotated[
+AutoSwitch = Annotated[
     bool | str, _check(lambda x: x in (True, False, "auto"), lambda x: "auto, true or false")
 ]
 

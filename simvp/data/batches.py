@@ -151,6 +151,10 @@ class WindowDataset:
         """Names of several windows."""
         return [self.id(index) for index in indices]
 
+    def series_ids(self) -> list[str]:
+        """The id of the series of each window."""
+        return [self.segments[int(number)].series.id for number in self._segment_of]
+
     def all_ids(self) -> list[str]:
         """Names of all windows."""
         return self.ids(range(len(self)))

@@ -85,6 +85,32 @@ def analyse(times: Times) -> Steps:
     )
 
 
+def continued(times: Times, last: int, count: int, every: int = 1) -> Times:
+    """The `count` times after the one of index `last`, at `every` times the usual step.
+
+    Steps of months are steps of the calendar: a month after 31 January is the end of February.
+
+    Raises: ValueError if there are fewer than two times, so that no step is known.
+    """
+    if times.values.size < 2:
+        raise ValueError("a single time has no step")
+    steps = every * np.arange(1, count + 1)
+    months = _in_months(times)
+    if months is None:
+        usual = _usual(np.diff(times.values))
+        return Times(times.values[last] + usual * steps, times.unit, times.calendar)
+    date = times.cut(last, last + 1).dates()[0]
+    usual = round(_usual(np.diff(months)))
+    return times.at([_months_later(date, usual * int(step)) for step in steps])
+
+
+def _months_later(date: Any, months: int) -> Any:
+    """A date some months later, on the last day of the month if it has fewer days."""
+    year, month = divmod(date.year * 12 + date.month - 1 + months, 12)
+    first = date.replace(year=year, month=month + 1, day=1)
+    return first.replace(day=min(date.day, first.daysinmonth))
+
+
 def _usual(steps: NDArray[np.float64]) -> float:
     """The median step; of two in the middle the shorter one, so that it is a step that occurs."""
     return float(np.sort(steps)[(steps.size - 1) // 2])

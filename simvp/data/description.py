@@ -1,5 +1,6 @@
 """What data look like to a network, kept with a run as `data.json`."""
 
+import json
 from pathlib import Path
 from typing import Literal
 
@@ -8,6 +9,7 @@ from pydantic import Field, ValidationError
 from simvp.config.sections import Section
 from simvp.data.card import DatasetCard, Stored
 from simvp.data.scaling import Scaling
+from simvp.data.series import Options
 from simvp.errors import RunError
 
 
@@ -16,13 +18,27 @@ class DataDescription(Section):
 
     format: Literal[2] = 2
     channels: tuple[str, ...] = Field(description="names of the channels")
+    inputs: tuple[str, ...] = Field(
+        (), description="names of the last channels, which are given to a network, not forecast"
+    )
     shape: tuple[int, int, int] = Field(description="channels, height, width")
     scaling: Scaling = Field(description="physical values of the network's 0 and 1")
     stored: Stored = Field(description="whether the files hold physical or scaled values")
     card: DatasetCard
-    fill: tuple[float, ...] | None = Field(
-        None, description="what replaces missing values, in network units; null if none are missing"
+    mean: tuple[float, ...] | None = Field(
+        None, description="mean of each channel in training, in network units; null if not known"
     )
+    std: tuple[float, ...] | None = Field(
+        None, description="standard deviation likewise, but 1 for a constant channel"
+    )
+    has_missing: bool = Field(False, description="whether values are missing in training")
+    options: Options = Field(Options(), description="how the files are read")
+    step: int = Field(1, ge=1, description="frames of the files from one frame to the next one")
+
+    @property
+    def forecast_channels(self) -> tuple[str, ...]:
+        """Names of the channels that are forecast, the first ones."""
+        return self.channels[: len(self.channels) - len(self.inputs)]
 
     @property
     def network_scaling(self) -> Scaling | None:
@@ -36,7 +52,7 @@ class DataDescription(Section):
 def read_description(path: Path) -> DataDescription:
     """Read a run's `data.json`. Raises RunError if it is missing or damaged."""
     try:
-        return DataDescription.model_validate_json(path.read_bytes())
+        return DataDescription.model_validate_json(_with_current_names(path.read_bytes()))
     except FileNotFoundError:
         raise RunError(
             f"{path}: is missing, as in runs of earlier versions of simvp; "
@@ -51,3 +67,15 @@ def read_description(path: Path) -> DataDescription:
             f"{path}: is damaged ({where}{': ' if where else ''}{problem['msg']}); restore it from "
             "a copy, or delete it and run `simvp test`"
         ) from None
+
+
+def _with_current_names(text: bytes) -> bytes | str:
+    """Earlier versions wrote the mean as `fill`, and only for data with missing values."""
+    try:
+        record = json.loads(text)
+    except (ValueError, RecursionError):
+        return text  # pydantic says what is wrong
+    if not isinstance(record, dict) or "fill" not in record:
+        return text
+    fill = record.pop("fill")
+    return json.dumps({**record, "mean": fill, "has_missing": fill is not None})

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from simvp.data.series import Frames, Series, Source
+from simvp.data.series import Coordinates, Frames, Series, Source
 from simvp.data.times import Times
 from simvp.errors import ConfigError, DataError
 
@@ -120,7 +120,28 @@ def change_grid(source: Source, crop: str | None, resize: str | None) -> Source:
         shape=shape,
         card=card,
         assumptions=(*source.assumptions, *notes),
+        coordinates=_cut_coordinates(source.coordinates, (rows, columns), target),
     )
+
+
+def _cut_coordinates(
+    coordinates: Coordinates,
+    part: tuple[tuple[int, int], tuple[int, int]],
+    target: tuple[int, int],
+) -> Coordinates:
+    """The coordinates of a part of the grid; without those along an axis that is resized."""
+    slices = dict(zip(coordinates.dims, (slice(*bounds) for bounds in part), strict=True))
+    resized = {
+        dim
+        for dim, (first, last), size in zip(coordinates.dims, part, target, strict=True)
+        if last - first != size
+    }
+    variables = {
+        name: (dims, values[tuple(slices[dim] for dim in dims)], attributes)
+        for name, (dims, values, attributes) in coordinates.variables.items()
+        if not resized.intersection(dims)
+    }
+    return replace(coordinates, variables=variables)
 
 
 def _parse_crop(crop: str | None, size: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:

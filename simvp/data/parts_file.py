@@ -43,6 +43,21 @@ def listed(path: Path, segments: Sequence[Segment], ratios: Sequence[float]) -> 
 
     Raises: ConfigError if the file is not valid, or does not fit the samples.
     """
+    entries = read_parts(path)
+    periods = {name: entry for name, entry in entries.items() if isinstance(entry, Period)}
+    patterns = {name: entry for name, entry in entries.items() if isinstance(entry, list)}
+    if periods and patterns:
+        raise ConfigError(f"{path}: mixes lists of samples and periods; use one of them")
+    if patterns:
+        given = _by_id(path, [segment.series.id for segment in segments], patterns)
+        return as_given(segments, given, ratios)
+    if len(periods) < len(PARTS):
+        raise ConfigError(f"{path}: has no period for validation; {_EXAMPLE}")
+    return _by_period(path, segments, periods)
+
+
+def read_parts(path: Path) -> dict[str, list[str] | Period]:
+    """The entries of a parts file. Raises ConfigError if it is not valid."""
     if not path.is_file():
         raise ConfigError(f"parts = {str(path)!r}: there is no such file; {_EXAMPLE}")
     try:
@@ -51,15 +66,7 @@ def listed(path: Path, segments: Sequence[Segment], ratios: Sequence[float]) -> 
         problem = error.errors()[0]
         part = str(problem["loc"][0])
         raise ConfigError(f"{path}: {part}{explain(problem)}; {_EXAMPLE}") from None
-    entries = {name: getattr(file, name) for name in PARTS if getattr(file, name) is not None}
-    if all(isinstance(entry, Period) for entry in entries.values()):
-        if len(entries) < len(PARTS):
-            raise ConfigError(f"{path}: has no period for validation; {_EXAMPLE}")
-        return _by_period(path, segments, entries)
-    if any(isinstance(entry, Period) for entry in entries.values()):
-        raise ConfigError(f"{path}: mixes lists of samples and periods; use one of them")
-    given = _by_id(path, [segment.series.id for segment in segments], entries)
-    return as_given(segments, given, ratios)
+    return {name: getattr(file, name) for name in PARTS if getattr(file, name) is not None}
 
 
 _EXAMPLE = (

@@ -38,6 +38,10 @@ class Scaling:
     def span(self) -> tuple[float, ...]:
         return tuple(high - low for low, high in zip(self.low, self.high, strict=True))
 
+    def first(self, count: int) -> "Scaling":
+        """The scaling of the first `count` channels."""
+        return Scaling(self.low[:count], self.high[:count])
+
     def to_unit(self, values: Values) -> Values:
         """Map physical values (..., C, H, W), an array or a tensor, so that low is 0, high is 1."""
         return (values - _per_channel(self.low, values)) / _per_channel(self.span, values)
@@ -79,6 +83,27 @@ class Statistics:
         )
         std = tuple(s * v for v, s in zip(self.std, scaling.span, strict=True))
         return Statistics(low, high, mean, std, self.missing)
+
+
+# Standard deviations below this, in network units, are rounding errors of float32 values.
+_CONSTANT = 1e-6
+
+
+def mean_and_std(
+    statistics: Statistics, scaling: Scaling
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel in network units, to standardise values.
+
+    Args:
+        statistics: in physical units.
+    Returns: two tuples (C,); the standard deviation of a constant channel is given as 1.
+    """
+    mean = tuple(
+        (value - low) / span
+        for value, low, span in zip(statistics.mean, scaling.low, scaling.span, strict=True)
+    )
+    std = (value / span for value, span in zip(statistics.std, scaling.span, strict=True))
+    return mean, tuple(value if value > _CONSTANT else 1.0 for value in std)
 
 
 class StatisticsAccumulator:

@@ -75,6 +75,24 @@ class Series(ABC):
 
 
 @dataclass(frozen=True)
+class Coordinates:
+    """Where the rows and columns of frames are.
+
+    Attributes:
+        dims: names of the dimensions of rows and columns.
+        variables: of each coordinate its dimensions, among `dims`, its values and its attributes.
+        attributes: of each channel.
+    """
+
+    dims: tuple[str, str] = ("y", "x")
+    variables: Mapping[str, "Variable"] = field(default_factory=dict)
+    attributes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+Variable = tuple[tuple[str, ...], NDArray[np.float64], Mapping[str, str]]
+
+
+@dataclass(frozen=True)
 class Source:
     """An opened data set.
 
@@ -90,6 +108,7 @@ class Source:
         parts: ids of the series in each part, if the data set is split already.
         inputs: names of the last channels, which a network is given but does not forecast. A format
             with static fields sets them; for others they are those of the options.
+        coordinates: of rows and columns, as far as the files say them.
     """
 
     path: Path
@@ -102,6 +121,7 @@ class Source:
     assumptions: tuple[str, ...] = ()
     parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     inputs: tuple[str, ...] = ()
+    coordinates: Coordinates = field(default_factory=Coordinates)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from simvp.data import sources
-from simvp.data.card import card_path, read_card
+from simvp.data.card import DatasetCard, card_path, check_vectors, read_card
 from simvp.data.grids import change_grid
 from simvp.data.series import Options, Source
 from simvp.data.sources import frames
@@ -49,15 +49,19 @@ def open_source(
     return open_with(Path(path), options)
 
 
-def open_with(path: Path, options: Options) -> Source:
-    """Open a data set; see `open_source`."""
+def open_with(path: Path, options: Options, card: DatasetCard | None = None) -> Source:
+    """Open a data set; see `open_source`.
+
+    Args:
+        card: the data card to use if the data have none.
+    """
     read = options
     if options.inputs and options.variables is None:
-        names = _open(path, replace(options, inputs=(), static=())).channels
+        names = _open(path, replace(options, inputs=(), static=()), card).channels
         read = replace(read, variables=tuple(n for n in names if n not in options.inputs))
     if options.inputs:
         read = replace(read, variables=(*(read.variables or ()), *options.inputs))
-    source = _open(path, read)
+    source = _open(path, read, card)
     inputs = source.inputs or (*options.inputs, *options.static)
     if options.static and not source.inputs:
         raise ConfigError(
@@ -68,17 +72,21 @@ def open_with(path: Path, options: Options) -> Source:
         raise ConfigError(
             f"inputs: no channel of {path} is left to be forecast; name fewer with --inputs"
         )
+    is_selection = options.variables is not None
+    check_vectors(source.card, source.channels, card_path(path), is_selection=is_selection)
     # 0 to 255 is a scale for pictures, but not for fields beside them.
     is_8_bit = source.is_8_bit and not options.static
     source = replace(source, inputs=inputs, is_8_bit=is_8_bit)
     return change_grid(source, options.crop, options.resize)
 
 
-def _open(path: Path, options: Options) -> Source:
+def _open(path: Path, options: Options, card: DatasetCard | None) -> Source:
     """Open a data set in the format that its content shows."""
     for module in _formats():
         if module.matches(path):
-            return module.open_data(path, read_card(card_path(path)), options)  # type: ignore[no-any-return]
+            file = card_path(path)
+            card = read_card(file) if card is None or file.exists() else card
+            return module.open_data(path, card, options)  # type: ignore[no-any-return]
     if path.is_file():
         raise DataError(
             f"{path}: expected a folder of samples, or a file in a known format "

@@ -5,13 +5,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pydantic import ValidationError
 
 from simvp.data import split_v1
-from simvp.data.card import CARD_NAME, DatasetCard, is_folder, read_card
+from simvp.data.card import CARD_NAME, DatasetCard, check_vectors, is_folder, read_card
 from simvp.data.description import DataDescription
-from simvp.data.scaling import Scaling, Statistics
+from simvp.data.scaling import Scaling, Statistics, mean_and_std
 from simvp.data.series import Segment, Series
 from simvp.data.source import open_with
 from simvp.data.sources.frames import FrameSeries, open_frame
@@ -149,15 +148,20 @@ def _from_record(path: Path, record: SplitRecord) -> Split:
     }
     parts = {name: _segments(path, series, getattr(record, name).segments) for name in PARTS}
     _check_disjoint(path, parts)
-    has_missing = any(record.statistics.missing)
-    unit_mean = np.asarray(record.statistics.mean, np.float32).reshape(-1, 1, 1)
+    # Statistics are in the units of the card at that time.
+    mean, std = mean_and_std(record.statistics, record.scaling)
     data = DataDescription(
         channels=record.channels,
+        inputs=record.inputs,
         shape=record.shape,
         scaling=scaling,
         stored=record.source.stored,
         card=source.card,
-        fill=tuple(scaling.to_unit(unit_mean).ravel().tolist()) if has_missing else None,
+        mean=mean,
+        std=std,
+        has_missing=any(record.statistics.missing),
+        options=record.source.options,
+        step=abs(record.train.segments[0].step) if record.train.segments else 1,
     )
     return Split(path, data, record.statistics, parts)
 
@@ -196,6 +200,7 @@ def _from_lists(path: Path, record: dict[str, Any]) -> Split:
     array, card = open_frame(first), read_card(path.parent / CARD_NAME)
     shape = array.shape if array.ndim == 3 else (1, *array.shape)
     channels = card.channel_names(shape[0], path.parent / CARD_NAME)
+    check_vectors(card, channels, path.parent / CARD_NAME, is_selection=False)
     stored_scaling = card.stored_scaling(channels)
     parts: dict[str, list[Segment]] = {name: [] for name in PARTS}
     for name, samples in listed.items():

@@ -81,6 +81,9 @@ class SplitRecord(Section):
     def _fits_channels(self) -> Self:
         if len(self.scaling.low) != len(self.channels):
             raise ValueError(f"{len(self.scaling.low)} scalings for {len(self.channels)} channels")
+        num_forecast = len(self.channels) - len(self.inputs)
+        if num_forecast < 1 or self.channels[num_forecast:] != self.inputs:
+            raise ValueError(f"inputs {self.inputs} are not the last of channels {self.channels}")
         return self
 
     def write(self, folder: Path) -> Path:

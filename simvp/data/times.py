@@ -42,6 +42,12 @@ class Times:
         )
         return dates
 
+    def at(self, dates: Sequence[Any]) -> "Times":
+        """Times of the same calendar, at dates of cftime."""
+        import cftime
+
+        return Times(cftime.date2num(dates, EPOCH, self.calendar), self.unit, self.calendar)
+
     def cut(self, first: int, last: int) -> "Times":
         """The times first..last-1."""
         return Times(self.values[first:last], self.unit, self.calendar)

@@ -5,7 +5,9 @@ import importlib.util
 import torch
 
 from simvp.config import Config
+from simvp.config.sections import ModelSection
 from simvp.data.split import Split
+from simvp.engine.weights import StoredWeights
 from simvp.errors import ConfigError
 from simvp.runtime.devices import best_precision
 
@@ -17,18 +19,27 @@ _MIN_STEPS, _SMALLEST_BATCH, _LARGEST_BATCH = 700, 2, 16
 
 
 def resolve_auto(
-    config: Config, split: Split, *, num_windows: int, device: torch.device, world_size: int
+    config: Config,
+    split: Split,
+    *,
+    num_windows: int,
+    device: torch.device,
+    world_size: int,
+    weights: StoredWeights | None,
 ) -> Config:
     """Decide every setting that is "auto"; others stay as they are.
 
     Args:
         num_windows: number of training windows.
         world_size: number of processes that train together.
-    Raises: ConfigError if the device does not support the precision.
+        weights: those that the network starts from; None for random ones.
+    Raises: ConfigError if the device does not support the precision, or a network with these
+        weights or data cannot do what `model.standardize` demands.
     """
     card, model, train, metrics = split.data.card, config.model, config.train, config.metrics
     if model.boundary == "auto":
         model = model.model_copy(update={"boundary": f"{card.boundary_y},{card.boundary_x}"})
+    model = follow_weights(model, weights) if weights else _for_new_weights(model, split)
     if train.augment == "auto":
         train = train.model_copy(update={"augment": ",".join(card.symmetries) or "none"})
     if train.batch_size == "auto":
@@ -47,6 +58,32 @@ def resolve_auto(
     return config.model_copy(
         update={"data": data, "model": model, "train": train, "metrics": metrics}
     )
+
+
+def follow_weights(model: ModelSection, weights: StoredWeights) -> ModelSection:
+    """Decide `model.standardize` as the weights were trained.
+
+    Raises: ConfigError if the setting demands something else.
+    """
+    if model.standardize in ("auto", weights.are_standardizing):
+        return model.model_copy(update={"standardize": weights.are_standardizing})
+    raise ConfigError(
+        f"model.standardize = {str(model.standardize).lower()}: the weights in {weights.path} were "
+        f"trained {'with' if weights.are_standardizing else 'without'} standardisation of the "
+        "input; use --set model.standardize=auto"
+    )
+
+
+def _for_new_weights(model: ModelSection, split: Split) -> ModelSection:
+    """Decide `model.standardize` by whether the statistics of the data are known."""
+    is_known = split.data.std is not None
+    if model.standardize is True and not is_known:
+        raise ConfigError(
+            f"model.standardize = true: {split.path} has no mean and standard deviation of the "
+            "data; make another split with `simvp split`, or use --set model.standardize=auto"
+        )
+    decided = is_known if model.standardize == "auto" else model.standardize
+    return model.model_copy(update={"standardize": decided})
 
 
 def choose_batch_size(epochs: int, windows_per_process: int) -> int:

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from simvp.config import Config
+from simvp.data.description import DataDescription
 from simvp.engine.network import build_network, count_parameters
 
 # Weights, gradients and two moments of Adam, all in float32.
@@ -29,16 +30,16 @@ class Cost:
     training_bytes: int
 
 
-def network_cost(config: Config, frame_shape: tuple[int, int, int]) -> Cost:
-    """Compute the cost of the network of `config` for frames (C, H, W).
+def network_cost(config: Config, data: DataDescription) -> Cost:
+    """Compute the cost of the network of `config` for such data.
 
     Raises: ConfigError if the network cannot be built.
     """
     meta = torch.device("meta")
-    network = build_network(config, frame_shape, meta)
+    network = build_network(config, data, meta)
     pre, aft = config.data.pre_seq_length, config.data.aft_seq_length
     batch = config.train.samples_per_step
-    inputs = torch.empty(batch, pre, *frame_shape, device=meta)
+    inputs = torch.empty(batch, pre, *data.shape, device=meta)
     saved_bytes: dict[int, int] = {}  # by storage, because tensors can share one
 
     def record(tensor: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """Scoring forecasts: each window once, by whichever process, with the same result for any number.
 
-N: windows; B: batch; T: forecast steps; C, H, W: a frame; M: scores.
+N: windows; B: batch; T: forecast steps; C: channels, C' of which are forecast, the first ones;
+H, W: height and width; M: scores.
 """
 
 import math
@@ -20,7 +21,8 @@ from simvp.runtime.devices import autocast
 from simvp.runtime.group import Group
 
 ForecastFunction = Callable[[Tensor, int], Tensor]
-# Called with ids, inputs, truths and forecasts of a batch, all of them on the device.
+# Called with ids, inputs, truths and forecasts of a batch, all of them on the device. Truths and
+# forecasts have the forecast channels only.
 Consumer = Callable[[Sequence[str], Tensor, Tensor, Tensor], None]
 
 
@@ -30,7 +32,7 @@ class Evaluation:
 
     Attributes:
         frame_scores: (N, T, M), M as in `metrics.NAMES`.
-        channel_scores: (N, T, C, M), M as in `metrics.CHANNEL_NAMES`, in [0, 1] units.
+        channel_scores: (N, T, C', M), M as in `metrics.CHANNEL_NAMES`, in [0, 1] units.
     """
 
     frame_scores: Tensor
@@ -38,20 +40,35 @@ class Evaluation:
 
     def mean(self) -> dict[str, float]:
         """Each score, averaged over windows and steps."""
-        return _named(self.frame_scores.mean(dim=(0, 1)))
+        return _named(finite_mean(self.frame_scores.flatten(0, 1)))
 
     def per_step(self) -> dict[str, list[float]]:
         """Each score for each forecast step, averaged over windows."""
-        means = self.frame_scores.mean(dim=0)
+        means = finite_mean(self.frame_scores)
         return {name: means[:, i].tolist() for i, name in enumerate(metrics.NAMES)}
 
-    def per_window(self, index: int) -> dict[str, float]:
-        """Each score of one window, averaged over steps."""
-        return _named(self.frame_scores[index].mean(dim=0))
+    def per_window(self) -> dict[str, Tensor]:
+        """Each score of every window, averaged over steps, (N,)."""
+        means = finite_mean(self.frame_scores.transpose(0, 1))
+        return {name: means[:, i] for i, name in enumerate(metrics.NAMES)}
+
+    def left_out(self) -> dict[str, int]:
+        """The number of frames where a score is not defined, which means leave out."""
+        counts = (~self.frame_scores.isfinite()).sum(dim=(0, 1)).tolist()
+        return {name: count for name, count in zip(metrics.NAMES, counts, strict=True) if count}
 
     def loss(self, shape: tuple[int, int, int]) -> float:
-        """The mean squared error per value of frames (C, H, W), which selects the best model."""
-        return self.mean()["mse"] / math.prod(shape)
+        """The mean squared error per value of frames (C', H, W), which selects the best model."""
+        errors = self.frame_scores[..., metrics.NAMES.index("mse")]
+        return float(errors.mean()) / math.prod(shape)  # not finite if any forecast is not
+
+
+def finite_mean(values: Tensor) -> Tensor:
+    """The mean over the first axis of the finite values; the PSNR of an exact frame is infinite.
+
+    NaN where no value is finite.
+    """
+    return torch.where(values.isfinite(), values, torch.nan).nanmean(dim=0)
 
 
 def _named(values: Tensor) -> dict[str, float]:
@@ -65,6 +82,7 @@ def evaluate(
     config: Config,
     group: Group,
     *,
+    num_forecast: int,
     advance: Advance,
     consume: Consumer | None = None,
 ) -> dict[str, Evaluation]:
@@ -73,6 +91,7 @@ def evaluate(
     Args:
         forecasters: functions of inputs (B, T, C, H, W) and a number of steps that return as many
             frames. All are scored; the forecasts of the first one go to `consume`.
+        num_forecast: number of channels C' that are forecast; further ones are not scored.
         advance: called with the number of windows that are done.
         consume: called for each batch.
     Returns: for each forecaster its scores, the same in every process.
@@ -85,17 +104,17 @@ def evaluate(
     consumed = next(iter(forecasters))
     for indices, frames in batches(dataset, local, group.device.type):
         frames = frames.to(group.device, non_blocking=True)
-        inputs, true = frames[:, :pre], frames[:, pre:]
+        inputs, true = frames[:, :pre], frames[:, pre:, :num_forecast]
         for name, forecast in forecasters.items():
             with autocast(group.device, config.metrics.precision):
                 pred = forecast(inputs, aft)
-            pred = pred.float()
+            pred = pred[:, :, :num_forecast].float()
             scored[name].append(_scores(pred, true, config))
             if consume is not None and name == consumed:
                 consume(dataset.ids(indices.tolist()), inputs, true, with_holes(inputs, pred))
         advance(len(indices) * group.world_size, "")
     rows = [index for indices in local for index in indices]
-    shape = (len(dataset), aft, dataset.shape[0])
+    shape = (len(dataset), aft, num_forecast)
     return {name: _gathered(shape, rows, pieces, group) for name, pieces in scored.items()}
 
 
@@ -119,14 +138,21 @@ def validate(
             recompute_statistics(network, training_inputs)
     group.broadcast_buffers(network)
     forecasters: dict[str, ForecastFunction] = {"forecast": network}
-    return evaluate(forecasters, val_set, config, group, advance=lambda count, note: None)[
-        "forecast"
-    ]
+    scores = evaluate(
+        forecasters,
+        val_set,
+        config,
+        group,
+        num_forecast=network.num_forecast,
+        advance=lambda count, note: None,
+    )
+    return scores["forecast"]
 
 
 def with_holes(inputs: Tensor, forecast: Tensor) -> Tensor:
-    """The forecast (B, T', C, H, W), NaN where all inputs (B, T, C, H, W) are missing: land."""
-    return torch.where(inputs.isnan().all(dim=1, keepdim=True), torch.nan, forecast)
+    """The forecast (B, T, C', H, W), NaN where all inputs of a channel are missing: land."""
+    of_forecast = inputs[:, :, : forecast.shape[2]]
+    return torch.where(of_forecast.isnan().all(dim=1, keepdim=True), torch.nan, forecast)
 
 
 def _scores(pred: Tensor, true: Tensor, config: Config) -> Tensor:
@@ -143,7 +169,7 @@ def _gathered(
     """The scores of all processes.
 
     Args:
-        shape: number of windows, forecast steps and channels.
+        shape: number of windows, forecast steps and forecast channels.
         rows, pieces: this process's windows and their scores.
     """
     num_windows, steps, channels = shape

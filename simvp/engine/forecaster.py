@@ -1,6 +1,6 @@
 """A trained network together with what is needed to use it.
 
-B: batch; T: frames; C: channels; H, W: height and width.
+B: batch; T: frames; C: channels, C' of which are forecast, the first ones; H, W: height and width.
 """
 
 from dataclasses import dataclass
@@ -12,11 +12,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from simvp.config import read_layer, resolve
+from simvp.config import Config, read_layer, resolve
 from simvp.data.description import DataDescription, read_description
+from simvp.engine.automatic import follow_weights
 from simvp.engine.evaluation import with_holes
 from simvp.engine.network import build_network
-from simvp.engine.weights import load_weights
+from simvp.engine.weights import read_weights
 from simvp.models.simvp import SimVP
 from simvp.runs import RunFolder
 
@@ -28,7 +29,8 @@ class Forecaster:
     """Forecasts frames in physical values.
 
     Attributes:
-        network: maps scaled frames (B, T, C, H, W) to the next ones; in evaluation mode.
+        network: maps scaled frames (B, T, C, H, W) to the next (B, T, C', H, W); it is in
+            evaluation mode.
         frames_in: number of frames that the network is given.
         trained_steps: number of frames that it was trained to forecast.
         data: channels, shape, scaling and data card of what it was trained on.
@@ -44,10 +46,11 @@ class Forecaster:
 
         Args:
             frames: physical values, (T, C, H, W), (B, T, C, H, W), or (T, H, W) for one channel;
-                the last `frames_in` of the T frames are used.
+                the last `frames_in` of the T frames are used. All channels are needed, those that
+                are not forecast (`data.inputs`) last.
             steps: number of frames to forecast; by default `trained_steps`.
-        Returns: the forecast in physical values, with the type, layout and device of `frames`;
-            float32, without a gradient.
+        Returns: the forecast in physical values, (steps, C', H, W), or (B, steps, C', H, W), or
+            (steps, H, W), with the type and device of `frames`; float32, without a gradient.
         Raises: ValueError if the shape, the values or `steps` do not fit the run.
         """
         steps = self.trained_steps if steps is None else steps
@@ -71,7 +74,8 @@ class Forecaster:
                 "frames: infinite values in the frames that are used as input, or NaN, which the "
                 "run was not trained on"
             )
-        forecast: Tensor = scaling.to_physical(with_holes(inputs, self.network(inputs, steps)))
+        unit = with_holes(inputs, self.network(inputs, steps))
+        forecast: Tensor = scaling.first(self.network.num_forecast).to_physical(unit)
         if frames.ndim == 5:
             return forecast
         return forecast[0] if frames.ndim == 4 else forecast[0, :, 0]
@@ -88,9 +92,15 @@ class Forecaster:
         if not fits or num_frames < self.frames_in:
             raise ValueError(
                 f"frames of shape {shape}: this run was trained on {self.frames_in} input frames "
-                f"with {channels} channel{'s' if channels > 1 else ''} of {height} x {width} "
-                f"cells; pass {' or '.join(expected)} with T of {self.frames_in} or more"
+                f"with {self._channel_names()} of {height} x {width} cells; pass "
+                f"{' or '.join(expected)} with T of {self.frames_in} or more"
             )
+
+    def _channel_names(self) -> str:
+        """`1 channel`, or `3 channels (u, v, depth; input only: depth)`."""
+        channels, inputs = self.data.channels, self.data.inputs
+        names = f" ({', '.join(channels)}; input only: {', '.join(inputs)})" if inputs else ""
+        return f"{len(channels)} channel{'s' * (len(channels) > 1)}{names}"
 
 
 def load(run: str | Path) -> Forecaster:
@@ -103,8 +113,24 @@ def load(run: str | Path) -> Forecaster:
     folder = RunFolder(Path(run))
     folder.check_exists()
     config = resolve([read_layer(folder.config_file)])
-    data = read_description(folder.data_file)
-    network = build_network(config, data.shape, torch.device("cpu"), fill=data.fill)
-    load_weights(network, folder.best_model)
+    return build_forecaster(
+        config, read_description(folder.data_file), folder.best_model, torch.device("cpu")
+    )
+
+
+def build_forecaster(
+    config: Config, data: DataDescription, weights: Path, device: torch.device
+) -> Forecaster:
+    """The forecaster with the weights in a file.
+
+    Args:
+        config: of the run, resolved.
+        data: what the run was trained on, but for the height and width of the frames.
+    Raises: RunError or ConfigError if the weights cannot be read or do not fit.
+    """
+    stored = read_weights(weights)
+    config = config.model_copy(update={"model": follow_weights(config.model, stored)})
+    network = build_network(config, data, device)
+    stored.load_into(network)
     pre, aft = config.data.pre_seq_length, config.data.aft_seq_length
     return Forecaster(network.eval(), pre, aft, data)

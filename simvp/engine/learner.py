@@ -1,4 +1,7 @@
-"""What one training step does to the network. B: batch; T: frames; C, H, W: a frame."""
+"""What one training step does to the network.
+
+B: batch; T: frames; C: channels, of which the first ones are forecast; H, W: height and width.
+"""
 
 import warnings
 from contextlib import nullcontext
@@ -38,7 +41,7 @@ class Learner:
     def __init__(self, config: Config, network: SimVP, group: Group) -> None:
         self.network = network
         self.device = group.device
-        self.num_inputs = config.data.pre_seq_length
+        self.frames_in = config.data.pre_seq_length
         self.precision = config.train.precision
         self.loss = losses.load(config.train.loss)
         self.optimizer = Optimizer(config.train, network)
@@ -66,7 +69,8 @@ class Learner:
 
         Returns: the loss before the step, the mean over all values, (), on the device.
         """
-        inputs, true = frames[:, : self.num_inputs], frames[:, self.num_inputs :]
+        inputs = frames[:, : self.frames_in]
+        true = frames[:, self.frames_in :, : self.network.num_forecast]
         usual = len(frames) == self.batch_size
         with autocast(self.device, self.precision), nullcontext() if usual else uncompiled():
             forecast = self.parallel(inputs, true.shape[1])

@@ -11,12 +11,17 @@ import torch
 from torch import Tensor
 
 from simvp.engine.optimizer import Optimizer
+from simvp.engine.weights import with_current_names
 from simvp.errors import RunError
 from simvp.models.simvp import SimVP
 from simvp.runtime.group import Group
 
-# Settings that checkpoints of version 1 do not record, because they had one value only.
-_BEFORE_RECORDED = {"train.loss": "mse"}
+# What checkpoints of earlier versions do not record, because it had one value only.
+_BEFORE_RECORDED = {
+    "train.loss": "mse",
+    "model.standardize": False,
+    "vectors of the data card": [],
+}
 
 
 @dataclass
@@ -93,7 +98,7 @@ class State:
                 + "; ".join(changed)
                 + ". Restore them, or start a new run with --name"
             )
-        self.network.load_state_dict(content["model"])
+        self.network.load_state_dict(with_current_names(content["model"]))
         self.optimizer.load_state_dict(content["optimizer"])
         self.scaler.load_state_dict(content["scaler"])
         self.progress = Progress(**content["progress"])

@@ -1,12 +1,12 @@
 """The training loop: epochs of steps, validation after each, checkpoints, and resuming from one.
 
 Read `Trainer.fit` first, then `Trainer._train_epoch` and `Learner.step`.
-B: batch; T: frames; C, H, W: a frame.
+B: batch; T: frames; C: channels, of which the first ones are forecast; H, W: height and width.
 """
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from simvp.config import Config
 from simvp.data import augmentation
+from simvp.data.augmentation import Vector
 from simvp.data.batches import WindowDataset, batches, training_batches
 from simvp.engine.compilation import uncompiled
 from simvp.engine.evaluation import validate
@@ -63,6 +64,7 @@ class Trainer:
         group: Group,
         folder: RunFolder,
         report: Report,
+        vectors: Sequence[Vector] = (),
     ) -> None:
         self.config = config
         self.network = network
@@ -77,6 +79,8 @@ class Trainer:
         self.pending: list[tuple[Tensor, Tensor]] = []
         self.saved_at = time.monotonic()
         self.symmetries = parse_symmetries(config.train.augment)
+        # Rolling leaves components as they are.
+        self.vectors = vectors if {*self.symmetries} - {"roll"} else ()
         torch.manual_seed(config.train.seed + group.rank)  # dropout differs between processes
         self.steps_per_epoch = len(self._epoch_batches(0))
         self.total_steps = self.steps_per_epoch * config.train.epochs
@@ -128,6 +132,8 @@ class Trainer:
             "number of processes": self.group.world_size,
             "training samples": self.train_set.fingerprint(),
             "validation samples": self.val_set.fingerprint(),
+            "number of forecast channels": self.network.num_forecast,
+            "vectors of the data card": [[*vector.channels] for vector in self.vectors],
             "data.pre_seq_length": data.pre_seq_length,
             "data.aft_seq_length": data.aft_seq_length,
             **settings,
@@ -183,7 +189,7 @@ class Trainer:
             epoch=self.progress.epoch,
             samples=indices.tolist(),
         )
-        return augmentation.apply(frames, transformations)
+        return augmentation.apply(frames, transformations, self.vectors)
 
     def _finish_epoch(self) -> None:
         """Validate, save the best network, the history and, when it is due, a checkpoint."""
@@ -192,7 +198,8 @@ class Trainer:
             scores = validate(
                 self.network, self.val_set, self.config, self.group, self._statistics_inputs()
             )
-        val_loss, local = scores.loss(self.val_set.shape), self.state.loss
+        shape = (self.network.num_forecast, *self.val_set.shape[1:])
+        val_loss, local = scores.loss(shape), self.state.loss
         if not math.isfinite(val_loss):
             raise self._failed("the validation loss is not finite")
         totals = self.group.sum(torch.tensor([local.total, local.count], dtype=torch.float64))

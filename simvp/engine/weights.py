@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -59,21 +60,60 @@ def translate(state_dict: Mapping[str, Any], like: Mapping[str, Tensor]) -> dict
     return weights
 
 
-def load_weights(model: SimVP, path: Path) -> None:
-    """Load weights or a checkpoint of simvp or OpenSTL into `model`; .pth or .safetensors.
+@dataclass(frozen=True)
+class StoredWeights:
+    """The weights in a file.
 
-    Raises: RunError if the file cannot be read without executing code, or does not match `model`.
+    Attributes:
+        path: the file, or the folder of checkpoints.
+        state_dict: the weights, with names of simvp or OpenSTL.
+    """
+
+    path: Path
+    state_dict: Mapping[str, Any]
+
+    @property
+    def are_standardizing(self) -> bool:
+        """Whether they are of a network that standardises its input."""
+        return "std" in self.state_dict
+
+    def load_into(self, model: SimVP) -> None:
+        """Copy them into `model`. Raises RunError if they do not match it."""
+        try:
+            if "decoder.readout.weight" in self.state_dict:
+                checkpoint.load_into(model, self.state_dict)
+            else:
+                load_openstl(model, self.state_dict)
+        except RunError as error:
+            raise RunError(f"{self.path}: {error}") from None
+
+
+def read_weights(path: Path) -> StoredWeights:
+    """Read weights or a checkpoint of simvp or OpenSTL; .pth or .safetensors.
+
+    Raises: RunError if the file cannot be read without executing code.
     """
     content = _read(path)
     if checkpoint.is_training_state(content):
         content = content["model"]
-    try:
-        if "decoder.readout.weight" in content:
-            checkpoint.load_into(model, content)
-        else:
-            load_openstl(model, content)
-    except RunError as error:
-        raise RunError(f"{path}: {error}") from None
+    return StoredWeights(path, with_current_names(content))
+
+
+def with_current_names(state_dict: Mapping[str, Any]) -> dict[str, Any]:
+    """Weights of simvp with the names of this version: earlier ones named the mean `fill`."""
+    return {"mean" if name == "fill" else name: value for name, value in state_dict.items()}
+
+
+def load_weights(model: SimVP, path: Path) -> None:
+    """Load weights or a checkpoint of simvp or OpenSTL into `model`; .pth or .safetensors.
+
+    The mean and standard deviation with which a network standardises its input are part of its
+    weights. They are not replaced by those of other data, because the other weights were trained
+    with them.
+
+    Raises: RunError if the file cannot be read without executing code, or does not match `model`.
+    """
+    read_weights(path).load_into(model)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -6,6 +6,7 @@ T: frames; H, W: height and width of a frame. Missing values (NaN) are grey. Len
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
@@ -44,12 +45,7 @@ def grid(
     Args:
         caption: quantity and unit of the values, which label their colour bar.
     """
-    ratio = _ratio(inputs)
-    smallest = max(0.55, 0.3 / ratio)  # width of a legible frame
-    every = math.ceil(max(len(inputs), len(trues)) * smallest / 14)
-    past, future = (np.arange((len(x) - 1) % every, len(x), every) for x in (inputs, trues))
-    width = max(smallest, min(10 / max(len(past), len(future)), 2 / max(ratio, 1)))
-    number = "t = {}" if width > 0.7 else "{}"
+    past, future, width, number = _layout(inputs, trues)
     values, difference = _scales(inputs, trues, preds, cmap)
     rows: dict[str, list[Cell]] = {
         "input": [(inputs[i], values, number.format(i)) for i in past],
@@ -57,7 +53,44 @@ def grid(
         "prediction": [(preds[i], values, "") for i in future],
         "difference": [(preds[i] - trues[i], difference, "") for i in future],
     }
-    return _draw(rows, width, title, caption)
+    return _draw(rows, width, title, {"difference": difference, caption: values})
+
+
+def outlook(
+    inputs: Frames,
+    preds: Frames,
+    *,
+    trained_steps: int,
+    title: str,
+    caption: str = "",
+    cmap: str,
+) -> Figure:
+    """Two labelled rows: input (T_in, H, W) and forecast (T_out, H, W), without truth.
+
+    Args:
+        trained_steps: later frames are marked by a star.
+        caption: quantity and unit of the values, which label their colour bar.
+    """
+    past, future, width, number = _layout(inputs, preds)
+    values, _ = _scales(inputs, preds, preds, cmap)
+    stars = ["*" * (i >= trained_steps) for i in range(len(preds))]
+    rows: dict[str, list[Cell]] = {
+        "input": [(inputs[i], values, number.format(i)) for i in past],
+        "forecast": [(preds[i], values, number.format(len(inputs) + i) + stars[i]) for i in future],
+    }
+    if any(stars):
+        title += f" (* beyond the {trained_steps} steps that were trained)"
+    return _draw(rows, width, title, {caption: values})
+
+
+def _layout(inputs: Frames, forecast: Frames) -> tuple[NDArray[Any], NDArray[Any], float, str]:
+    """Indices of the input and forecast frames to draw, their width, and a pattern for labels."""
+    ratio = _ratio(inputs)
+    smallest = max(0.55, 0.3 / ratio)  # width of a legible frame
+    every = math.ceil(max(len(inputs), len(forecast)) * smallest / 14)
+    past, future = (np.arange((len(x) - 1) % every, len(x), every) for x in (inputs, forecast))
+    width = max(smallest, min(10 / max(len(past), len(future)), 2 / max(ratio, 1)))
+    return past, future, width, "t = {}" if width > 0.7 else "{}"
 
 
 def animation(
@@ -70,7 +103,8 @@ def animation(
     panels = [(trues, values, "truth"), (preds, values, "prediction")]
     panels.append((preds - trues, difference, "difference"))
     row: list[Cell] = [(frames[0], scale, label) for frames, scale, label in panels]
-    figure = _draw({f"t = {len(inputs) + len(trues) - 1}": row}, width, title, caption)
+    bars = {"difference": difference, caption: values}
+    figure = _draw({f"t = {len(inputs) + len(trues) - 1}": row}, width, title, bars)
     figure.set_dpi(120)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
@@ -107,8 +141,10 @@ def _scales(inputs: Frames, trues: Frames, preds: Frames, cmap: str) -> tuple[Sc
     )
 
 
-def _draw(rows: Mapping[str, Sequence[Cell]], width: float, title: str, caption: str) -> Figure:
-    """Labelled rows of frames of that width, and colour bars for the first and the last frame."""
+def _draw(
+    rows: Mapping[str, Sequence[Cell]], width: float, title: str, bars: Mapping[str, Scale]
+) -> Figure:
+    """Labelled rows of frames of that width, and a labelled colour bar for each scale."""
     figure = Figure(layout="compressed", dpi=200)
     axes = figure.add_subplot(aspect="equal")  # its unit is the width of a frame
     axes.set_axis_off()
@@ -131,14 +167,15 @@ def _draw(rows: Mapping[str, Sequence[Cell]], width: float, title: str, caption:
     title = textwrap.fill(title, int((length + 2.5) / 0.095))
     figure.suptitle(title, fontsize=10, parse_math=False)
     figure.set_size_inches(length + 2.5, height + 0.5 + 0.2 * title.count("\n"))
-    for image, label in [(axes.images[-1], "difference"), (axes.images[0], caption)]:
+    for label, (_, norm) in bars.items():
+        images = [image for image in axes.images if image.norm is norm]
         bar = figure.colorbar(
-            image,
+            images[0],
             ax=axes,
             aspect=height / 0.1,
             fraction=0.13 / length,
             pad=0.1 / length,
-            extend=_extend([other for other in axes.images if other.norm is image.norm]),
+            extend=_extend(images),
         )
         label = textwrap.fill(label, max(12, int(height / 0.08)))
         bar.set_label(label, fontsize=9, parse_math=False)

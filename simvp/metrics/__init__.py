@@ -11,9 +11,9 @@ B: batch; T: frames; C: channels; H, W: height and width; M: scores. Frames are 
 import importlib
 import pkgutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor
@@ -21,6 +21,7 @@ from torch import Tensor
 SsimRange = Literal["unit", "frame"]
 # Which values are better; "zero": the nearer to zero.
 Direction = Literal["lower", "higher", "zero"]
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Comparison:
     pred: Tensor
     true: Tensor
     ssim_data_range: SsimRange = "unit"
+    _results: dict[Callable[["Comparison"], Any], Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, pred: Tensor, true: Tensor, *, ssim_data_range: SsimRange = "unit") -> "Comparison":
@@ -47,6 +49,13 @@ class Comparison:
         # float32; the cost is small compared with the network's. Apple's GPUs have no float64.
         precise = torch.float32 if pred.device.type == "mps" else torch.float64
         return cls(pred.to(precise), true.to(precise), ssim_data_range)
+
+    def once(self, compute: Callable[["Comparison"], Result]) -> Result:
+        """The result of `compute(self)`, which is kept for other scores that need it as well."""
+        if compute not in self._results:
+            self._results[compute] = compute(self)
+        result: Result = self._results[compute]
+        return result
 
     @cached_property
     def valid(self) -> Tensor:

@@ -1,4 +1,4 @@
-"""Straightforward implementations, the baseline of the benchmarks."""
+"""Straightforward implementations, the baseline of the benchmarks, and the data they are given."""
 
 import hashlib
 import multiprocessing
@@ -8,8 +8,20 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor, nn
 
+from simvp.data.card import DatasetCard
+from simvp.data.description import DataDescription
+from simvp.data.scaling import Scaling
 from simvp.models.simvp import SimVP, autoencoder, layers
 from simvp.runtime.processes import cores
+
+# Boiling, without statistics.
+BOILING = DataDescription(
+    channels=("temperature",),
+    shape=(1, 64, 64),
+    scaling=Scaling((0.0,), (212.0,)),
+    stored="scaled",
+    card=DatasetCard(),
+)
 
 
 class PlainSimVP(SimVP):
@@ -23,7 +35,7 @@ class PlainSimVP(SimVP):
             if isinstance(layer, nn.Conv2d):
                 layer.forward = nn.Conv2d.forward.__get__(layer)  # type: ignore[method-assign]
 
-    def _next_frames(self, frames: Tensor) -> Tensor:
+    def _next_frames(self, frames: Tensor, mask: None) -> Tensor:
         features, skip = self.encoder(frames.flatten(0, 1))
         hidden = features.reshape(frames.shape[0], -1, *features.shape[2:])
         decoded: Tensor = self.decoder(self.translator(hidden).reshape(features.shape), skip)

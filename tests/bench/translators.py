@@ -10,17 +10,18 @@ import statistics
 import time
 
 import torch
+from plain import BOILING
 
 from simvp.config import assignment_layer, resolve
 from simvp.engine import build_network, network_cost
 from simvp.models.simvp import translators
 
-FRAME_SHAPE = (1, 64, 64)
 STEPS = 3
 PUBLISHED = [
     assignment_layer(text)
     for text in (
         *("model.hid_S=64", "model.hid_T=512", "model.N_S=4", "model.N_T=8"),
+        "model.standardize=false",
         "train.batch_size=8",
     )
 ]
@@ -30,9 +31,9 @@ ZEROS = assignment_layer("model.boundary=zeros")
 
 def seconds_per_step(name: str) -> float:
     config = resolve([assignment_layer(f"model.model_type={name}"), *PUBLISHED, PERIODIC])
-    network = build_network(config, FRAME_SHAPE, torch.device("cpu")).train()
+    network = build_network(config, BOILING, torch.device("cpu")).train()
     optimizer = torch.optim.Adam(network.parameters(), fused=True)
-    frames = torch.rand(config.train.samples_per_step, config.data.pre_seq_length, *FRAME_SHAPE)
+    frames = torch.rand(config.train.samples_per_step, config.data.pre_seq_length, *BOILING.shape)
     seconds = []
     for _ in range(1 + STEPS):
         start = time.perf_counter()
@@ -49,7 +50,7 @@ def main() -> None:
     print("|---|---:|---:|---:|---:|")
     for name in translators.names():
         config = resolve([assignment_layer(f"model.model_type={name}"), *PUBLISHED, ZEROS])
-        cost = network_cost(config, FRAME_SHAPE)
+        cost = network_cost(config, BOILING)
         ratio = 1.0 if name == "gsta" else seconds_per_step(name) / reference
         print(
             f"| `{name}` | {cost.parameters / 1e6:.1f} M | {cost.multiply_adds / 1e9:.1f} G "

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from simvp.data.cf_time import Steps, analyse, first_disorder, read_times
-from simvp.data.times import Times
+from simvp.data.cf_time import Steps, analyse, continued, first_disorder, read_times
+from simvp.data.times import Times, parse_date
 
 
 def test_times_of_different_epochs_and_units_are_comparable() -> None:
@@ -52,3 +52,38 @@ def test_single_precision_times_are_even() -> None:
 )
 def test_first_disorder(values: list[float], index: int | None) -> None:
     assert first_disorder(np.array(values, "f8")) == index
+
+
+@pytest.mark.parametrize(
+    ("calendar", "dates", "every", "expected"),
+    [
+        ("standard", ["2000-02-27", "2000-02-28"], 1, ["2000-02-29", "2000-03-01"]),
+        ("noleap", ["2000-02-27", "2000-02-28"], 1, ["2000-03-01", "2000-03-02"]),
+        ("360_day", ["2000-02-29", "2000-02-30"], 1, ["2000-03-01", "2000-03-02"]),
+        (
+            "standard",
+            ["2000-01-01T00:00", "2000-01-01T06:00"],
+            2,
+            ["2000-01-01T18", "2000-01-02T06"],
+        ),
+        # Months of the calendar, from 31 January to the end of February.
+        (
+            "standard",
+            ["2000-10-31", "2000-11-30", "2000-12-31", "2001-01-31"],
+            1,
+            ["2001-02-28", "2001-03-31"],
+        ),
+        ("standard", ["2000-11-16", "2000-12-16", "2001-01-16"], 2, ["2001-03-16", "2001-05-16"]),
+    ],
+)
+def test_times_continue_at_the_usual_step(
+    calendar: str, dates: list[str], every: int, expected: list[str]
+) -> None:
+    values = np.array([parse_date(date, calendar) for date in dates])
+    found = continued(Times(values, "second", calendar), len(dates) - 1, 2, every)
+    assert found.values.tolist() == [parse_date(date, calendar) for date in expected]
+
+
+def test_single_time_has_no_step() -> None:
+    with pytest.raises(ValueError, match="a single time has no step"):
+        continued(Times(np.zeros(1), "second", "standard"), 0, 2)

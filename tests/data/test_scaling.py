@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from simvp.data.scaling import Scaling, Statistics, StatisticsAccumulator, choose_scaling
+from simvp.data.scaling import (
+    Scaling,
+    Statistics,
+    StatisticsAccumulator,
+    choose_scaling,
+    mean_and_std,
+)
 
 RNG = np.random.default_rng(0)
 
@@ -68,3 +74,11 @@ def test_scaling_is_from_card_or_0_to_1_or_8_bit_or_range(
     statistics = Statistics(low=found[:1], high=found[1:], mean=(0.0,), std=(1.0,))
     scaling = choose_scaling([card[0]], [card[1]], statistics, is_8_bit=is_8_bit)
     assert (scaling.low[0], scaling.high[0]) == expected
+
+
+def test_mean_and_std_are_in_network_units_and_a_constant_channel_has_std_1() -> None:
+    scaling = Scaling(low=(250.0, -1.0, 5.0), high=(300.0, 3.0, 6.0))
+    statistics = Statistics(
+        low=(255.0, -1.0, 5.0), high=(290.0, 3.0, 5.0), mean=(260.0, 0.0, 5.0), std=(5.0, 2.0, 0.0)
+    )
+    assert mean_and_std(statistics, scaling) == ((0.2, 0.25, 0.0), (0.1, 0.5, 1.0))

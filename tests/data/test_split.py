@@ -23,6 +23,21 @@ def test_data_folder_can_be_moved(split_data: Path) -> None:
     np.testing.assert_array_equal(segment.series.read(3, 4)[0], expected)
 
 
+@pytest.mark.parametrize("card", ["", "low = 250.0\nhigh = 300.0\n"])
+def test_statistics_in_network_units_are_those_of_the_scaled_frames(
+    split_data: Path, simvp: Simvp, card: str
+) -> None:
+    (split_data / "dataset.toml").write_text(card)
+    only_split(split_data).unlink()
+    simvp("split", "data")
+    # Files of scaled values stay as they are when the units of the card are corrected.
+    (split_data / "dataset.toml").write_text(card.replace("250", "200"))
+    split = read_split(split_data)
+    frames = np.concatenate([s.read_stored(0, 8) for s in split.segments("train")])
+    assert split.data.mean == pytest.approx([frames.mean()], rel=1e-5)
+    assert split.data.std == pytest.approx([frames.std()], rel=1e-5)
+
+
 def test_split_of_replaced_data_is_refused(split_data: Path) -> None:
     for file in split_data.glob("*/*.npy"):
         np.save(file, np.zeros((1, 8, 8), np.float32))

@@ -1,13 +1,17 @@
 """Settings that are resolved automatically."""
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
+from helpers import only_split
 
 from simvp.config import Config
 from simvp.data import read_split
 from simvp.engine.automatic import resolve_auto
+from simvp.engine.weights import StoredWeights
+from simvp.errors import ConfigError
 
 CPU = torch.device("cpu")
 
@@ -27,7 +31,12 @@ def test_automatic_batch_size_gives_700_steps(
 
 
 def resolved(
-    data: Path, config: Config, windows: int, device: str = "cpu", world_size: int = 1
+    data: Path,
+    config: Config,
+    windows: int = 70,
+    device: str = "cpu",
+    world_size: int = 1,
+    weights: StoredWeights | None = None,
 ) -> Config:
     split = read_split(data)
     return resolve_auto(
@@ -36,6 +45,7 @@ def resolved(
         num_windows=windows,
         device=torch.device(device),
         world_size=world_size,
+        weights=weights,
     )
 
 
@@ -63,3 +73,40 @@ def test_no_setting_remains_auto(split_data: Path) -> None:
     assert config.data.split == str(read_split(split_data).path)
     experiment = config.model_dump(exclude={"run", "split"})
     assert "auto" not in [value for section in experiment.values() for value in section.values()]
+
+
+def asking(standardize: bool | str) -> Config:
+    return Config.model_validate({"model": {"standardize": standardize}})
+
+
+def test_new_networks_standardise_if_the_statistics_are_known(split_data: Path) -> None:
+    assert resolved(split_data, asking("auto")).model.standardize is True
+    assert resolved(split_data, asking(False)).model.standardize is False
+    path = only_split(split_data)
+    record = json.loads(path.read_bytes())
+    samples = [
+        [f"{segment['series']}/{frame}.npy" for frame in range(8)]
+        for segment in record["train"]["segments"]
+    ]
+    path.write_text(json.dumps({"train": {"samples": samples}}))  # as version 1 wrote it
+    assert resolved(split_data, asking("auto")).model.standardize is False
+    with pytest.raises(ConfigError, match="has no mean and standard deviation of the data; make"):
+        resolved(split_data, asking(True))
+    # The weights bring their own statistics.
+    trained = StoredWeights(Path("w.pth"), {"mean": torch.ones(1), "std": torch.ones(1)})
+    assert resolved(split_data, asking("auto"), weights=trained).model.standardize is True
+
+
+@pytest.mark.parametrize("has_std", [True, False])
+def test_given_weights_decide_about_standardisation(split_data: Path, has_std: bool) -> None:
+    # Weights of a run with missing values have a mean in any case.
+    state = {"mean": torch.ones(1), **({"std": torch.ones(1)} if has_std else {})}
+    weights = StoredWeights(Path("w.pth"), state)
+    for setting in ("auto", has_std):
+        chosen = resolved(split_data, asking(setting), weights=weights).model.standardize
+        assert chosen is has_std
+    found = "true: the weights in w.pth were trained without"
+    if has_std:
+        found = "false: the weights in w.pth were trained with"
+    with pytest.raises(ConfigError, match=f"model.standardize = {found} standardisation of .* use"):
+        resolved(split_data, asking(not has_std), weights=weights)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from helpers import describe_data
 from torch import nn
 
 from simvp.config import Config
@@ -31,11 +32,13 @@ def test_compiled_blocks_give_the_same_losses(monkeypatch: pytest.MonkeyPatch) -
     )
     losses: dict[bool, list[float]] = {True: [], False: []}
     for is_compiled, of_run in losses.items():
-        model = {"hid_S": 4, "hid_T": 8, "N_S": 2, "N_T": 2, "boundary": "periodic,reflect"}
+        model = {"hid_S": 4, "hid_T": 8, "N_S": 2, "N_T": 2}
+        model |= {"boundary": "periodic,reflect", "standardize": True}
         train = {"compile": is_compiled, "batch_size": 2, "precision": "fp32"}
-        data = {"pre_seq_length": 3}
-        config = Config.model_validate({"model": model, "train": train, "data": data})
-        network = build_network(config, (1, 8, 8), torch.device("cpu"))
+        lengths = {"pre_seq_length": 3}
+        config = Config.model_validate({"model": model, "train": train, "data": lengths})
+        data = describe_data((1, 8, 8), mean=(0.5,), std=(0.3,))
+        network = build_network(config, data, torch.device("cpu"))
         names = list(network.state_dict())
         learner = Learner(config, network, Group(0, 1, torch.device("cpu")))
         for size in (2, 2, 1):

@@ -1,6 +1,7 @@
 """Parameters and multiply-adds of a network."""
 
 import pytest
+from helpers import describe_data
 
 from simvp.config import assignment_layer, resolve
 from simvp.engine import network_cost
@@ -9,8 +10,9 @@ from simvp.errors import ConfigError
 
 def cost(*assignments: str) -> tuple[int, int]:
     published = ["model.hid_S=64", "model.hid_T=512", "model.N_S=4", "model.boundary=zeros"]
-    given = [*published, "train.batch_size=8", *assignments]
-    result = network_cost(resolve([assignment_layer(text) for text in given]), (1, 64, 64))
+    given = [*published, "model.standardize=false", "train.batch_size=8", *assignments]
+    config = resolve([assignment_layer(text) for text in given])
+    result = network_cost(config, describe_data((1, 64, 64)))
     return result.parameters, result.multiply_adds
 
 
@@ -23,6 +25,16 @@ def test_cost_matches_openstl(name: str, parameters: float, multiply_adds: float
     ours = cost(f"model.model_type={name}")
     assert ours[0] / 1e6 == pytest.approx(parameters, abs=0.06)
     assert ours[1] / 1e9 == pytest.approx(multiply_adds, abs=0.15)
+
+
+def test_input_only_channels_cost_weights_of_the_first_layer_only() -> None:
+    settings = ("model.boundary=zeros", "model.standardize=false", "train.batch_size=2")
+    config = resolve([assignment_layer(text) for text in (*settings, "model.hid_S=8")])
+    alone = network_cost(config, describe_data((1, 16, 24)))
+    driven = network_cost(config, describe_data((3, 16, 24), inputs=("1", "2")))
+    assert driven.parameters - alone.parameters == 2 * 8 * 3 * 3
+    frames, cells = 10, 16 * 24
+    assert driven.multiply_adds - alone.multiply_adds == frames * cells * 2 * 8 * 3 * 3
 
 
 @pytest.mark.parametrize("name", ["hornet", "moganet", "swin", "vit", "uniformer", "incepu"])

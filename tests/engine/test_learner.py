@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from helpers import describe_data
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from simvp.config import assignment_layer, resolve
@@ -13,7 +14,13 @@ from simvp.engine.learner import Learner
 from simvp.runtime.group import process_group
 
 SETTINGS = ("train.batch_size=2", "train.compile=false")
-NETWORK = ("model.boundary=zeros", "model.hid_S=4", "model.hid_T=8", "model.N_T=2")
+NETWORK = (
+    "model.boundary=zeros",
+    "model.standardize=false",
+    "model.hid_S=4",
+    "model.hid_T=8",
+    "model.N_T=2",
+)
 FRAMES = ("data.pre_seq_length=3", "data.aft_seq_length=2")
 
 MakeLearner = Callable[..., Learner]
@@ -26,7 +33,8 @@ def make() -> MakeLearner:
         texts = (*SETTINGS, *NETWORK, *FRAMES, *choices)
         config = resolve([assignment_layer(text) for text in texts])
         with process_group("cpu", timeout_minutes=1) as group:
-            return Learner(config, build_network(config, (1, 9, 11), group.device).train(), group)
+            network = build_network(config, describe_data((1, 9, 11)), group.device)
+            return Learner(config, network.train(), group)
 
     return make
 

@@ -1,6 +1,7 @@
 """Weights of OpenSTL."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import pytest
 import torch
 from helpers import GOLDEN, TINY, Simvp
 
+from simvp.data import read_split
+from simvp.engine.forecaster import load
 from simvp.engine.weights import load_openstl, load_weights
 from simvp.errors import RunError
 from simvp.models.simvp import SimVP
@@ -117,3 +120,39 @@ def test_training_starts_from_published_weights(
     refused = simvp(*command, "--init-from", "published.pth", *TINY, "--name", "x", code=2)
     assert "published.pth: the weights do not match the network" in refused.stderr
     assert not Path("work_dirs/x").exists()
+
+
+def test_mean_and_std_belong_to_the_weights(trained: Path, simvp: Simvp) -> None:
+    """A run on other data that starts from them keeps theirs, as does a test."""
+    names = ("mean", "std")
+    first = torch.load(trained / "simvp_model.pth", weights_only=True)
+    shutil.copytree("data", "other", ignore=shutil.ignore_patterns("*.json"))
+    for file in Path("other").glob("*/*.npy"):
+        np.save(file, 0.1 * np.load(file))
+    simvp("split", "other")
+    assert read_split("other").data.mean == pytest.approx([0.05], abs=0.01)
+    command = ("train", "--data-path", "other", "--epochs", "1", "--lr", "1e-12", *TINY)
+    simvp(*command, "--init-from", str(trained / "simvp_model.pth"), "--name", "second")
+    second = torch.load("work_dirs/second/simvp_model.pth", weights_only=True)
+    assert all(torch.equal(first[name], second[name]) for name in names)
+    network = load("work_dirs/second").network
+    assert network.is_standardizing and torch.equal(network.mean, first["mean"])
+    assert float(first["mean"]) == pytest.approx(0.5, abs=0.05)
+    refused = simvp(
+        *command,
+        *("--init-from", str(trained / "simvp_model.pth"), "--name", "third"),
+        *("--set", "model.standardize=false"),
+        code=2,
+    )
+    assert "model.standardize = false: the weights in " in refused.stderr
+    assert not Path("work_dirs/third").exists()
+
+
+def test_weights_of_an_earlier_version_name_the_mean_fill(tmp_path: Path) -> None:
+    small = {"hid_S": 4, "hid_T": 8, "N_S": 2, "N_T": 2}
+    network = SimVP((3, 1, 8, 8), mean=(0.25,), takes_mask=True, **small)
+    weights = {("fill" if k == "mean" else k): v for k, v in network.state_dict().items()}
+    torch.save(weights, tmp_path / "old.pth")
+    other = SimVP((3, 1, 8, 8), mean=(0.5,), takes_mask=True, **small)
+    load_weights(other, tmp_path / "old.pth")
+    assert float(other.mean) == 0.25

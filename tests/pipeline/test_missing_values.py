@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers import TINY, Simvp, write_sample
+from helpers import TINY, Simvp, describe_data, write_sample
 
 import simvp as package
 from simvp.data import read_split
@@ -30,9 +30,13 @@ def read(folder: Path) -> np.ndarray:
     return np.stack([np.load(folder / f"{i}.npy") for i in range(len(list(folder.iterdir())))])
 
 
-def test_land_is_not_forecast_and_not_scored(data: Path, ocean: np.ndarray, simvp: Simvp) -> None:
-    assert "% missing" in simvp("split", "data").stdout
-    simvp("train", "--data-path", "data", "--epochs", "2", *TINY)
+@pytest.mark.parametrize("standardize", ["true", "false"])
+def test_land_is_not_forecast_and_not_scored(
+    data: Path, ocean: np.ndarray, simvp: Simvp, standardize: str
+) -> None:
+    assert "12 %" in simvp("split", "data").stdout  # of 99 cells are land
+    settings = ("--epochs", "2", "--set", f"model.standardize={standardize}")
+    simvp("train", "--data-path", "data", *TINY, *settings)
     simvp("test")
     run = Path("work_dirs/default")
     record = json.loads((run / "saved" / "metrics.json").read_text())
@@ -71,7 +75,8 @@ def test_statistics_leave_out_missing_values(data: Path, ocean: np.ndarray, simv
     np.testing.assert_allclose(split.statistics.missing, np.isnan(training).mean(by_channel))
 
 
-def test_loss_ignores_missing_truth(data: Path, ocean: np.ndarray, simvp: Simvp) -> None:
+@pytest.mark.parametrize("standardize", ["true", "false"])
+def test_loss_ignores_missing_truth(standardize: str) -> None:
     """Gradients are those of the mean over the known values."""
     from simvp.config import assignment_layer, resolve
     from simvp.engine import build_network
@@ -80,10 +85,12 @@ def test_loss_ignores_missing_truth(data: Path, ocean: np.ndarray, simvp: Simvp)
 
     settings = ("train.batch_size=2", "train.compile=false", "train.precision=fp32")
     network = ("model.boundary=zeros", "model.hid_S=4", "model.hid_T=8", "model.N_T=2")
+    network = (*network, f"model.standardize={standardize}")
     lengths = ("data.pre_seq_length=3", "data.aft_seq_length=2")
     config = resolve([assignment_layer(text) for text in (*settings, *network, *lengths)])
     cpu = torch.device("cpu")
-    model = build_network(config, (1, 9, 11), cpu, fill=[0.5]).train()
+    description = describe_data((1, 9, 11), mean=(0.5,), std=(0.3,), has_missing=True)
+    model = build_network(config, description, cpu).train()
     learner = Learner(config, model, Group(0, 1, cpu))
     frames = torch.rand(2, 5, 1, 9, 11)
     frames[..., :3, :4] = torch.nan

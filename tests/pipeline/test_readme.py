@@ -15,6 +15,7 @@ from typer.main import get_command
 from simvp.cli import app
 from simvp.config import all_keys, describe, read_layer, resolve, section_types
 from simvp.data.card import read_card
+from simvp.data.parts_file import read_parts
 
 README = PACKAGE.parent / "README.md"
 PAGES = [README, *sorted((PACKAGE / "docs").glob("*.md"))]
@@ -199,6 +200,8 @@ def test_toml_is_valid(text: str, tmp_path: Path) -> None:
     file.write_text(text)
     if text.startswith("["):
         resolve([read_layer(file)])
+    elif text.startswith("train"):
+        read_parts(file)
     else:
         read_card(file)
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from simvp.data import cf_time
 from simvp.data.cf_channels import choose_grid
+from simvp.data.cf_coordinates import find_coordinates
 from simvp.data.cf_files import find_files, is_netcdf, is_zarr, opened, read_values
 from simvp.data.cf_grid import Channel, Grid
 from simvp.data.series import Frames, Options, Series, Source
@@ -139,6 +140,7 @@ def open_data(path: Path, card: "DatasetCard", options: Options) -> Source:
         card=card,
         is_8_bit=grid.is_8_bit,
         assumptions=(*grid.assumptions, *notes),
+        coordinates=find_coordinates(files[0], grid),
         inputs=tuple(c.name for c in grid.channels if c.variable in inputs),
     )
 

@@ -34,12 +34,20 @@ class SimVP(nn.Module):
         spatio_kernel_enc, spatio_kernel_dec: kernel sizes of encoder and decoder, odd.
         boundary: boundary conditions along y and x: "zeros" (as published), "periodic", "reflect"
             or "replicate".
-        fill: for data with missing values (NaN), the value of each channel that replaces them; the
-            network then receives a mask of valid cells as another input channel.
+        mean: mean of each channel, (C,); needed for `std` and `takes_mask`.
+        std: standard deviation of each channel, (C,), positive. The layers then work on
+            standardised frames, (x - mean) / std, and the forecast is mapped back. The buffers
+            `mean` and `std` are part of the state dict.
+        takes_mask: whether values can be missing (NaN). The mean replaces them, and the layers
+            receive a mask of valid cells as another input channel.
+        num_input_only: number of channels, the last ones of the input, that are not forecast.
+    Attributes:
+        num_forecast: number of channels that are forecast, the first ones of the input.
     Raises: ValueError if the translator is unknown or does not support the number of channels.
     """
 
-    fill: Tensor
+    mean: Tensor
+    std: Tensor
 
     def __init__(
         self,
@@ -56,53 +64,66 @@ class SimVP(nn.Module):
         spatio_kernel_enc: int = 3,
         spatio_kernel_dec: int = 3,
         boundary: Boundary = ("zeros", "zeros"),
-        fill: Sequence[float] | None = None,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+        takes_mask: bool = False,
+        num_input_only: int = 0,
     ) -> None:
         super().__init__()
         num_frames, channels, height, width = in_shape
         self.stride = downsampling(N_S)
         definition = translators.load(model_type)
         self.fit_grid = getattr(definition, "fit_grid", lambda grid: grid)
-        self.takes_mask = fill is not None
-        if fill is not None:
-            self.register_buffer("fill", torch.tensor(fill).reshape(-1, 1, 1))
-        self.encoder = Encoder(channels + self.takes_mask, hid_S, N_S, spatio_kernel_enc)
+        self.num_forecast = channels - num_input_only
+        self.takes_mask, self.is_standardizing = takes_mask, std is not None
+        for name, values in (("mean", mean), ("std", std)):
+            if values is not None:
+                self.register_buffer(name, torch.tensor(values).reshape(channels, 1, 1))
+        self.encoder = Encoder(channels + takes_mask, hid_S, N_S, spatio_kernel_enc)
         if hasattr(definition, "Translator"):
             self.translator = definition.Translator(num_frames * hid_S, hid_T, N_T)
         else:
             settings = BlockSettings(self._grid(height, width), mlp_ratio, drop, drop_path)
             self.translator = Chain(definition.Block, num_frames * hid_S, hid_T, N_T, settings)
-        self.decoder = Decoder(hid_S, channels, N_S, spatio_kernel_dec)
+        self.decoder = Decoder(hid_S, self.num_forecast, N_S, spatio_kernel_dec)
         set_boundary(self, boundary)
 
     def forward(self, frames: Tensor, num_steps: int | None = None) -> Tensor:
-        """Forecast the next `num_steps` frames: (B, T, C, H, W) -> (B, num_steps, C, H, W).
+        """Forecast the next `num_steps` frames: (B, T, C, H, W) -> (B, num_steps, C', H, W).
 
-        One pass yields T frames, the default. For more, the output is fed back as input. Missing
-        input values are NaN, if the network was built for them.
+        One pass yields T frames, the default. For more, the output is fed back as input, beside the
+        last frame of the channels that are not forecast, whose future is not known. C' is
+        `num_forecast`. Missing input values are NaN, if the network was built for them.
         """
         mask = None
         if self.takes_mask:
             valid = frames.isfinite()
             mask = valid.all(dim=2, keepdim=True).to(frames.dtype)
-            frames = torch.where(valid, frames, self.fill)
+            frames = torch.where(valid, frames, self.mean)
+        if self.is_standardizing:
+            frames = (frames - self.mean) / self.std
         num_steps = frames.shape[1] if num_steps is None else num_steps
-        forecast: list[Tensor] = []
+        given = frames[:, -1:, self.num_forecast :].expand(-1, frames.shape[1], -1, -1, -1)
+        forecast = [self._next_frames(frames, mask)]
         while sum(piece.shape[1] for piece in forecast) < num_steps:
-            frames = self._next_frames(frames, mask)
-            forecast.append(frames)
             mask = None if mask is None else mask[:, -1:].expand_as(mask)
-        return torch.cat(forecast, dim=1)[:, :num_steps]
+            frames = torch.cat([forecast[-1], given], dim=2)
+            forecast.append(self._next_frames(frames, mask))
+        result = torch.cat(forecast, dim=1)[:, :num_steps]
+        if self.is_standardizing:
+            result = result * self.std[: self.num_forecast] + self.mean[: self.num_forecast]
+        return result
 
     def _next_frames(self, frames: Tensor, mask: Tensor | None) -> Tensor:
-        """One pass of the network: (B, T, C, H, W) and (B, T, 1, H, W) -> (B, T, C, H, W)."""
+        """One pass of the network: (B, T, C, H, W) and (B, T, 1, H, W) -> (B, T, C', H, W)."""
         batch, num_frames, _, height, width = frames.shape
         inputs = frames if mask is None else torch.cat([frames, mask], dim=2)
         flat = self._pad(inputs.flatten(0, 1)).contiguous(memory_format=torch.channels_last)
         features, skip = self.encoder(flat)
         hidden = _merge_frames(features, batch)
         features = _split_frames(self.translator(hidden), num_frames)
-        return self.decoder(features, skip)[..., :height, :width].reshape(frames.shape)
+        decoded = self.decoder(features, skip)[..., :height, :width]
+        return decoded.reshape(batch, num_frames, *decoded.shape[1:])
 
     def _grid(self, height: int, width: int) -> tuple[int, int]:
         """Size of the smallest feature grid that covers frames of this size."""

@@ -54,6 +54,55 @@ def test_long_forecast_feeds_the_output_back(num_steps: int) -> None:
         torch.testing.assert_close(network(frames, num_steps), expected, rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("takes_mask", [False, True])
+def test_standardising_network_is_the_plain_one_on_standardised_frames(takes_mask: bool) -> None:
+    torch.manual_seed(0)
+    statistics = {"mean": (0.2, 0.7), "std": (0.1, 0.3)}
+    network = SimVP((3, 2, 9, 11), **SMALL, **statistics, takes_mask=takes_mask).eval()
+    # A plain network fills with its mean, which is 0 for standardised values.
+    centred = {"mean": (0.0, 0.0), "takes_mask": True} if takes_mask else {}
+    plain = SimVP((3, 2, 9, 11), **SMALL, **centred).eval()
+    weights = {k: v for k, v in network.state_dict().items() if k not in ("mean", "std")}
+    assert len(weights) + 2 == len(network.state_dict())
+    plain.load_state_dict({**weights, **({"mean": plain.mean} if takes_mask else {})})
+    mean, std = (torch.tensor(values).reshape(2, 1, 1) for values in statistics.values())
+    frames = torch.rand(2, 3, 2, 9, 11)
+    if takes_mask:
+        frames[0, 1, 1, 2:5, 3] = torch.nan
+    with torch.inference_mode():
+        forecast = network(frames, 7)
+        expected = plain((frames - mean) / std, 7) * std + mean
+    assert forecast.isfinite().all()
+    torch.testing.assert_close(forecast, expected, rtol=0, atol=1e-6)
+
+
+def test_input_only_channels_influence_the_forecast_and_are_not_forecast() -> None:
+    network = SimVP((3, 3, 9, 11), **SMALL, num_input_only=2)
+    frames = torch.rand(2, 3, 3, 9, 11, requires_grad=True)
+    forecast = network(frames)
+    assert forecast.shape == (2, 3, 1, 9, 11)
+    forecast.square().sum().backward()
+    assert frames.grad is not None
+    assert (frames.grad.abs().amax(dim=(0, 1, 3, 4)) > 0).all()
+
+
+@pytest.mark.parametrize("takes_mask", [False, True])
+def test_long_forecast_repeats_the_last_frame_of_input_only_channels(takes_mask: bool) -> None:
+    statistics = {"mean": (0.2, 0.7, 0.4), "std": (0.1, 0.3, 2.0)}
+    network = SimVP((3, 3, 12, 16), **SMALL, **statistics, takes_mask=takes_mask, num_input_only=1)
+    network.eval()
+    frames = torch.rand(2, 3, 3, 12, 16)
+    if takes_mask:  # a hole of the last frame, so that the mask stays the same
+        frames[0, :, 2, 3, 4] = torch.nan
+    last = frames[:, -1:, 2:].expand(-1, 3, -1, -1, -1)
+    with torch.inference_mode():
+        first = network(frames)
+        second = network(torch.cat([first, last], dim=2))
+        third = network(torch.cat([second, last], dim=2))
+        expected = torch.cat([first, second, third], dim=1)[:, :7]
+        torch.testing.assert_close(network(frames, 7), expected, rtol=0, atol=1e-6)
+
+
 @pytest.mark.parametrize("size", [(9, 11), (16, 13), (7, 16)])
 def test_grids_not_divisible_by_the_downsampling(size: tuple[int, int]) -> None:
     network = SimVP((3, 1, *size), **{**SMALL, "N_S": 4})

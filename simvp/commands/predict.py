@@ -1,0 +1,230 @@
+"""`simvp predict`: forecast what follows the end of each series; no truth is needed."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simvp.config import Config
+from simvp.data.description import DataDescription, read_description
+from simvp.data.forecast_files import Forecasts, check_output, picture_path, write
+from simvp.data.matching import open_for
+from simvp.data.origins import Origin, find_origins
+from simvp.data.series import Source
+from simvp.data.split import find_split, read_split
+from simvp.engine.forecaster import Forecaster, build_forecaster
+from simvp.engine.prediction import predict_all
+from simvp.errors import ConfigError, RunError
+from simvp.progress import Report, Summary
+from simvp.runs import PICTURE_MARK, RunFolder
+from simvp.runtime import launcher
+from simvp.runtime.devices import describe_precision
+from simvp.runtime.group import Group
+from simvp.storage.files import TEMPORARY_PREFIX, convert_os_errors, publish
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to forecast.
+
+    Attributes:
+        source: the data; empty for those of the run.
+        at: the last input frame, see `simvp.data.origins.find_origins`.
+        steps: number of steps; 0 for as many as the run was trained for.
+        output: file or folder; empty for one in the run's folder.
+        weights: file of weights; empty for the run's best model.
+        overwrite: whether the output may exist.
+    """
+
+    source: str = ""
+    at: str = ""
+    steps: int = 0
+    output: str = ""
+    weights: str = ""
+    overwrite: bool = False
+
+    def arguments(self) -> list[str]:
+        """The same request as arguments of the command line."""
+        named = (("at", self.at), ("output", self.output), ("weights", self.weights))
+        options = [word for name, value in named if value for word in (f"--{name}", value)]
+        options += ["--steps", str(self.steps)] * bool(self.steps)
+        return [self.source, *options, *["--overwrite"] * self.overwrite]
+
+
+def run(config: Config, request: Request, report: Report) -> Summary:
+    """Forecast with a trained run. Raises UserError, writing nothing."""
+    folder = RunFolder(Path(config.run.work_dir) / config.run.name)
+    folder.check_exists()
+    weights = Path(request.weights) if request.weights else folder.best_model
+    if not weights.exists():
+        raise RunError(
+            f"{weights}: there is no such model; it appears after the first epoch of `simvp train`"
+        )
+    trained = _description(config, folder)
+    path = Path(request.source or config.data.path)
+    source, warnings = open_for(path, trained)
+    data = trained.model_copy(update={"shape": source.shape})
+    pre = config.data.pre_seq_length
+    origins, left_out = find_origins(source.series, request.at, inputs=pre, step=data.step)
+    output = Path(request.output) if request.output else _default_output(folder, source)
+    check_output(output, overwrite=request.overwrite)
+    if output.exists() and output.samefile(path):
+        raise ConfigError(f"{output}: is the input; choose another --output")
+    if launcher.is_needed(config):
+        launcher.run(["predict", *replace(request, source=str(path)).arguments()], config)
+        return Summary()
+    if left_out:
+        warnings.append(
+            f"warning: {len(left_out)} samples are too short for the {pre} input frames: "
+            f"{', '.join(left_out[:3])}{', ...' if len(left_out) > 3 else ''}"
+        )
+    with launcher.join(config) as group:
+        report = report if group.is_main else Report()
+        for warning in warnings:
+            report.say(warning)
+        forecaster = _forecaster(config, data, trained, weights, group)
+        steps = request.steps or forecaster.trained_steps
+        return _predict(config, forecaster, source, origins, steps, output, group, report)
+
+
+def _description(config: Config, folder: RunFolder) -> DataDescription:
+    """What the run was trained on; runs of version 1 did not record it."""
+    if folder.data_file.exists():
+        return read_description(folder.data_file)
+    return read_split(find_split(config.data.split, config.data.path)).data
+
+
+def _forecaster(
+    config: Config, data: DataDescription, trained: DataDescription, weights: Path, group: Group
+) -> Forecaster:
+    """The forecaster for frames of this size. Raises ConfigError if the weights do not suit it."""
+    try:
+        return build_forecaster(config, data, weights, group.device)
+    except RunError:
+        if data.shape == trained.shape:
+            raise
+        build_forecaster(config, trained, weights, group.device)  # raises if it is not the size
+        raise ConfigError(
+            f"frames of {data.shape[1]}x{data.shape[2]} cells: the run was trained on "
+            f"{trained.shape[1]}x{trained.shape[2]}, and its translator {config.model.model_type} "
+            "supports this size only; use --resize at `simvp split` and train on such frames"
+        ) from None
+
+
+def _default_output(folder: RunFolder, source: Source) -> Path:
+    """`forecasts/NAME.nc` in the run's folder; for frames a folder of frames."""
+    name = source.path.name if source.path.is_dir() and not source.path.suffix else source.path.stem
+    name = "".join("_" if character in "*?[]" else character for character in name) or "data"
+    return folder.path / "forecasts" / (name if source.kind == "frames" else f"{name}.nc")
+
+
+def _predict(
+    config: Config,
+    forecaster: Forecaster,
+    source: Source,
+    origins: Sequence[Origin],
+    steps: int,
+    output: Path,
+    group: Group,
+    report: Report,
+) -> Summary:
+    """Forecast, and write the files; every process of the group calls this."""
+    data = forecaster.data
+    shape = (len(origins), steps, len(data.forecast_channels), *data.shape[1:])
+    with (
+        _shared_array(output, shape, group) as values,
+        report.progress("forecasting", len(origins)) as advance,
+    ):
+        predict_all(
+            forecaster,
+            origins,
+            values,
+            batch_size=config.train.val_batch_size,
+            precision=config.metrics.precision,
+            group=group,
+            advance=advance,
+        )
+        group.wait()  # until every process has written its share
+        if not group.is_main:
+            return Summary()
+        forecasts = Forecasts(
+            values,
+            [origin.start(steps) for origin in origins],
+            data.forecast_channels,
+            source.card,
+            source.coordinates,
+            forecaster.trained_steps,
+        )
+        write(output, forecasts, data.scaling if data.stored == "scaled" else None)
+        picture = _draw(config, forecaster, origins[0], forecasts, output)
+    beyond = steps - forecaster.trained_steps
+    return Summary(
+        [
+            _describe(forecasts),
+            *[
+                f"the last {beyond} steps are beyond the {forecaster.trained_steps} steps that the "
+                "run was trained for"
+            ]
+            * (beyond > 0),
+            describe_precision(group.device, config.metrics.precision),
+            f"wrote {output}",
+            f"wrote {picture}",
+        ]
+    )
+
+
+@contextmanager
+def _shared_array(
+    output: Path, shape: tuple[int, ...], group: Group
+) -> Iterator[NDArray[np.float32]]:
+    """An array of float32 in a temporary file beside the output, which all processes write to."""
+    file = output.parent / f"{TEMPORARY_PREFIX}{output.name}.npy"
+    try:
+        if group.is_main:
+            with convert_os_errors(output):
+                file.parent.mkdir(parents=True, exist_ok=True)
+                np.lib.format.open_memmap(file, "w+", np.float32, shape)
+        group.wait()
+        yield np.lib.format.open_memmap(file, "r+")
+    finally:
+        if group.is_main:
+            file.unlink(missing_ok=True)
+
+
+def _describe(forecasts: Forecasts) -> str:
+    """How many forecasts there are, of how many steps, and where they begin."""
+    count, steps = forecasts.values.shape[:2]
+    start = forecasts.starts[0]
+    after = f"frame {start.origin}" if start.times is None else start.times.label(0)
+    name = f"forecast of {start.series} after {after}" if count == 1 else f"{count} forecasts"
+    return f"{name}: {steps} steps" + (
+        f", to {start.times.label(-1)}" if count == 1 and start.times is not None else ""
+    )
+
+
+def _draw(
+    config: Config, forecaster: Forecaster, origin: Origin, forecasts: Forecasts, output: Path
+) -> Path:
+    """A picture of the first forecast, beside the output."""
+    from simvp.figures import pictures  # imports matplotlib
+
+    data, name = forecaster.data, forecasts.channels[0]
+    inputs = origin.read(data.scaling, may_miss=True)[:, :1]
+    scaling = data.scaling.first(1)
+    title = f"{forecasts.names()[0]}" + (f", {name}" if len(forecasts.channels) > 1 else "")
+    figure = pictures.outlook(
+        scaling.to_physical(inputs)[:, 0],
+        forecasts.values[0, :, 0],
+        trained_steps=forecaster.trained_steps,
+        title=title,
+        caption=forecasts.card.caption(name),
+        cmap=config.viz.cmap,
+    )
+    path = picture_path(output)
+    with publish(path) as temporary:
+        mark = {"Comment": PICTURE_MARK.decode()}
+        figure.savefig(temporary, format="png", bbox_inches="tight", pad_inches=0.1, metadata=mark)
+    return path

@@ -1,0 +1,197 @@
+"""Forecasts in files: netCDF and Zarr with coordinates, .npy arrays, folders of frames.
+
+N: forecasts; S: steps; C: channels; H, W: height and width.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simvp.data.card import DatasetCard
+from simvp.data.cf_files import is_zarr
+from simvp.data.scaling import Scaling
+from simvp.data.series import Coordinates
+from simvp.data.sources.frames import write_frames
+from simvp.data.times import EPOCH, Times
+from simvp.errors import ConfigError
+from simvp.storage.files import publish, publish_folder
+
+if TYPE_CHECKING:
+    from xarray import Dataset
+
+SUFFIXES = (".nc", ".zarr", ".npy")
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a forecast begins.
+
+    Attributes:
+        series: id of the series.
+        origin: index of the last input frame.
+        times: of the last input frame and of each forecast frame, S + 1; None if not known.
+    """
+
+    series: str
+    origin: int
+    times: Times | None
+
+
+@dataclass(frozen=True)
+class Forecasts:
+    """Several forecasts with the same steps and grid.
+
+    Attributes:
+        values: (N, S, C, H, W), physical values, NaN where missing.
+        starts: where each one begins.
+        channels: names of the channels.
+        card: their units.
+        coordinates: of rows and columns.
+        trained_steps: number of steps that the network was trained to forecast.
+    """
+
+    values: NDArray[np.float32]
+    starts: Sequence[Start]
+    channels: tuple[str, ...]
+    card: DatasetCard
+    coordinates: Coordinates
+    trained_steps: int
+
+    def names(self) -> list[str]:
+        """A name for each: the id of its series, and `@` its origin if that has several."""
+        ids = [start.series for start in self.starts]
+        return [
+            start.series if ids.count(start.series) == 1 else f"{start.series}@{start.origin}"
+            for start in self.starts
+        ]
+
+
+def picture_path(path: Path) -> Path:
+    """The picture beside an output."""
+    return path.with_suffix(".png")
+
+
+def check_output(path: Path, *, overwrite: bool) -> None:
+    """Raises ConfigError if a path has an unknown suffix, or something is in the way.
+
+    A folder is never replaced, unless it is a Zarr store: it may hold other files.
+    """
+    if path.suffix and path.suffix not in SUFFIXES:
+        raise ConfigError(
+            f"output = {str(path)!r}: the suffix {path.suffix} is not known; use "
+            f"{', '.join(SUFFIXES)}, or none for a folder of .npy frames"
+        )
+    if path.is_dir() and not is_zarr(path):
+        raise ConfigError(f"{path}: is a folder already; remove it, or choose another --output")
+    for file in (path, picture_path(path)):
+        if file.exists() and not overwrite:
+            raise ConfigError(
+                f"{file}: exists already; choose another --output, or add --overwrite"
+            )
+
+
+def write(path: Path, forecasts: Forecasts, stored_scaling: Scaling | None) -> None:
+    """Write forecasts in the format of the suffix; what exists there is replaced.
+
+    Args:
+        stored_scaling: for folders of frames, the scaling of the values in the input files.
+    Raises: OutputError if the files cannot be written.
+    """
+    if path.suffix == ".nc":
+        with publish(path) as temporary:
+            as_dataset(forecasts).to_netcdf(temporary, engine="h5netcdf")
+    elif path.suffix == ".npy":
+        with publish(path) as temporary, temporary.open("wb") as file:
+            values = forecasts.values
+            np.save(file, values[0] if len(values) == 1 else values, allow_pickle=False)
+    elif path.suffix == ".zarr":
+        with publish_folder(path) as folder:
+            as_dataset(forecasts).to_zarr(folder, mode="w", zarr_format=2, consolidated=True)
+    else:
+        with publish_folder(path) as folder:
+            for name, values in zip(forecasts.names(), forecasts.values, strict=True):
+                stored = values if stored_scaling is None else stored_scaling.to_unit(values)
+                write_frames(folder / name, np.asarray(stored, np.float32))
+
+
+def as_dataset(forecasts: Forecasts) -> "Dataset":
+    """Forecasts as a data set after the CF conventions.
+
+    One forecast has the dimensions (time, y, x), or (step, y, x) if its times are not known;
+    several have (forecast, step, y, x). `within_trained_horizon` marks the steps that the network
+    was trained for.
+    """
+    from xarray import Dataset
+
+    is_single = len(forecasts.starts) == 1
+    has_times = all(start.times is not None for start in forecasts.starts)
+    along = ("time" if has_times else "step",) if is_single else ("forecast", "step")
+    data: dict[str, Any] = {}
+    for i, name in enumerate(forecasts.channels):
+        values = forecasts.values[0, :, i] if is_single else forecasts.values[:, :, i]
+        data[name] = ((*along, *forecasts.coordinates.dims), values, _attributes(forecasts, name))
+    coordinates = {**forecasts.coordinates.variables, **_steps(forecasts, along[-1])}
+    if has_times:
+        coordinates |= _times(forecasts, along)
+    if not is_single:
+        coordinates["series"] = ("forecast", [start.series for start in forecasts.starts], {})
+    attributes: dict[str, Any] = {"Conventions": "CF-1.10"}
+    attributes["title"] = " ".join(filter(None, [forecasts.card.name, "forecast"]))
+    attributes["trained_steps"] = forecasts.trained_steps
+    return Dataset(data, coordinates, attributes)
+
+
+def _attributes(forecasts: Forecasts, channel: str) -> dict[str, str]:
+    """Those of the input; unit and quantity as in the data card."""
+    card = forecasts.card.channel(channel)
+    known = {"units": card.unit, "long_name": card.quantity}
+    return {
+        **forecasts.coordinates.attributes.get(channel, {}),
+        **{name: text for name, text in known.items() if text},
+    }
+
+
+def _steps(forecasts: Forecasts, dim: str) -> dict[str, Any]:
+    numbers = np.arange(1, forecasts.values.shape[1] + 1)
+    is_trained = (numbers <= forecasts.trained_steps).astype(np.int8)
+    described = f"whether the step is one of the {forecasts.trained_steps} that were trained"
+    return {
+        "step": (dim, numbers, {"long_name": "forecast step", "units": "1"}),
+        "within_trained_horizon": (dim, is_trained, {"long_name": described, "units": "1"}),
+    }
+
+
+def _times(forecasts: Forecasts, along: tuple[str, ...]) -> dict[str, Any]:
+    """Time, lead time and the time of the last input frame of each forecast."""
+    known = [start.times for start in forecasts.starts if start.times is not None]
+    values = np.stack([times.values for times in known])
+    is_date = bool(known[0].calendar)
+    units = EPOCH if is_date else known[0].unit
+    attributes = {"standard_name": "time", "axis": "T", "units": units}
+    reference = {"standard_name": "forecast_reference_time", "units": units}
+    if is_date:
+        attributes["calendar"] = reference["calendar"] = known[0].calendar
+    leads = values[:, 1:] - values[:, :1]
+    divisor, unit = _unit_of(leads) if is_date else (1.0, units)
+    lead_attributes = {"standard_name": "forecast_period", "units": unit}
+    if len(along) == 1:
+        return {
+            "time": (along, values[0, 1:], attributes),
+            "forecast_reference_time": ((), values[0, 0], reference),
+            "lead_time": (along, leads[0] / divisor, lead_attributes),
+        }
+    return {
+        "time": (along, values[:, 1:], attributes),
+        "forecast_reference_time": (along[:1], values[:, 0], reference),
+        "lead_time": (along, leads / divisor, lead_attributes),
+    }
+
+
+def _unit_of(seconds: NDArray[np.float64]) -> tuple[float, str]:
+    """The longest of days, hours and seconds that divides all of them."""
+    units = ((86400.0, "days"), (3600.0, "hours"), (1.0, "seconds"))
+    return next((size, name) for size, name in units if (seconds % size == 0).all() or size == 1)

@@ -1,0 +1,80 @@
+"""Where forecasts begin."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray
+from helpers import write_sample
+
+from simvp.data import Series, open_source
+from simvp.data.origins import find_origins
+from simvp.data.scaling import Scaling
+from simvp.data.times import parse_date
+from simvp.errors import ConfigError, DataError
+
+
+@pytest.fixture
+def series(tmp_path: Path) -> list[Series]:
+    for index, frames in enumerate((8, 12, 3)):
+        write_sample(tmp_path / f"run_{index}", index, frames=frames)
+    return list(open_source(tmp_path).series)
+
+
+@pytest.mark.parametrize(
+    ("at", "step", "expected", "left_out"),
+    [
+        ("", 1, [("run_0", 7), ("run_1", 11)], ["run_2"]),
+        ("", 3, [("run_1", 11)], ["run_0", "run_2"]),
+        ("all", 2, [("run_0", 6), ("run_0", 7), *(("run_1", i) for i in range(6, 12))], ["run_2"]),
+    ],
+)
+def test_last_input_frames(
+    series: list[Series], at: str, step: int, expected: list[tuple[str, int]], left_out: list[str]
+) -> None:
+    origins, short = find_origins(series, at, inputs=4, step=step)
+    assert [(origin.series.id, origin.last) for origin in origins] == expected
+    assert short == left_out
+
+
+def test_input_frames_are_read_in_network_units(series: list[Series]) -> None:
+    (origin,), _ = find_origins(series[1:2], "9", inputs=3, step=4)
+    stored = series[1].read(1, 10, 4)
+    scaling = Scaling((-1.0,), (3.0,))
+    frames = origin.read(scaling, may_miss=False)
+    np.testing.assert_allclose(frames, (stored + 1) / 4, rtol=1e-6)
+    assert origin.start(2).times is None
+
+
+@pytest.mark.parametrize(
+    ("at", "error", "message"),
+    [
+        ("8", ConfigError, "at = 8: sample run_0 has the frames 0 to 7"),
+        ("2000-01-01", ConfigError, "run_0 has no dates; give the number of a frame, from 0 to 7"),
+        ("2", DataError, "run_0: has 3 frames up to the beginning of the forecast, but 4 are need"),
+    ],
+)
+def test_origin_that_does_not_exist_is_one_message(
+    series: list[Series], at: str, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        find_origins(series, at, inputs=4, step=1)
+
+
+def test_dates_of_origin_and_forecast(tmp_path: Path) -> None:
+    """The last frame at a date or before; the forecast continues every second day."""
+    times = xarray.date_range("2001-02-20", periods=10, calendar="noleap", use_cftime=True)
+    values = np.random.default_rng(0).random((10, 8, 9), dtype=np.float32)
+    dataset = xarray.Dataset({"sst": (("time", "lat", "lon"), values)}, {"time": times})
+    dataset.to_netcdf(tmp_path / "daily.nc", engine="h5netcdf")
+    series = open_source(tmp_path / "daily.nc").series
+    (origin,), _ = find_origins(series, "2001-02-27T18:00", inputs=3, step=2)
+    assert origin.last == 7
+    found = origin.start(2).times
+    dates = ["2001-02-27", "2001-03-01", "2001-03-03"]
+    assert found is not None
+    assert found.values.tolist() == [parse_date(date, "noleap") for date in dates]
+    with pytest.raises(ConfigError, match="sample daily ends at 2001-03-01"):
+        find_origins(series, "2001-03-02", inputs=3, step=1)
+    with pytest.raises(ConfigError, match="should be a date, .* the number of a frame, or all"):
+        find_origins(series, "march", inputs=3, step=1)

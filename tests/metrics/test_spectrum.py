@@ -1,0 +1,51 @@
+"""Spectral errors of waves whose energy is known."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from simvp.metrics import Comparison
+from simvp.metrics.spectrum import band_errors, bands
+
+H, W = 16, 24
+
+
+def wave(ky: int, kx: int) -> torch.Tensor:
+    """A cosine with these numbers of periods along y and x, (1, 1, 1, H, W)."""
+    y, x = torch.meshgrid(torch.arange(H) / H, torch.arange(W) / W, indexing="ij")
+    return torch.cos(2 * math.pi * (ky * y + kx * x)).double()[None, None, None]
+
+
+@pytest.mark.parametrize(("ky", "kx", "band"), [(0, 1, 0), (1, 0, 0), (3, 2, 1), (7, 11, 2)])
+def test_energy_of_a_wave_is_in_its_band(ky: int, kx: int, band: int) -> None:
+    """A forecast of 1.5 times the wave has a quarter of its energy as the error, in its band.
+
+    Edges for 16 x 24 cells, by hand: 0, 0.67, 1.72, 4.44; the wavenumber is
+    2 pi sqrt((ky / 16)^2 + (kx / 24)^2).
+    """
+    edges = [0.0, 0.6694, 1.7249, 4.4429]
+    wavenumber = 2 * math.pi * math.hypot(ky / H, kx / W)
+    assert edges[band] <= wavenumber < edges[band + 1]
+    background = wave(1, 1) + wave(3, 3) + wave(6, 9)  # some energy in every band
+    true = background + wave(ky, kx)
+    found = band_errors(Comparison.of(true + 0.5 * wave(ky, kx), true))[0, 0, 0]
+    wave_energy = (H * W) ** 2 / 2  # sum of |F|^2 of a cosine
+    expected = torch.zeros(3).double()
+    expected[band] = 0.25 * wave_energy / (2 * wave_energy)
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-9)
+
+
+def test_every_wavenumber_is_in_a_band() -> None:
+    for height, width in ((16, 24), (7, 9), (33, 8)):
+        found = bands(height, width)
+        assert found.shape == (height, width) and set(np.unique(found)) == {0, 1, 2}
+        assert found[0, 0] == 0
+
+
+def test_spectral_errors_of_frames_with_holes_are_not_defined() -> None:
+    true = wave(1, 2).expand(1, 2, 1, H, W).clone()
+    true[0, 1, 0, 3, 4] = torch.nan
+    found = band_errors(Comparison.of(torch.zeros_like(true), true))
+    assert found[0, 0].isfinite().all() and found[0, 1].isnan().all()
