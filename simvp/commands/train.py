@@ -6,6 +6,7 @@ from pathlib import Path
 from simvp.commands import test
 from simvp.commands.hints import name_option
 from simvp.config import Config, to_toml
+from simvp.data import augmentation
 from simvp.data.batches import WindowDataset
 from simvp.data.card import check_square
 from simvp.data.description import DataDescription
@@ -164,6 +165,7 @@ def _fit(
         group=group,
         folder=folder,
         report=report,
+        vectors=augmentation.vectors(data.split.data),
     )
     if found is not None:
         trainer.resume(found)

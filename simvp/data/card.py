@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 import tomli_w
 from pydantic import Field, ValidationError, model_validator
@@ -48,6 +48,11 @@ class DatasetCard(ChannelCard):
     )
     symmetries: list[Symmetry] = Field(
         [], description="symmetries of the dynamics: roll, flip_x, flip_y, rot90"
+    )
+    vectors: list[Annotated[list[str], Field(min_length=2, max_length=2)]] = Field(
+        [],
+        description="pairs of channels that are the components of a vector along increasing column "
+        "(x) and row (y) index; flips and rotations change their values",
     )
     channels: dict[str, ChannelCard] = Field({}, description="a table for each channel, in order")
 
@@ -137,6 +142,10 @@ class DatasetCard(ChannelCard):
             raise ValueError("the symmetry roll needs both boundaries to be periodic")
         if "rot90" in self.symmetries and self.boundary_y != self.boundary_x:
             raise ValueError("the symmetry rot90 needs both boundaries to be the same")
+        components = [name for pair in self.vectors for name in pair]
+        for name in components:
+            if components.count(name) > 1:
+                raise ValueError(f"vectors: names {name!r} twice; a channel is in one pair at most")
         return self
 
 
@@ -183,6 +192,28 @@ def check_square(symmetries: Sequence[str], shape: tuple[int, int, int], where: 
         raise ConfigError(
             f"{where}: the symmetry rot90 needs square frames, but they are {height}x{width}; "
             "leave it out"
+        )
+
+
+def check_vectors(
+    card: DatasetCard, channels: Sequence[str], where: str | Path, *, is_selection: bool
+) -> None:
+    """Raises ConfigError if a pair of `vectors` does not consist of two of the channels.
+
+    Args:
+        is_selection: whether the data have more channels than these. Pairs of other channels are
+            then accepted.
+    """
+    for pair in card.vectors:
+        unknown = [name for name in pair if name not in channels]
+        if not unknown or (is_selection and len(unknown) == 2):
+            continue
+        remedy = did_you_mean(unknown[0], channels)
+        if is_selection:
+            remedy = f" Use both components of {', '.join(pair)}, or neither"
+        raise ConfigError(
+            f"{where}: vectors: there is no channel {unknown[0]!r}, only {', '.join(channels)}."
+            f"{remedy}"
         )
 
 

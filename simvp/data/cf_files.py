@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simvp.data.cf_values import InvalidAttribute, decode
-from simvp.data.hdf5_store import layout
+from simvp.data.hdf5_store import layout, open_file, partly_labelled
 from simvp.data.listing import files_of
 from simvp.errors import DataError
 
@@ -88,6 +88,7 @@ def _opened(path: str, stamp: int, pid: int) -> "Dataset":
         _check_store(Path(path))
         options.update(consolidated=False, chunks=None)
     elif options["engine"] == "h5netcdf":
+        _check_labels(Path(path))
         options["phony_dims"] = "sort"  # names dimensions that have none
     try:
         return xarray.open_dataset(path, decode_cf=False, cache=False, **options)
@@ -96,6 +97,18 @@ def _opened(path: str, stamp: int, pid: int) -> "Dataset":
             f"{path}: is truncated or damaged, or not a file that {options['engine']} reads "
             f"({_first_line(error)}); copy or download it again"
         ) from None
+
+
+def _check_labels(path: Path) -> None:
+    """Raises DataError if a variable has names of some of its dimensions only."""
+    with open_file(path) as file:
+        name = partly_labelled(file)
+    if name:
+        raise DataError(
+            f"{path}: {name} has dimension scales on some of its axes only, but netCDF names all "
+            f"dimensions; attach the others, or rename the file to {path.stem}.h5 and read it with "
+            f"--variables /{name} and --axes"
+        )
 
 
 def _engine(path: Path) -> str:

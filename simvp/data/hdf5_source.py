@@ -58,11 +58,14 @@ class Contents:
         blocks: its series.
         card: entries of the data card, empty where the file does not say them.
         notes: assumptions; empty ones are dropped.
+        vectors: pairs of channels or static fields that are the components of a vector along
+            columns and rows.
     """
 
     blocks: Sequence[Block]
     card: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    vectors: Sequence[tuple[str, str]] = ()
 
 
 def make_source(
@@ -76,7 +79,8 @@ def make_source(
     channels = select_channels(tuple(blocks[0].fields), options.variables, path)[0] + static
     shape = (len(channels), *blocks[0].frame_size)
     found, card_notes = _common_card(files)
-    card = card.completed(found, path)
+    is_turned = not {"roll"}.issuperset(card.symmetries)
+    card = card.completed(_with_vectors(found, files, channels, is_turned=is_turned), path)
     series = [
         Hdf5Series(
             id=series_id,
@@ -119,6 +123,21 @@ def _common_card(files: Sequence[Contents]) -> tuple["DatasetCard", list[str]]:
     agreed = {name: found.pop() for name, found in values.items() if len(found) == 1}
     notes = [f"left to the data card, as the files differ: {', '.join(differing)}"]
     return DatasetCard.model_validate(agreed), notes if differing else []
+
+
+def _with_vectors(
+    card: "DatasetCard", files: Sequence[Contents], channels: Sequence[str], *, is_turned: bool
+) -> "DatasetCard":
+    """The card with the vectors of the files.
+
+    Args:
+        is_turned: whether frames are mirrored or turned. Then vectors of which one component is no
+            channel belong to the card as well, and are refused like those that a user names.
+    """
+    pairs = dict.fromkeys(pair for contents in files for pair in contents.vectors)
+    least = 1 if is_turned else 2
+    used = [list(pair) for pair in pairs if len(set(pair) & set(channels)) >= least]
+    return card.model_copy(update={"vectors": used}) if used else card
 
 
 def find_static(

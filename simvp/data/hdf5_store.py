@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # imported only where an HDF5 file is read
 
 SUFFIXES = (".h5", ".hdf5")
 _FILES_TRIED = 4
+_NAMES_TRIED = 64
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _OFFSETS = (0, 512, 1024, 2048)  # HDF5 may begin after a block for other programs
 _MATLAB = b"MATLAB 7.3"
@@ -71,7 +72,7 @@ def layout(path: Path) -> str | None:
 def _layout_of_root(file: "h5py.File") -> str:
     import h5py
 
-    names = list(islice(file, 64))
+    names = list(islice(file, _NAMES_TRIED))
     hard = {name for name in names if isinstance(file.get(name, getlink=True), h5py.HardLink)}
     members = {name: file[name] for name in hard}
     groups = {name for name, item in members.items() if isinstance(item, h5py.Group)}
@@ -84,9 +85,28 @@ def _layout_of_root(file: "h5py.File") -> str:
         return "pdebench"
     if any("u" in list(members[name]) for name in groups.intersection(PARTS)):
         return "pdearena"
+    if partly_labelled(file):
+        return "hdf5"
     if "_NCProperties" in file.attrs or any(members[name].is_scale for name in datasets):
         return "netcdf"
     return "hdf5"
+
+
+def partly_labelled(file: "h5py.File") -> str:
+    """The first data set of the root with a dimension scale on some axes only; empty if none.
+
+    This is no netCDF, which names all dimensions or none.
+    """
+    import h5py
+
+    for name in islice(file, _NAMES_TRIED):
+        is_hard = isinstance(file.get(name, getlink=True), h5py.HardLink)
+        item = file[name] if is_hard else None
+        if isinstance(item, h5py.Dataset) and not item.is_scale:
+            labelled = [len(dim) > 0 for dim in item.dims] if item.shape else []
+            if any(labelled) and not all(labelled):
+                return str(name)
+    return ""
 
 
 def any_has_layout(paths: Iterable[Path], name: str) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from simvp.data import sources
-from simvp.data.card import DatasetCard, card_path, read_card
+from simvp.data.card import DatasetCard, card_path, check_vectors, read_card
 from simvp.data.grids import change_grid
 from simvp.data.series import Options, Source
 from simvp.data.sources import frames
@@ -72,6 +72,8 @@ def open_with(path: Path, options: Options, card: DatasetCard | None = None) -> 
         raise ConfigError(
             f"inputs: no channel of {path} is left to be forecast; name fewer with --inputs"
         )
+    is_selection = options.variables is not None
+    check_vectors(source.card, source.channels, card_path(path), is_selection=is_selection)
     # 0 to 255 is a scale for pictures, but not for fields beside them.
     is_8_bit = source.is_8_bit and not options.static
     source = replace(source, inputs=inputs, is_8_bit=is_8_bit)

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from simvp.data import split_v1
-from simvp.data.card import CARD_NAME, DatasetCard, is_folder, read_card
+from simvp.data.card import CARD_NAME, DatasetCard, check_vectors, is_folder, read_card
 from simvp.data.description import DataDescription
 from simvp.data.scaling import Scaling, Statistics, mean_and_std
 from simvp.data.series import Segment, Series
@@ -202,6 +202,7 @@ def _from_lists(path: Path, record: dict[str, Any]) -> Split:
     array, card = open_frame(first), read_card(path.parent / CARD_NAME)
     shape = array.shape if array.ndim == 3 else (1, *array.shape)
     channels = card.channel_names(shape[0], path.parent / CARD_NAME)
+    check_vectors(card, channels, path.parent / CARD_NAME, is_selection=False)
     stored_scaling = card.stored_scaling(channels)
     parts: dict[str, list[Segment]] = {name: [] for name in PARTS}
     for name, samples in listed.items():

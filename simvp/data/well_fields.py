@@ -30,6 +30,7 @@ class Fields:
         datasets: the data sets of the channels.
         static: where each component of the fields that do not vary in time is stored.
         left_out: names of fields that vary in time, but not in space.
+        vectors: the components of vectors along columns and rows.
     """
 
     dims: Sequence[str]
@@ -38,6 +39,7 @@ class Fields:
     datasets: list["h5py.Dataset"] = field(default_factory=list)
     static: dict[str, Field] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
+    vectors: list[tuple[str, str]] = field(default_factory=list)
 
     def add(self, name: str, dataset: "h5py.Dataset", order: int, varying: str) -> None:
         """Add a field: a scalar (order 0), vector (1) or tensor (2).
@@ -58,6 +60,9 @@ class Fields:
             )
             for index in np.ndindex((2,) * order)
         }
+        if order == 1:
+            along_rows, along_columns = components
+            self.vectors.append((along_columns, along_rows))
         if "t" not in varying:
             self.static.update(components)
         elif set("yx").isdisjoint(varying):

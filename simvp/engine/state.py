@@ -16,8 +16,12 @@ from simvp.errors import RunError
 from simvp.models.simvp import SimVP
 from simvp.runtime.group import Group
 
-# Settings that checkpoints of earlier versions do not record, because they had one value only.
-_BEFORE_RECORDED = {"train.loss": "mse", "model.standardize": False}
+# What checkpoints of earlier versions do not record, because it had one value only.
+_BEFORE_RECORDED = {
+    "train.loss": "mse",
+    "model.standardize": False,
+    "vectors of the data card": [],
+}
 
 
 @dataclass

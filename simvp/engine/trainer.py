@@ -6,7 +6,7 @@ B: batch; T: frames; C: channels, of which the first ones are forecast; H, W: he
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from simvp.config import Config
 from simvp.data import augmentation
+from simvp.data.augmentation import Vector
 from simvp.data.batches import Waiting, WindowDataset, batches, training_batches
 from simvp.data.preparation import advise_cache
 from simvp.engine.compilation import uncompiled
@@ -64,6 +65,7 @@ class Trainer:
         group: Group,
         folder: RunFolder,
         report: Report,
+        vectors: Sequence[Vector] = (),
     ) -> None:
         self.config = config
         self.network = network
@@ -79,6 +81,8 @@ class Trainer:
         self.saved_at = time.monotonic()
         self.has_measured_waiting = False
         self.symmetries = parse_symmetries(config.train.augment)
+        # Rolling leaves components as they are.
+        self.vectors = vectors if {*self.symmetries} - {"roll"} else ()
         torch.manual_seed(config.train.seed + group.rank)  # dropout differs between processes
         self.steps_per_epoch = len(self._epoch_batches(0))
         self.total_steps = self.steps_per_epoch * config.train.epochs
@@ -131,6 +135,7 @@ class Trainer:
             "training samples": self.train_set.fingerprint(),
             "validation samples": self.val_set.fingerprint(),
             "number of forecast channels": self.network.num_forecast,
+            "vectors of the data card": [[*vector.channels] for vector in self.vectors],
             "data.pre_seq_length": data.pre_seq_length,
             "data.aft_seq_length": data.aft_seq_length,
             **settings,
@@ -192,7 +197,7 @@ class Trainer:
             epoch=self.progress.epoch,
             samples=indices.tolist(),
         )
-        return augmentation.apply(frames, transformations)
+        return augmentation.apply(frames, transformations, self.vectors)
 
     def _finish_epoch(self) -> None:
         """Validate, save the best network, the history and, when it is due, a checkpoint."""

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
-from helpers import TINY, Simvp
+from helpers import TINY, Simvp, only_split
 
 from simvp.config import read_layer
+from simvp.data import augmentation, open_source, read_split
 from simvp.data.card import card_path, read_card
 from simvp.errors import ConfigError
 
@@ -23,6 +25,12 @@ from simvp.errors import ConfigError
             "the symmetry rot90 needs both boundaries",
         ),
         ("low = ", "is not valid TOML"),
+        ("vectors = [['u']]", r"vectors = \['u'\]: List should have at least 2 items"),
+        (
+            "vectors = [['u', 'v'], ['w', 'u']]",
+            "vectors: names 'u' twice; a channel is in one pair",
+        ),
+        ("vectors = [['u', 'u']]", "vectors: names 'u' twice"),
     ],
 )
 def test_invalid_card_is_one_message(tmp_path: Path, text: str, message: str) -> None:
@@ -66,6 +74,35 @@ def test_training_uses_the_card_of_simulated_data(simvp: Simvp) -> None:
 def test_defaults_without_a_card(split_data: Path, simvp: Simvp) -> None:
     result = simvp("train", "--data-path", "data", "--epochs", "1", *TINY)
     assert "boundary zeros,zeros; augmented by none" in result.stdout
+
+
+def test_vectors_are_pairs_of_channels(data: Path, simvp: Simvp) -> None:
+    for file in data.glob("*/*.npy"):
+        np.save(file, np.repeat(np.load(file), 3, axis=0))
+    card = data / "dataset.toml"
+    names = "[channels.t]\n[channels.u]\n[channels.v]\n"
+    card.write_text(f"vectors = [['u', 'v']]\n{names}")
+    simvp("split", "data")
+    split = read_split(data)
+    assert [vector.channels for vector in augmentation.vectors(split.data)] == [(1, 2)]
+    card.write_text(f"vectors = [['w', 'v']]\n{names}")
+    message = r"dataset.toml: vectors: there is no channel 'w', only t, u, v\."
+    with pytest.raises(ConfigError, match=message):
+        open_source(data)
+    with pytest.raises(ConfigError, match=message):  # the card is read again with the split
+        read_split(split.path)
+
+
+def test_vectors_of_channels_that_are_not_selected_are_ignored(
+    tmp_path: Path, simvp: Simvp
+) -> None:
+    values = np.random.default_rng(0).random((3, 40, 8, 9), dtype=np.float32)
+    np.savez(tmp_path / "wind.npz", t=values[0], u=values[1], v=values[2])
+    (tmp_path / "wind.toml").write_text("vectors = [['u', 'v']]\n")
+    simvp("split", "wind.npz", "--variables", "t")
+    assert augmentation.vectors(read_split(only_split(tmp_path)).data) == []
+    refused = simvp("split", "wind.npz", "--variables", "t,u", code=2)
+    assert "no channel 'v', only t, u. Use both components of u, v, or neither" in refused.stderr
 
 
 def test_rot90_of_non_square_frames_is_refused(split_data: Path, simvp: Simvp) -> None:

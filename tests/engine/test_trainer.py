@@ -12,7 +12,8 @@ import torch
 from helpers import TINY, TRAIN, Simvp, assert_same, run_state
 from torch.nn import functional as F
 
-from simvp.data import read_split
+from simvp.data import augmentation, read_split
+from simvp.data.augmentation import Vector
 from simvp.data.batches import WindowDataset
 from simvp.engine.forecaster import load
 from simvp.engine.learner import Learner
@@ -212,6 +213,29 @@ def test_run_of_version_1_is_tested_and_resumed_without_standardisation(
     assert_same(*states)
     saved = [Path("work_dirs", name, "saved", "metrics.npy") for name in ("straight", "old")]
     assert saved[0].read_bytes() == saved[1].read_bytes()
+
+
+def test_training_turns_the_vectors_of_the_card(
+    split_data: Path, simvp: Simvp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for file in split_data.glob("*/*.npy"):
+        np.save(file, np.concatenate([np.load(file), 1 - np.load(file)]))
+    card = split_data / "dataset.toml"
+    card.write_text("symmetries = ['flip_x']\nvectors = [['0', '1']]\n")
+    simvp("split", "data")
+    used: list[Any] = []
+    original = augmentation.apply
+
+    def recording(frames: torch.Tensor, numbers: torch.Tensor, vectors: Any) -> torch.Tensor:
+        used.append(vectors)
+        return original(frames, numbers, vectors)
+
+    monkeypatch.setattr(augmentation, "apply", recording)
+    simvp("train", "--data-path", "data", "--epochs", "1", *TINY)
+    assert used and used[0] == [Vector(channels=(0, 1), zero=(0.0, 0.0), span=(1.0, 1.0))]
+    card.write_text("symmetries = ['flip_x']\n")
+    refused = simvp("train", "--resume", "--epochs", "2", code=2)
+    assert "vectors of the data card was [[0, 1]], now []" in refused.stderr
 
 
 def test_non_finite_loss_stops_training_and_names_the_samples(

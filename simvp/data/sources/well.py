@@ -101,7 +101,7 @@ def _read_header(path: Path, part: str) -> Contents:
     if fields.left_out:
         notes.append(f"left out, not fields over space: {', '.join(fields.left_out)}")
     card = {"name": title, "time_step": step, **boundaries}
-    return Contents([block], card, [rows_note(*dims), problem, *notes])
+    return Contents([block], card, [rows_note(*dims), problem, *notes], fields.vectors)
 
 
 def _read_boundaries(

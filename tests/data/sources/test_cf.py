@@ -905,3 +905,19 @@ def test_hdf5_with_dimensions_is_read_whatever_wrote_it(tmp_path: Path) -> None:
             file["u"].dims[axis].attach_scale(file[name])
     series = open_source(tmp_path / "a.h5").series[0]
     np.testing.assert_array_equal(series.read(0, 5), values[:, np.newaxis])
+
+
+def test_dimensions_that_are_named_in_part_are_no_netcdf(tmp_path: Path) -> None:
+    values = numbers(T, H, W)
+    for name in ("a.nc", "a.h5"):
+        with h5py.File(tmp_path / name, "w") as file:
+            file["u"], file["time"] = values, np.arange(float(T))
+            file["time"].make_scale("time")
+            file["u"].dims[0].attach_scale(file["time"])
+    message = "a.nc: u has dimension scales on some of its axes only.* to a.h5 .*--variables /u"
+    with pytest.raises(DataError, match=message):
+        open_source(tmp_path / "a.nc")
+    with pytest.raises(ConfigError, match="choose what to read.*"):
+        open_source(tmp_path / "a.h5")
+    source = open_source(tmp_path / "a.h5", variables=["u"], axes="tyx")
+    np.testing.assert_array_equal(source.series[0].read(0, T)[:, 0], values)

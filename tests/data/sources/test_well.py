@@ -81,6 +81,24 @@ def test_card_says_what_the_file_says(tmp_path: Path) -> None:
     assert (card.name, card.boundary_y, card.boundary_x) == ("mine", "periodic", "replicate")
 
 
+def test_components_of_vectors_are_pairs_along_columns_and_rows(tmp_path: Path) -> None:
+    """The first spatial axis, x, becomes the rows."""
+    path = write(tmp_path / "demo.hdf5", boundaries=[("xy", "PERIODIC")])
+    add_constants(path)
+    velocity, wind = ["velocity_y", "velocity_x"], ["wind_y", "wind_x"]
+    assert open_source(path).card.vectors == [velocity]
+    source = open_source(path, variables=["density"], static=["wind_x", "wind_y"])
+    assert source.card.vectors == [wind]
+    one = ["density", "velocity_x"]
+    assert open_source(path, variables=one).card.vectors == []
+    (tmp_path / "demo.toml").write_text("symmetries = ['flip_x']\n")
+    with pytest.raises(ConfigError, match="no channel 'velocity_y', .*Use both components of"):
+        open_source(path, variables=one)
+    assert open_source(path, variables=["density"]).card.vectors == []
+    (tmp_path / "demo.toml").write_text("vectors = []\n")
+    assert open_source(path).card.vectors == []
+
+
 def test_channels_are_selected_by_name(tmp_path: Path) -> None:
     path = write(tmp_path / "demo.hdf5")
     source = open_source(path, variables=["stress_yx", "velocity_y", "stress_xy"])
