@@ -90,6 +90,8 @@ def _opened(path: str, stamp: int, pid: int) -> "Dataset":
     elif options["engine"] == "h5netcdf":
         _check_labels(Path(path))
         options["phony_dims"] = "sort"  # names dimensions that have none
+        # As hdf5_store opens it: HDF5 refuses a file that is open with other locking.
+        options["driver_kwds"] = {"locking": False}
     try:
         return xarray.open_dataset(path, decode_cf=False, cache=False, **options)
     except Exception as error:  # parsers of damaged files raise errors of any type
