@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from simvp.data.access import unreadable
 from simvp.data.listing import files_of
 from simvp.errors import DataError
 
@@ -38,6 +39,8 @@ def open_file(path: Path) -> Iterator["h5py.File"]:
         # Without locks, because file systems that are mounted read-only often refuse them.
         with h5py.File(path, "r", locking=False) as file:
             yield file
+    except PermissionError as error:
+        raise unreadable(path, error) from None
     except (OSError, RuntimeError, KeyError, ValueError) as error:  # as h5py translates errors
         reason = str(error).strip("'\"") or type(error).__name__
         raise DataError(

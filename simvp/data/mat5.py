@@ -16,6 +16,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from simvp.data.access import unreadable
 from simvp.data.memory_cache import cached_array, too_large
 from simvp.data.npy import is_number
 from simvp.data.stored_arrays import Index, StoredArray
@@ -194,6 +195,8 @@ def reporting(path: Path, name: str) -> Iterator[None]:
         yield
     except DataError:
         raise
+    except PermissionError as error:
+        raise unreadable(path, error) from None
     except Exception as error:  # damaged files cause many types, above all in h5py
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise DataError(

@@ -13,6 +13,7 @@ from typing import IO, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from simvp.data.access import unreadable
 from simvp.data.memory_cache import cached_array, too_large
 from simvp.data.npy import INVALID_HEADER, is_number, read_header
 from simvp.data.stored_arrays import Index, StoredArray
@@ -121,6 +122,8 @@ def _reporting(path: Path, name: str) -> Iterator[None]:
     """Turn the errors of a damaged archive into a DataError."""
     try:
         yield
+    except PermissionError as error:
+        raise unreadable(path, error) from None
     except (
         *(zipfile.BadZipFile, zlib.error, struct.error, NotImplementedError, RuntimeError),
         *(OSError, *INVALID_HEADER),

@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 import numpy as np
 from numpy.typing import NDArray
 
+from simvp.data.access import unreadable
 from simvp.errors import DataError
 
 if TYPE_CHECKING:
@@ -218,6 +219,8 @@ def _imagej_time_step(tif: "TiffFile") -> str:
 
 
 def _unreadable(path: Path, error: Exception) -> DataError:
+    if isinstance(error, PermissionError):
+        return unreadable(path, error)
     if "imagecodecs" in str(error):
         return DataError(
             f"{path}: its compression needs a library; install it with `pip install imagecodecs`, "

@@ -97,8 +97,19 @@ def matches(path: Path) -> bool:
     """Whether a path is a folder with a folder of numbered frames."""
     if not path.is_dir():
         return False
-    folders = (entry for entry in path.iterdir() if entry.is_dir() and entry.name[0] != ".")
-    return any(_FRAME_NAME.fullmatch(file) for folder in folders for file in os.listdir(folder))
+    try:
+        names = [name for name in os.listdir(path) if name[0] != "."]
+    except OSError:
+        return False
+    return any(_has_frames(path / name) for name in names)
+
+
+def _has_frames(folder: Path) -> bool:
+    """Whether a path is a folder with a numbered frame."""
+    try:
+        return any(_FRAME_NAME.fullmatch(name) for name in os.listdir(folder))
+    except OSError:  # no folder, or one that cannot be read
+        return False
 
 
 def open_data(folder: Path, card: "DatasetCard", options: Options) -> Source:
@@ -133,12 +144,6 @@ def open_data(folder: Path, card: "DatasetCard", options: Options) -> Source:
 
 def list_samples(folder: Path) -> list[Path]:
     """List the sample folders of a data folder by name. Raises DataError if there are none."""
-    if not folder.is_dir():
-        found = "a file" if folder.exists() else "nothing"
-        raise DataError(
-            f"{folder}: expected a folder of samples, found {found}; make data with "
-            "`simvp simulate`, or give the path of yours with --data-path"
-        )
     samples = sorted(
         path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")
     )
