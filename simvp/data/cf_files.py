@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from simvp.data.access import check_readable, is_pattern, unreadable
 from simvp.data.cf_values import InvalidAttribute, decode
-from simvp.data.hdf5_store import layout, open_file, partly_labelled
+from simvp.data.hdf5_store import layout, locking, open_file, partly_labelled
 from simvp.data.listing import files_of
 from simvp.errors import DataError
 
@@ -84,8 +84,7 @@ def _opened(path: str, stamp: int, pid: int) -> "Dataset":
     elif options["engine"] == "h5netcdf":
         _check_labels(Path(path))
         options["phony_dims"] = "sort"  # names dimensions that have none
-        # As hdf5_store opens it: HDF5 refuses a file that is open with other locking.
-        options["driver_kwds"] = {"locking": False}
+        options["driver_kwds"] = {"locking": locking(Path(path))}
     try:
         return xarray.open_dataset(path, decode_cf=False, cache=False, **options)
     except PermissionError:

@@ -36,8 +36,7 @@ def open_file(path: Path) -> Iterator["h5py.File"]:
     import h5py
 
     try:
-        # Without locks, because file systems that are mounted read-only often refuse them.
-        with h5py.File(path, "r", locking=False) as file:
+        with h5py.File(path, "r", locking=locking(path)) as file:
             yield file
     except PermissionError as error:
         raise unreadable(path, error) from None
@@ -46,6 +45,21 @@ def open_file(path: Path) -> Iterator["h5py.File"]:
         raise DataError(
             f"{path}: is truncated, damaged or not readable as HDF5 ({reason}); copy the file again"
         ) from None
+
+
+def locking(path: Path) -> bool | None:
+    """How a file has to be locked in order to be opened; None for the default of HDF5.
+
+    File systems that are mounted read-only often refuse locks, and HDF5 refuses a file that the
+    process has open with another kind of locking.
+    """
+    import h5py
+
+    try:
+        h5py.File(path, "r").close()
+    except OSError as error:
+        return False if "lock" in str(error) else None
+    return None
 
 
 def layout(path: Path) -> str | None:

@@ -922,3 +922,15 @@ def test_dimensions_that_are_named_in_part_are_no_netcdf(tmp_path: Path) -> None
         open_source(tmp_path / "a.h5")
     source = open_source(tmp_path / "a.h5", variables=["u"], axes="tyx")
     np.testing.assert_array_equal(source.series[0].read(0, T)[:, 0], values)
+
+
+def test_file_that_the_process_has_open_already(tmp_path: Path) -> None:
+    """By xarray or h5py, with or without locks; and xarray can open it afterwards."""
+    path = save(tmp_path, {**grid(), "sst": (("time", "lat", "lon"), numbers(T, H, W))})
+    with xarray.open_dataset(path, engine="h5netcdf") as data:
+        np.testing.assert_array_equal(read(path)[:, 0], data.sst)
+    with xarray.open_dataset(path, engine="h5netcdf") as data:
+        assert data.sst.shape == (T, H, W)
+    other = shutil.copy(path, tmp_path / "other.nc")
+    with h5py.File(other, "r", locking=False) as file:
+        np.testing.assert_array_equal(read(Path(other))[:, 0], file["sst"])
