@@ -47,6 +47,18 @@ class RegriddedSeries(Series):
     def times(self) -> Times | None:
         return self.whole.times
 
+    @property
+    def bytes_at_once(self) -> int:
+        return self.whole.bytes_at_once
+
+    @property
+    def frames_per_chunk(self) -> int:
+        return self.whole.frames_per_chunk
+
+    @property
+    def bytes_per_frame(self) -> int:
+        return max(self.whole.bytes_per_frame, super().bytes_per_frame)
+
     def locate(self, frame: int) -> str:
         return self.whole.locate(frame)
 

@@ -56,21 +56,25 @@ class Mat5Array(StoredArray):
     offset: int
     stored: np.dtype[Any]
 
+    @property
+    def bytes_at_once(self) -> int:
+        if self.compressed_size is None:
+            return 0
+        return self.offset + math.prod(self.shape) * self.stored.itemsize
+
     def read(self, index: Index) -> NDArray[Any]:
         if self.compressed_size is None:
             start = self.position + self.offset
             with reporting(self.path, self.name):
                 mapped = np.memmap(self.path, self.stored, "r", start, self.shape, "F")
                 return np.asarray(mapped[index])
-        nbytes = self.offset + math.prod(self.shape) * self.stored.itemsize
-        array = cached_array(self.path, self.name, nbytes, self._decompress)
+        array = cached_array(self.path, self.name, self.bytes_at_once, self._decompress)
         if array is None:
-            raise too_large(self.path, self.name, nbytes)
+            raise too_large(self.path, self.name, self.bytes_at_once)
         return array[index]
 
     def _decompress(self) -> NDArray[Any]:
-        count = math.prod(self.shape)
-        needed = self.offset + count * self.stored.itemsize
+        count, needed = math.prod(self.shape), self.bytes_at_once
         with reporting(self.path, self.name):
             with open(self.path, "rb") as file:
                 file.seek(self.position)

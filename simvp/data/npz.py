@@ -35,12 +35,15 @@ class NpzArray(StoredArray):
     is_fortran: bool
     offset: int | None
 
+    @property
+    def bytes_at_once(self) -> int:
+        return math.prod(self.shape) * self.dtype.itemsize if self.offset is None else 0
+
     def read(self, index: Index) -> NDArray[Any]:
-        nbytes = math.prod(self.shape) * self.dtype.itemsize
         if self.offset is None:
-            array = cached_array(self.path, self.name, nbytes, self._load)
+            array = cached_array(self.path, self.name, self.bytes_at_once, self._load)
             if array is None:
-                raise too_large(self.path, self.name, nbytes)
+                raise too_large(self.path, self.name, self.bytes_at_once)
             return array[index]
         order: Literal["F", "C"] = "F" if self.is_fortran else "C"
         with _reporting(self.path, self.name):

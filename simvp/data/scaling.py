@@ -67,6 +67,8 @@ class Statistics:
 
     Attributes:
         missing: fraction of missing values (NaN), which the others leave out.
+        low_quantile, high_quantile: the 0.1 % and 99.9 % quantiles, estimated from a random sample
+            of many values; empty in split files of earlier versions.
     """
 
     low: tuple[float, ...]
@@ -74,15 +76,25 @@ class Statistics:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     missing: tuple[float, ...] = ()
+    low_quantile: tuple[float, ...] = ()
+    high_quantile: tuple[float, ...] = ()
 
     def to_physical(self, scaling: Scaling) -> "Statistics":
         """The statistics of scaled values in physical units."""
-        low, high, mean = (
-            tuple(s * v + o for v, s, o in zip(values, scaling.span, scaling.low, strict=True))
-            for values in (self.low, self.high, self.mean)
+
+        def physical(values: tuple[float, ...]) -> tuple[float, ...]:
+            pairs = zip(values, scaling.span, scaling.low, strict=False)
+            return tuple(span * value + low for value, span, low in pairs)
+
+        return Statistics(
+            low=physical(self.low),
+            high=physical(self.high),
+            mean=physical(self.mean),
+            std=tuple(s * v for v, s in zip(self.std, scaling.span, strict=True)),
+            missing=self.missing,
+            low_quantile=physical(self.low_quantile),
+            high_quantile=physical(self.high_quantile),
         )
-        std = tuple(s * v for v, s in zip(self.std, scaling.span, strict=True))
-        return Statistics(low, high, mean, std, self.missing)
 
 
 # Standard deviations below this, in network units, are rounding errors of float32 values.
@@ -104,42 +116,6 @@ def mean_and_std(
     )
     std = (value / span for value, span in zip(statistics.std, scaling.span, strict=True))
     return mean, tuple(value if value > _CONSTANT else 1.0 for value in std)
-
-
-class StatisticsAccumulator:
-    """Accumulates `Statistics` over arrays (T, C, H, W) in float64."""
-
-    def __init__(self, num_channels: int) -> None:
-        self._low = np.full(num_channels, np.inf)
-        self._high = np.full(num_channels, -np.inf)
-        # Number of values, number of known values, sum and sum of squares. The sums are of
-        # deviations from a known value, so that squares of large means lose no digits.
-        self._sums = np.zeros((4, num_channels))
-        self._origin = np.full(num_channels, np.nan)
-
-    def add(self, values: NDArray[np.float32]) -> None:
-        """Include values (T, C, H, W)."""
-        by_channel = values.swapaxes(0, 1).reshape(values.shape[1], -1)
-        known = np.isfinite(by_channel)
-        self._low = np.minimum(self._low, np.where(known, by_channel, np.inf).min(axis=1))
-        self._high = np.maximum(self._high, np.where(known, by_channel, -np.inf).max(axis=1))
-        first = by_channel[np.arange(len(known)), known.argmax(axis=1)]
-        self._origin = np.where(np.isnan(self._origin), first, self._origin)
-        deviations = np.where(known, by_channel - self._origin[:, np.newaxis], 0.0)
-        self._sums[0] += by_channel.shape[1]
-        self._sums[1] += known.sum(axis=1)
-        self._sums[2] += deviations.sum(axis=1)
-        self._sums[3] += np.einsum("cn,cn->c", deviations, deviations)
-
-    def result(self) -> Statistics:
-        """The statistics of everything added so far; NaN for a channel without known values."""
-        count, known, total, squares = self._sums
-        with np.errstate(invalid="ignore"):
-            mean = total / known
-            std = np.sqrt(np.maximum(squares / known - mean**2, 0.0))
-            missing = 1 - known / count
-        columns = (self._low, self._high, self._origin + mean, std, missing)
-        return Statistics(*(tuple(column.tolist()) for column in columns))
 
 
 def choose_scaling(

@@ -44,6 +44,11 @@ class StoredArray(ABC):
         """The values at an index of integers and slices. Raises DataError."""
 
     @property
+    def bytes_at_once(self) -> int:
+        """Size of the array in memory if it has to be decompressed as a whole, otherwise 0."""
+        return 0
+
+    @property
     def where(self) -> str:
         """Names the array in messages."""
         return f"{self.path}: {self.name}" if self.name else str(self.path)
@@ -83,6 +88,10 @@ class StackSeries(Series):
     def length(self) -> int:
         return self.arrays[0].shape[self.axes.index("t")]
 
+    @property
+    def bytes_at_once(self) -> int:
+        return sum(array.bytes_at_once for array in self.arrays)
+
     def read_stored(self, start: int, stop: int, step: int = 1) -> Frames:
         special: dict[str, int | slice] = {"n": self.position, "t": slice(start, stop, step)}
         index: Index = tuple(special.get(axis, slice(None)) for axis in self.axes)
@@ -117,6 +126,10 @@ class JoinedSeries(Series):
     @property
     def length(self) -> int:
         return sum(piece.length for piece in self.pieces)
+
+    @property
+    def bytes_at_once(self) -> int:
+        return max(piece.bytes_at_once for piece in self.pieces)
 
     def read_stored(self, start: int, stop: int, step: int = 1) -> Frames:
         wanted = range(self.length)[start:stop:step]

@@ -40,10 +40,13 @@ class Mat73Array(StoredArray):
 
     is_chunked: bool
 
+    @property
+    def bytes_at_once(self) -> int:
+        return math.prod(self.shape) * self.dtype.itemsize if self.is_chunked else 0
+
     def read(self, index: Index) -> NDArray[Any]:
         if self.is_chunked:
-            nbytes = math.prod(self.shape) * self.dtype.itemsize
-            array = cached_array(self.path, self.name, nbytes, lambda: self._read(()))
+            array = cached_array(self.path, self.name, self.bytes_at_once, lambda: self._read(()))
             if array is not None:
                 return array[index]
         return self._read(index)
