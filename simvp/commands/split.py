@@ -68,7 +68,7 @@ def run(config: Config, report: Report, *, output: str = "", write_card: bool = 
     if write_card:
         written.append(_write_card(source, scaling))
     lines = split_summary.lines(source, parts, statistics, scaling, how, config.data)
-    lines += [f"wrote {file}" for file in written]
+    lines += [*found.copies.warnings(), *(f"wrote {file}" for file in written)]
     split_file = written[0] if output else None
     return Summary(lines, split_summary.next_command(config, parts, split_file))
 

@@ -1,4 +1,4 @@
-"""Reading every frame once: checks, checksums and statistics.
+"""Reading every frame once: checks, checksums, statistics and frames that two parts share.
 
 Worker processes import this module, which therefore needs neither the config nor torch.
 
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simvp.data.checksums import as_fingerprint, checksums_of
+from simvp.data.copies import Copies, find_copies
 from simvp.data.parts import Parts
 from simvp.data.scaling import Statistics
 from simvp.data.series import Frames, Segment, check_finite
@@ -40,10 +41,12 @@ class Scan:
     Attributes:
         parts: the segments with fingerprints, cut where frames have no values at all.
         statistics: of the values in the training part, as they are stored.
+        copies: frames that two parts share.
     """
 
     parts: Parts
     statistics: Statistics
+    copies: Copies
 
 
 @dataclass(frozen=True)
@@ -68,12 +71,14 @@ class _Findings:
     Attributes:
         checksums: CRC-32 of each frame, (T,).
         is_empty: whether all values of a frame are missing, (T,).
+        is_constant: whether no channel of a frame has two different values, (T,).
         training: moments of the training frames; None if there are none.
         sample: a random sample of their values, (C, S).
     """
 
     checksums: NDArray[np.uint32]
     is_empty: NDArray[np.bool_]
+    is_constant: NDArray[np.bool_]
     training: Moments | None
     sample: Frames | None
 
@@ -106,6 +111,7 @@ def scan(parts: Parts, card: Path | None, advance: Advance) -> Scan:
     return Scan(
         parts=_cut(checked, everything.is_empty),
         statistics=to_statistics(everything.training, everything.sample),
+        copies=find_copies(checked, everything.checksums, everything.is_constant),
     )
 
 
@@ -161,6 +167,7 @@ def _read(stride: int, card: Path | None, piece: _Piece) -> _Findings:
     return _Findings(
         checksums=checksums_of(frames),
         is_empty=is_empty,
+        is_constant=((low == high) | np.isnan(low)).all(axis=1),
         training=training,
         sample=sample,
     )
@@ -173,6 +180,7 @@ def _joined(found: Sequence[_Findings]) -> _Findings:
     return _Findings(
         checksums=np.concatenate([findings.checksums for findings in found]),
         is_empty=np.concatenate([findings.is_empty for findings in found]),
+        is_constant=np.concatenate([findings.is_constant for findings in found]),
         training=reduce(Moments.merged, training) if training else None,
         sample=np.concatenate(samples, axis=1) if samples else None,
     )

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -165,6 +166,19 @@ def test_samples_of_different_lengths_are_used_whole(data: Path, simvp: Simvp) -
     assert "the shortest sample is 99abc_wave_99 with 5 frames" in result.stdout
     result = simvp("split", "--data-path", "data", "--total-length", "5")
     assert "33 frames of these samples are in no part" in result.stdout
+
+
+def test_copied_frames_are_reported(data: Path, simvp: Simvp) -> None:
+    """Whichever samples the copies are in, as long as the parts differ."""
+    assert "equal" not in simvp("split", "data").stdout
+    parts = read_split(only_split(data)).parts
+    (train, test) = (parts[name][0].series.id for name in ("train", "test"))
+    for number in (2, 6):
+        shutil.copy(data / train / f"{number}.npy", data / test / f"{number - 1}.npy")
+    assert (
+        f"warning: frames 2, 6 of {train} (training) equal frames 1, 5 of {test} (test)\n"
+        "frames that are in two parts make scores too good; remove the copies\n"
+    ) in simvp("split", "data").stdout
 
 
 def test_samples_of_different_shapes_are_refused(data: Path, simvp: Simvp) -> None:
