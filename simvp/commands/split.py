@@ -36,12 +36,13 @@ def run(config: Config, report: Report, *, output: str = "", write_card: bool = 
     options = _options(settings)
     source = open_with(path, options)
     _check(source, path, write_card=write_card)
+    _check_scale(source, settings)
     rest = max(0.0, round(1 - settings.train_ratio - settings.val_ratio, 9))
     ratios = [settings.train_ratio, settings.val_ratio, rest]
     parts, how = _choose_parts(source, settings, ratios)
     found = _scan(source, parts, report)
     parts, statistics = found.parts, found.statistics
-    scaling = _choose_scaling(source, statistics)
+    scaling, warnings = _choose_scaling(source, statistics, settings)
     data_folder = path if is_folder(path) else path.parent
     folder = Path(output) if output else data_folder
     parts_of_record = {
@@ -68,7 +69,7 @@ def run(config: Config, report: Report, *, output: str = "", write_card: bool = 
     if write_card:
         written.append(_write_card(source, scaling))
     lines = split_summary.lines(source, parts, statistics, scaling, how, config.data)
-    lines += [*found.copies.warnings(), *(f"wrote {file}" for file in written)]
+    lines += [*warnings, *found.copies.warnings(), *(f"wrote {file}" for file in written)]
     split_file = written[0] if output else None
     return Summary(lines, split_summary.next_command(config, parts, split_file))
 
@@ -85,6 +86,19 @@ def _check(source: Source, path: Path, *, write_card: bool) -> None:
     if write_card and card_path(path).exists():
         raise ConfigError(
             f"{card_path(path)}: exists already; edit it, or move it before --write-card"
+        )
+
+
+def _check_scale(source: Source, settings: SplitSection) -> None:
+    """Raises ConfigError if the quantiles are asked for, but the data card gives all limits."""
+    cards = [source.card.channel(name) for name in source.channels]
+    is_given = source.card.stored_as() == "scaled" or all(
+        card.low is not None and card.high is not None for card in cards
+    )
+    if settings.scale == "quantile" and is_given:
+        raise ConfigError(
+            f"split.scale = 'quantile': {card_path(source.path)} gives the scaling of every "
+            "channel; remove low, high and stored from it, or leave out --scale"
         )
 
 
@@ -171,11 +185,19 @@ def _scan(source: Source, parts: Parts, report: Report) -> Scan:
     return replace(found, statistics=found.statistics.to_physical(scaling))
 
 
-def _choose_scaling(source: Source, statistics: Statistics) -> Scaling:
+def _choose_scaling(
+    source: Source, statistics: Statistics, settings: SplitSection
+) -> tuple[Scaling, list[str]]:
+    """The scaling of the channels, and warnings about it."""
+    stored = source.card.stored_scaling(source.channels)
+    if stored is not None:
+        return stored, []
     cards = [source.card.channel(name) for name in source.channels]
-    return source.card.stored_scaling(source.channels) or choose_scaling(
+    return choose_scaling(
+        source.channels,
         [card.low for card in cards],
         [card.high for card in cards],
         statistics,
         is_8_bit=source.is_8_bit,
+        by_quantile=settings.scale == "quantile",
     )

@@ -13,6 +13,10 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from torch import Tensor
 
+# Range of the values, relative to the distance of their 0.1 % and 99.9 % quantiles. Up to this it
+# is usual: a billion values have 2.0 if their distribution is normal, 3.0 if it is exponential.
+_WIDEST_RANGE = 3.0
+
 Values = TypeVar("Values", NDArray[np.float32], "Tensor")
 
 
@@ -119,33 +123,67 @@ def mean_and_std(
 
 
 def choose_scaling(
+    channels: Sequence[str],
     low: Sequence[float | None],
     high: Sequence[float | None],
     statistics: Statistics,
     *,
     is_8_bit: bool,
-) -> Scaling:
+    by_quantile: bool = False,
+) -> tuple[Scaling, list[str]]:
     """Choose the scaling of each channel from what is known of it.
 
     Args:
+        channels: names of the channels.
         low, high: from the data card, None where it gives no value.
         statistics: of the training part alone, in physical units.
         is_8_bit: whether the values are 8-bit integers.
-    Returns: `low` and `high` where given; otherwise 0 and 1 if the training values of all channels
-        are within [0, 1], 0 and 255 for 8-bit integers, and else the range of the training values.
+        by_quantile: use the quantiles of the training values where the card gives no value.
+    Returns: the scaling, and warnings for the user. The scaling is `low` and `high` where given;
+        otherwise 0 and 1 if the training values of all channels are within [0, 1], 0 and 255 for
+        8-bit integers, and else the range of the training values.
     """
     is_unit = min(statistics.low) >= 0 and max(statistics.high) <= 1
-    pairs = []
-    for given_low, given_high, least, greatest in zip(
-        low, high, statistics.low, statistics.high, strict=True
+    fixed = (0.0, 1.0) if is_unit else (0.0, 255.0) if is_8_bit else None
+    ranges = zip(statistics.low, statistics.high, strict=True)
+    quantiles = zip(statistics.low_quantile, statistics.high_quantile, strict=True)
+    pairs, warnings = [], []
+    for name, given_low, given_high, limits, most in zip(
+        channels, low, high, ranges, quantiles, strict=True
     ):
-        if is_unit:
-            found = 0.0, 1.0
-        else:
-            found = (0.0, 255.0) if is_8_bit else (least, greatest)
+        found = limits if fixed is None or by_quantile else fixed
+        if by_quantile and most[0] < most[1]:
+            found = most
         bottom = found[0] if given_low is None else given_low
         top = found[1] if given_high is None else given_high
         # A constant channel has no range; any positive one will do.
         pairs.append((bottom, top if top > bottom else bottom + 1.0))
+        if found is limits and (given_low is None or given_high is None):
+            warnings += _warn_of_range(name, limits, most, by_quantile=by_quantile)
     lows, highs = zip(*pairs, strict=True)
-    return Scaling(lows, highs)
+    return Scaling(lows, highs), warnings
+
+
+def _warn_of_range(
+    name: str, limits: tuple[float, float], most: tuple[float, float], *, by_quantile: bool
+) -> list[str]:
+    """A warning if a few values determine the range of a channel.
+
+    Args:
+        most: the quantiles that 99.8 % of the values lie between.
+        by_quantile: whether the user asked to scale by them.
+    """
+    width, usual = limits[1] - limits[0], most[1] - most[0]
+    if by_quantile and width > 0:
+        return [
+            f"warning: {name} is scaled by its range, because its 0.1 % and 99.9 % quantiles are "
+            f"both {most[0]:.4g}"
+        ]
+    if usual == 0 or width <= _WIDEST_RANGE * usual:
+        return []
+    return [
+        f"warning: {name} is scaled by its range, {limits[0]:.4g} to {limits[1]:.4g}, but 99.8 % "
+        f"of its values are from {most[0]:.4g} to {most[1]:.4g} in training; if the "
+        "extremes are errors or do not matter, use --scale quantile, or give low and high in the "
+        "data card"
+    ]

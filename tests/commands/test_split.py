@@ -181,6 +181,42 @@ def test_copied_frames_are_reported(data: Path, simvp: Simvp) -> None:
     ) in simvp("split", "data").stdout
 
 
+def test_channels_without_limits_are_scaled_by_quantiles(data: Path, simvp: Simvp) -> None:
+    """Of the training part; the card gives the upper limit."""
+    shifted(data, 250.0, 50.0)
+    (data / "dataset.toml").write_text("[channels.sst]\nhigh = 305.0\n")
+    simvp("split", "data", "--scale", "quantile")
+    split = read_split(only_split(data))
+    training = np.stack([s.series.read(s.start, s.stop) for s in split.segments("train")])
+    low, high = np.quantile(training.astype(np.float64), [0.001, 0.999])
+    assert split.statistics is not None
+    np.testing.assert_allclose(split.data.scaling.low, low)
+    assert split.data.scaling.high == (305.0,)
+    np.testing.assert_allclose(split.statistics.low_quantile, low)
+    np.testing.assert_allclose(split.statistics.high_quantile, high)
+
+
+@pytest.mark.parametrize("card", ["low = 0.0\nhigh = 1.0", "[channels.u]\nlow = 0.0\nhigh = 2.0"])
+def test_quantiles_are_refused_if_the_card_gives_all_limits(
+    data: Path, simvp: Simvp, card: str
+) -> None:
+    (data / "dataset.toml").write_text(card)
+    result = simvp("split", "data", "--scale", "quantile", code=2)
+    assert "dataset.toml gives the scaling of every channel" in result.stderr
+    assert list(data.glob("*.json")) == []
+
+
+def test_split_files_without_quantiles_are_read(split_data: Path) -> None:
+    """As earlier versions wrote them."""
+    path = only_split(split_data)
+    record = json.loads(path.read_text())
+    for name in ("low_quantile", "high_quantile"):
+        del record["statistics"][name]
+    path.write_text(json.dumps(record))
+    statistics = read_split(path).statistics
+    assert statistics is not None and statistics.low_quantile == ()
+
+
 def test_samples_of_different_shapes_are_refused(data: Path, simvp: Simvp) -> None:
     write_sample(data / "99abc_wave_99", 99, size=(11, 9))
     result = simvp("split", "--data-path", "data", code=2)
