@@ -167,6 +167,13 @@ def check_numeric(path: str | Path, name: str, variable: "Variable") -> None:
         raise DataError(f"{path}: {name} is empty ({sizes}); write the file again with data")
 
 
+def frames_per_chunk(path: str, name: str, dim: str) -> int:
+    """Size along the dimension `dim` of the chunks of a variable; 1 if it has none."""
+    variable = opened(path).variables.get(name)
+    chunks = {} if variable is None else variable.encoding.get("preferred_chunks", {})
+    return int(chunks.get(dim, 1))
+
+
 def read_values(
     path: str, name: str, dims: Sequence[str], where: Mapping[str, int | slice]
 ) -> NDArray[np.float64]:

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from simvp.data.card import CARD_NAME
-from simvp.data.series import DIGITS, Frames, fingerprint
+from simvp.data.checksums import DIGITS, fingerprint
+from simvp.data.series import Frames
 from simvp.data.split_records import SUFFIX
 from simvp.errors import DataError
 from simvp.storage.files import publish

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from simvp.data.frame_cache import FrameCache
 from simvp.data.scaling import Scaling
-from simvp.data.series import FRAMES_AT_A_TIME, Frames, Segment, check_finite
+from simvp.data.series import Frames, Segment, check_finite
 
 _BLOCK_BYTES = 2**25
 
@@ -96,8 +96,10 @@ class FrameStore:
         frames = np.empty((len(block), *self.shape), np.float32)
         done = 0
         for number, first, last in self._within(block):
-            for begin in range(first, last, FRAMES_AT_A_TIME):
-                piece = self._read_stored(number, begin, min(begin + FRAMES_AT_A_TIME, last))
+            # Frames may be larger in the files than here.
+            at_once = max(1, _BLOCK_BYTES // self.segments[number].series.bytes_per_frame)
+            for begin in range(first, last, at_once):
+                piece = self._read_stored(number, begin, min(begin + at_once, last))
                 frames[done : done + len(piece)] = piece
                 done += len(piece)
         return frames

@@ -51,6 +51,14 @@ class RegriddedSeries(Series):
     def bytes_at_once(self) -> int:
         return self.whole.bytes_at_once
 
+    @property
+    def frames_per_chunk(self) -> int:
+        return self.whole.frames_per_chunk
+
+    @property
+    def bytes_per_frame(self) -> int:
+        return max(self.whole.bytes_per_frame, super().bytes_per_frame)
+
     def locate(self, frame: int) -> str:
         return self.whole.locate(frame)
 

@@ -17,9 +17,9 @@ from torch import Tensor
 
 from simvp.data import memory_cache
 from simvp.data.batches import Waiting
+from simvp.data.checksums import DIGITS
 from simvp.data.frame_cache import FrameCache, stamp_of
 from simvp.data.frame_store import FrameStore
-from simvp.data.series import DIGITS
 from simvp.data.split import Split
 from simvp.errors import ConfigError, OutputError
 from simvp.progress import Report

@@ -3,16 +3,18 @@
 T: frames; C: channels; H, W: height and width.
 """
 
-import zlib
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from simvp.data.checksums import DIGITS, fingerprint
 from simvp.data.scaling import Scaling
 from simvp.data.times import Times
 from simvp.errors import ConfigError, DataError, did_you_mean
@@ -22,8 +24,8 @@ if TYPE_CHECKING:  # processes that simulate start without pydantic
 
 Frames = NDArray[np.float32]
 
-FRAMES_AT_A_TIME = 64  # read from files, where more than a window is needed
-DIGITS = 8  # of the checksum of a frame
+# Bytes of frames to read at a time, as float32: usually, and where a chunk of the file needs more.
+_PIECE, _LARGEST_PIECE = 2**25, 2**28
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +68,16 @@ class Series(ABC):
     def times(self) -> Times | None:
         """The time of each frame; None if it is not known."""
         return None
+
+    @property
+    def frames_per_chunk(self) -> int:
+        """Number of consecutive frames that the file compresses together, counted from frame 0."""
+        return 1
+
+    @property
+    def bytes_per_frame(self) -> int:
+        """Memory that reading a frame takes, as float32."""
+        return 4 * math.prod(self.shape)
 
     def locate(self, frame: int) -> str:
         """Name a frame in an error message."""
@@ -198,10 +210,20 @@ class Segment:
         frames = self.series.read_stored(forward.start, forward.stop, forward.step)
         return np.ascontiguousarray(frames[::-1])
 
-    def pieces(self) -> Iterator[Frames]:
-        """Read the whole segment in pieces that fit in memory, in order."""
-        for first in range(0, len(self.frames), FRAMES_AT_A_TIME):
-            yield self.read_stored(first, first + FRAMES_AT_A_TIME)
+    def pieces(self) -> list[tuple[int, int]]:
+        """Positions (first, last + 1) of the frames to read at a time, in order.
+
+        Pieces fit in memory. They end where chunks of the file end, if a chunk fits in memory, so
+        that no chunk is decompressed twice.
+        """
+        usual, largest = (
+            max(1, size // self.series.bytes_per_frame) for size in (_PIECE, _LARGEST_PIECE)
+        )
+        chunk = self.series.frames_per_chunk
+        span = usual * abs(self.step)  # frames of the series from the start of a piece to the next
+        span = span // chunk * chunk or min(chunk, largest * abs(self.step))
+        cuts = np.flatnonzero(np.diff(np.asarray(self.frames) // span)) + 1
+        return list(pairwise([0, *cuts.tolist(), len(self.frames)]))
 
     @property
     def checksums(self) -> list[str]:
@@ -225,16 +247,6 @@ class Segment:
         expected = self.fingerprint[DIGITS * first : DIGITS * (first + len(frames))]
         if expected and fingerprint(frames) != expected:
             raise changed(self.series.id)
-
-
-def fingerprint(frames: Frames) -> str:
-    """The CRC-32 of each frame of a contiguous array, 8 hexadecimal digits each."""
-    return "".join(as_digits(zlib.crc32(frame.data)) for frame in frames)
-
-
-def as_digits(checksum: int) -> str:
-    """A CRC-32 as 8 hexadecimal digits."""
-    return f"{checksum:0{DIGITS}x}"
 
 
 def changed(series_id: str) -> DataError:

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from simvp.data.checksums import as_digits
 from simvp.data.npy import read_array
 from simvp.data.series import (
     Frames,
     Options,
     Series,
     Source,
-    as_digits,
     changed,
     select_channels,
 )

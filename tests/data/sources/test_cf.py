@@ -138,6 +138,22 @@ def test_only_the_requested_frames_are_read(
     assert not cf_files.opened(path)["v"].variable._in_memory
 
 
+@pytest.mark.parametrize("kind", FORMATS)
+def test_frames_in_a_chunk_are_counted(tmp_path: Path, kind: str) -> None:
+    path = save(tmp_path, {"sst": (("time", "lat", "lon"), numbers(T, H, W)), **grid()}, kind)
+    expected = 2 if kind.startswith("zarr") else 1
+    assert [item.frames_per_chunk for item in open_source(path).series] == [expected]
+
+
+def test_frames_in_a_chunk_of_compressed_netcdf_are_counted(tmp_path: Path) -> None:
+    """Chunks that are larger than a frame in time only."""
+    dataset = xarray.Dataset({"sst": (("time", "lat", "lon"), numbers(T, H, W)), **grid()})
+    encoding = {"sst": {"zlib": True, "chunksizes": (3, H, 4)}}
+    dataset.to_netcdf(tmp_path / "a.nc", engine="h5netcdf", encoding=encoding)
+    (item,) = open_source(tmp_path / "a.nc").series
+    assert item.frames_per_chunk == 3
+
+
 def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
     first, second = numbers(T, H, W), numbers(T, H, W) + 1
     path = save(tmp_path, {"v": (("time", "lat", "lon"), first), **grid()})

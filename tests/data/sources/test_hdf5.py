@@ -96,6 +96,20 @@ def test_series_are_read_by_threads_at_once_and_after_pickling(tmp_path: Path) -
             np.testing.assert_array_equal(task.result()[:, 0], values[sample])
 
 
+def test_frames_in_a_chunk_are_counted(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("chunked", data=values_of("ntyx"), chunks=(2, 3, 8, 4))
+        file.create_dataset("plain", data=values_of("ntyx"))
+    found = {
+        name: [
+            item.frames_per_chunk
+            for item in open_source(tmp_path / "a.h5", variables=[name], axes="ntyx").series
+        ]
+        for name in ("chunked", "plain")
+    }
+    assert found == {"chunked": [3, 3], "plain": [1, 1]}
+
+
 def test_opening_reads_no_values(tmp_path: Path) -> None:
     """A terabyte, of which one frame is written."""
     with h5py.File(tmp_path / "a.h5", "w") as file:
