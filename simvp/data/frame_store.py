@@ -104,10 +104,10 @@ class FrameStore:
                 done += len(piece)
         return frames
 
-    def bytes_at_once(self, block: range) -> int:
-        """Size of the largest array to decompress as a whole in order to read a block."""
-        found = self._within(block)
-        return max(self.segments[number].series.bytes_at_once for number, _, _ in found)
+    def whole_arrays(self, block: range) -> dict[str, int]:
+        """Arrays to decompress as a whole in order to read a block: name and size in bytes."""
+        series = (self.segments[number].series for number, _, _ in self._within(block))
+        return {name: size for one in series for name, size in one.whole_arrays.items()}
 
     def _within(self, block: range) -> Iterator[tuple[int, int, int]]:
         """The frames of a block in order: number of a segment, first and last + 1 within it."""

@@ -48,8 +48,8 @@ class RegriddedSeries(Series):
         return self.whole.times
 
     @property
-    def bytes_at_once(self) -> int:
-        return self.whole.bytes_at_once
+    def whole_arrays(self) -> dict[str, int]:
+        return self.whole.whole_arrays
 
     @property
     def frames_per_chunk(self) -> int:

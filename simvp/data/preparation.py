@@ -87,9 +87,9 @@ def _read(
         for store, target in zip(stores, targets, strict=True)
         for index, block in enumerate(store.blocks())
     ]
+    seen: dict[str, int] = {}
     for number, (store, target, index, block) in enumerate(blocks):
-        is_large = store.bytes_at_once(block) > limit  # one copy per machine
-        if machine.index != (0 if is_large else number % machine.size):
+        if machine.index != _reader(number, store.whole_arrays(block), seen, limit) % machine.size:
             continue
         cache = store.cache
         if target is not None or (cache is not None and not cache.has(index)):
@@ -99,6 +99,24 @@ def _read(
             if target is not None:
                 target[block.start : block.stop] = torch.from_numpy(store.to_unit(frames))
         yield len(block)
+
+
+def _reader(number: int, arrays: dict[str, int], seen: dict[str, int], limit: int) -> int:
+    """The number of the process, modulo their count, that reads a block.
+
+    An array that has to be decompressed as a whole is read by one process only, and a large one by
+    the first, which has the memory for it.
+
+    Args:
+        number: of the block.
+        arrays: the arrays to decompress for it, with their sizes.
+        seen: number of each array of the blocks so far, in order; is completed.
+    """
+    for name in arrays:
+        seen.setdefault(name, len(seen))
+    if sum(arrays.values()) > limit:
+        return 0
+    return seen[next(iter(arrays))] if arrays else number
 
 
 def _allocate(

@@ -52,9 +52,9 @@ class Series(ABC):
         """Number of frames. Raises DataError if the files do not form a series."""
 
     @property
-    def bytes_at_once(self) -> int:
-        """Size of the arrays to decompress as a whole before one of the frames can be read."""
-        return 0
+    def whole_arrays(self) -> dict[str, int]:
+        """Arrays to decompress as a whole before a frame can be read: name and size in bytes."""
+        return {}
 
     @abstractmethod
     def read_stored(self, start: int, stop: int, step: int = 1) -> Frames:

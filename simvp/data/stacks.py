@@ -44,8 +44,8 @@ class StackSeries(Series):
         return self.arrays[0].shape[self.axes.index("t")]
 
     @property
-    def bytes_at_once(self) -> int:
-        return sum(array.bytes_at_once for array in self.arrays)
+    def whole_arrays(self) -> dict[str, int]:
+        return {array.where: size for array in self.arrays if (size := array.bytes_at_once)}
 
     def read_stored(self, start: int, stop: int, step: int = 1) -> Frames:
         frames = self._read_stacks(start, stop, step)
@@ -95,8 +95,8 @@ class JoinedSeries(Series):
         return sum(piece.length for piece in self.pieces)
 
     @property
-    def bytes_at_once(self) -> int:
-        return max(piece.bytes_at_once for piece in self.pieces)
+    def whole_arrays(self) -> dict[str, int]:
+        return {name: size for piece in self.pieces for name, size in piece.whole_arrays.items()}
 
     def read_stored(self, start: int, stop: int, step: int = 1) -> Frames:
         wanted = range(self.length)[start:stop:step]

@@ -19,15 +19,15 @@ class Numbered(Series):
     """A series whose frame t has the value 100 * number + t everywhere."""
 
     number: int
-    at_once: int = 0
+    whole: bool = False
 
     @property
     def length(self) -> int:
         return 200
 
     @property
-    def bytes_at_once(self) -> int:
-        return self.at_once
+    def whole_arrays(self) -> dict[str, int]:
+        return {self.id: 7} if self.whole else {}
 
     def read_stored(self, start: int, stop: int, step: int = 1) -> Frames:
         assert start < stop and len(range(start, stop, step)) <= 64
@@ -36,9 +36,9 @@ class Numbered(Series):
 
 
 def segment(
-    name: str, number: int, start: int, stop: int, step: int = 1, at_once: int = 0
+    name: str, number: int, start: int, stop: int, step: int = 1, whole: bool = False
 ) -> Segment:
-    series = Numbered(id=name, channels=("u", "v"), shape=SHAPE, number=number, at_once=at_once)
+    series = Numbered(id=name, channels=("u", "v"), shape=SHAPE, number=number, whole=whole)
     return Segment(series, start, stop, step)
 
 
@@ -46,7 +46,11 @@ def segment(
 def store(monkeypatch: pytest.MonkeyPatch) -> FrameStore:
     """In order: c, backwards 9 to 7, then d twice, 5 to 8 and 0 to 69; blocks of 4 frames."""
     monkeypatch.setattr(frame_store, "_BLOCK_BYTES", 4 * 120 + 119)
-    segments = [segment("d", 4, 5, 9, at_once=7), segment("c", 3, 9, 6, -1), segment("d", 4, 0, 70)]
+    segments = [
+        segment("d", 4, 5, 9, whole=True),
+        segment("c", 3, 9, 6, -1),
+        segment("d", 4, 0, 70),
+    ]
     return FrameStore(segments, scaling=Scaling((0.0, 0.0), (10.0, 20.0)))
 
 
@@ -82,5 +86,6 @@ def test_frames_held_in_memory_are_those_of_the_files(store: FrameStore) -> None
         assert torch.equal(store.read(*place), expected)
 
 
-def test_size_of_arrays_to_decompress_is_that_of_the_series_in_a_block(store: FrameStore) -> None:
-    assert [store.bytes_at_once(block) for block in store.blocks()[:3]] == [7, 7, 0]
+def test_arrays_to_decompress_are_those_of_the_series_in_a_block(store: FrameStore) -> None:
+    found = [store.whole_arrays(block) for block in store.blocks()[:3]]
+    assert found == [{"d": 7}, {"d": 7}, {}]

@@ -238,20 +238,23 @@ def test_compressed_file_is_loaded_once_and_dropped(
     assert len(loads) == 1
 
 
-@pytest.mark.parametrize(
-    ("limit", "readers"), [(9 * 8 * 99 * 4, [0, 1]), (9 * 8 * 99 * 4 - 1, [0])]
-)
-def test_large_compressed_file_is_loaded_by_one_process(
-    archive: Path, monkeypatch: pytest.MonkeyPatch, limit: int, readers: list[int]
+def test_blocks_of_a_compressed_file_are_read_by_one_process(
+    archive: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("simvp.data.frame_store._BLOCK_BYTES", 5 * FRAME_BYTES)
+    monkeypatch.setattr("simvp.data.frame_store._BLOCK_BYTES", 8 * FRAME_BYTES)
     stores = stores_of(archive.parent)
-    done = [
-        sum(preparation._read(stores, [None, None], Machine((0, 1), index), limit))
-        for index in range(2)
-    ]
-    assert sum(done) == sum(store.num_frames for store in stores)
-    assert [index for index in range(2) if done[index]] == readers
+    for machine in (Machine((0, 1), index) for index in range(2)):
+        work = preparation._read(stores, [None, None], machine, 10**9)
+        assert sum(work) == (0 if machine.index else sum(store.num_frames for store in stores))
+
+
+def test_readers_of_blocks() -> None:
+    """Blocks 4 to 9 of a data set of plain and of compressed files, for four processes."""
+    a, b, c = {"a": 10}, {"b": 10}, {"c": 50}
+    blocks = [{}, a, {**a, **b}, b, c, {}]
+    seen: dict[str, int] = {}
+    found = [preparation._reader(4 + i, arrays, seen, 40) for i, arrays in enumerate(blocks)]
+    assert found == [4, 0, 0, 1, 0, 9]
 
 
 @pytest.mark.parametrize(
