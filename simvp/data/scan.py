@@ -139,7 +139,7 @@ def _batches(pieces: Sequence[_Piece]) -> Iterator[list[_Piece]]:
 
 def _num_processes(pieces: Sequence[_Piece]) -> int:
     """How many processes to share the work among."""
-    if any(piece.segment.series.bytes_at_once for piece in pieces):
+    if any(piece.segment.series.whole_arrays for piece in pieces):
         return 1  # each process would decompress all of it
     by_work = sum(piece.cost for piece in pieces) // _PER_PROCESS
     by_memory = _MEMORY // max(piece.cost for piece in pieces)
