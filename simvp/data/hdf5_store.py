@@ -4,7 +4,7 @@ Only hard links inside one file are followed, and only numbers are read: a file 
 other files to be read nor hold objects.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -87,9 +87,14 @@ def _layout_of_root(file: "h5py.File") -> str:
         return "pdebench"
     if any("u" in list(members[name]) for name in groups.intersection(PARTS)):
         return "pdearena"
-    if "_NCProperties" in file.attrs or any(members[name].is_scale for name in datasets):
-        return "netcdf"
-    return "hdf5"
+    is_netcdf = "_NCProperties" in file.attrs or _is_labelled([members[name] for name in datasets])
+    return "netcdf" if is_netcdf else "hdf5"
+
+
+def _is_labelled(datasets: Sequence["h5py.Dataset"]) -> bool:
+    """Whether there are dimension scales, of all axes of a data set or of none, as in netCDF."""
+    has_scales = any(dataset.is_scale for dataset in datasets)
+    return has_scales and all(len({len(axis) > 0 for axis in d.dims}) < 2 for d in datasets)
 
 
 def any_has_layout(paths: Iterable[Path], name: str) -> bool:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from simvp.errors import DataError
 
 MAGIC = b"\x93NUMPY"
-ZIP_MAGIC = b"PK\x03\x04"
+ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")  # of an archive with members, or without any
 
 # What NumPy raises for a damaged header, which it parses as a Python literal.
 INVALID_HEADER = (
@@ -57,7 +57,7 @@ def map_array(path: str | Path, *, noun: str) -> NDArray[np.number]:
         raise DataError(f"{path}: expected the file of {article} {noun}, found {found}; {remedy}")
     try:
         with open(path, "rb") as file:
-            if file.read(len(ZIP_MAGIC)) == ZIP_MAGIC:
+            if file.read(4) in ZIP_MAGIC:
                 raise DataError(f"{path}: is an .npz archive, not one .npy array; {remedy}")
             file.seek(0)
             shape, is_fortran, dtype = read_header(file)
@@ -67,7 +67,11 @@ def map_array(path: str | Path, *, noun: str) -> NDArray[np.number]:
     except INVALID_HEADER:
         offset, size, shape, dtype = 1, 0, (), np.dtype("u1")
     expected = offset + math.prod(shape) * dtype.itemsize
-    if size < expected or dtype.hasobject:
+    if dtype.hasobject:
+        raise DataError(
+            f"{path}: holds Python objects, which are never loaded; save it as an array of numbers"
+        )
+    if size < expected:
         raise DataError(f"{path}: is truncated, or not an .npy file of numbers; {remedy}")
     if size > expected:
         raise DataError(f"{path}: has {size} bytes, but its header says {expected}; {remedy}")

@@ -11,6 +11,7 @@ from simvp.config import assignment_layer, resolve
 from simvp.config.sections import SplitSection
 from simvp.data import Segment, Series, open_source, read_split
 from simvp.data.selection import choose_segment, frame_range
+from simvp.data.times import parse_date
 from simvp.errors import ConfigError, DataError
 
 
@@ -128,3 +129,9 @@ def test_frames_between_dates_are_split(daily: Path, simvp: Simvp) -> None:
         [range(100, 115)],
         [range(115, 130)],
     ]
+
+
+def test_impossible_date_is_refused_in_plain_words() -> None:
+    with pytest.raises(ValueError, match="^is not a date of the standard calendar; expected a d"):
+        parse_date("2000-02-30", "standard")
+    assert parse_date("2000-02-30", "360_day") > 0

@@ -127,6 +127,7 @@ def test_split_of_a_file_is_found_beside_splits_of_others(
     for name in ("a.npy", "b.npy"):
         path = find_split("", name)
         assert json.loads(path.read_bytes())["source"]["path"] == name
+    np.save("c.npy", np.zeros((5, 8, 9)))
     with pytest.raises(DataError, match="c.npy: has no split file"):
         find_split("", "c.npy")
 
