@@ -121,7 +121,7 @@ def _write_card(source: Source, scaling: Scaling) -> Path:
 def _options(settings: SplitSection) -> Options:
     """How to read the data set."""
     lists = {
-        name: tuple(text.split(",")) if text else ()
+        name: tuple(part.strip() for part in text.split(",")) if text else ()
         for name in ("variables", "inputs", "static")
         for text in [getattr(settings, name)]
     }

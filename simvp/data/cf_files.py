@@ -3,16 +3,18 @@
 import json
 import math
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
+from traceback import clear_frames
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simvp.data.access import check_readable, is_pattern, unreadable
-from simvp.data.cf_values import InvalidAttribute, decode
+from simvp.data.cf_values import InvalidAttribute, decode, default_fill_of
 from simvp.data.hdf5_store import layout, locking, open_file, partly_labelled
 from simvp.data.listing import files_of
 from simvp.errors import DataError
@@ -85,15 +87,20 @@ def _opened(path: str, stamp: int, pid: int) -> "Dataset":
         _check_labels(Path(path))
         options["phony_dims"] = "sort"  # names dimensions that have none
         options["driver_kwds"] = {"locking": locking(Path(path))}
-    try:
-        return xarray.open_dataset(path, decode_cf=False, cache=False, **options)
-    except PermissionError:
-        raise
-    except Exception as error:  # parsers of damaged files raise errors of any type
-        raise DataError(
-            f"{path}: is truncated or damaged, or not a file that {options['engine']} reads "
-            f"({_first_line(error)}); copy or download it again"
-        ) from None
+    with warnings.catch_warnings():
+        # SciPy warns when a damaged file is closed, which is reported below.
+        warnings.filterwarnings("ignore", "Cannot close a netcdf_file", RuntimeWarning)
+        try:
+            return xarray.open_dataset(path, decode_cf=False, cache=False, **options)
+        except PermissionError:
+            raise
+        except Exception as error:  # parsers of damaged files raise errors of any type
+            reason = _first_line(error)
+            clear_frames(error.__traceback__)  # closes the file
+    raise DataError(
+        f"{path}: is truncated or damaged, or not a file that {options['engine']} reads "
+        f"({reason}); copy or download it again"
+    )
 
 
 def _check_labels(path: Path) -> None:
@@ -191,7 +198,8 @@ def read_values(
     check_numeric(path, name, variable)
     try:
         raw = variable.isel(where).transpose(*dims).values
-        return decode(raw, variable.attrs)
+        fill = None if is_zarr(Path(path)) else default_fill_of(raw.dtype, variable.attrs)
+        return decode(raw, variable.attrs, default_fill=fill)
     except DataError:
         raise
     except PermissionError as error:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from simvp.data.stored_arrays import Index, StoredArray
 from simvp.errors import DataError
 
 REMEDY = "save it again in MATLAB with save(..., '-v7.3')"
+OBJECTS = "is a struct or a cell array; save its field as an array"
 
 _HEADER_SIZE = 128
 _MATRIX, _COMPRESSED = 14, 15
@@ -56,6 +57,7 @@ class Mat5Array(StoredArray):
     compressed_size: int | None
     offset: int
     stored: np.dtype[Any]
+    objects: ClassVar[str] = OBJECTS
 
     @property
     def bytes_at_once(self) -> int:
@@ -81,7 +83,10 @@ class Mat5Array(StoredArray):
                 file.seek(self.position)
                 compressed = file.read(self.compressed_size)
             # With the padding, so that zlib compares its checksum.
-            content = zlib.decompressobj().decompress(compressed, needed + 64)
+            try:
+                content = zlib.decompressobj().decompress(compressed, needed + 64)
+            except MemoryError:
+                raise too_large(self.path, self.name, needed) from None
             if len(content) < needed:
                 raise ValueError("it is truncated")
         return np.frombuffer(content, self.stored, count, self.offset).reshape(

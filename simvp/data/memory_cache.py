@@ -71,10 +71,14 @@ def only_reader() -> Iterator[None]:
 def too_large(path: Path, name: str, nbytes: int) -> DataError:
     """The error for an array that has to be decompressed, but does not fit into memory."""
     several = (_readers or processes_on_machine()) > 1
+    limit = memory_limit()
+    available = "that cannot be allocated"  # by a limit that the system does not report
+    if nbytes > limit:
+        per_process = " in each process" if several else ""
+        available = f"{limit / 1e9:.1f} GB are available to it{per_process}"
     return DataError(
-        f"{path}: {name} needs {nbytes / 1e9:.1f} GB of memory, but {memory_limit() / 1e9:.1f} GB "
-        f"are available to it{' in each process' if several else ''}; save it uncompressed, as an "
-        ".npy file with numpy.save"
+        f"{path}: {name} needs {nbytes / 1e9:.1f} GB of memory, but {available}; save it "
+        "uncompressed, as an .npy file with numpy.save, which is read frame by frame"
         + (", or let one process decompress it with --set data.cache=FOLDER" if several else "")
     )
 

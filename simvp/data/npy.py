@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from simvp.errors import DataError
 
 MAGIC = b"\x93NUMPY"
-ZIP_MAGIC = b"PK\x03\x04"
+ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")  # of an archive with members, or without any
 _LONGEST_HEADER = 10_000  # bytes; NumPy's own limit, since it parses headers as Python literals
 
 # What NumPy raises for a damaged header, which it parses as a Python literal.
@@ -117,12 +117,16 @@ def _read_layout(
         expected = file.tell() + math.prod(shape) * dtype.itemsize
     except INVALID_HEADER:
         file.seek(0)
-        if file.read(len(ZIP_MAGIC)) == ZIP_MAGIC:
+        if file.read(4) in ZIP_MAGIC:
             raise DataError(
                 f"{path}: is an .npz archive, not one .npy array; {_remedy(noun)}"
             ) from None
         shape, is_fortran, dtype, expected = (), False, np.dtype("u1"), size + 1
-    if size < expected or dtype.hasobject:
+    if dtype.hasobject:
+        raise DataError(
+            f"{path}: holds Python objects, which are never loaded; save it as an array of numbers"
+        )
+    if size < expected:
         raise DataError(f"{path}: is truncated, or not an .npy file of numbers; {_remedy(noun)}")
     if size > expected:
         raise DataError(

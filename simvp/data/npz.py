@@ -57,7 +57,10 @@ class NpzArray(StoredArray):
                 if read_header(member) != (self.shape, self.is_fortran, self.dtype):
                     raise ValueError("the header has changed")
             with archive.open(f"{self.name}.npy") as member:
-                array = np.lib.format.read_array(member, allow_pickle=False)
+                try:
+                    array = np.lib.format.read_array(member, allow_pickle=False)
+                except MemoryError:
+                    raise too_large(self.path, self.name, self.bytes_at_once) from None
                 member.read(1)  # compares the checksum at the end
         return array
 

@@ -165,12 +165,35 @@ class Options:
     crop: str | None = None
     resize: str | None = None
 
+    def option_of(self, name: str) -> str:
+        """The option that names a channel: inputs or variables."""
+        return "inputs" if name in self.inputs else "variables"
+
+    def check_names(self) -> None:
+        """Raises ConfigError if a name is given twice."""
+        given = [
+            (name, option)
+            for option in ("variables", "inputs", "static")
+            for name in getattr(self, option) or ()
+        ]
+        first: dict[str, str] = {}
+        for name, option in given:
+            if name in first:
+                where = f" with --{first[name]} and --{option}" if first[name] != option else ""
+                raise ConfigError(f"{option}: {name} is given twice{where}; name each channel once")
+            first[name] = option
+
+    def refuse_level(self, path: Path) -> None:
+        """Raises ConfigError if a level is given for files without a vertical axis."""
+        if self.level is not None:
+            raise ConfigError(f"level = {self.level!r}: {path} names no levels; leave out --level")
+
     def refuse_layout(self, path: Path, what: str) -> None:
         """Raises ConfigError if axes or a level are given for files that define them."""
         for name, value in (("axes", self.axes), ("level", self.level)):
             if value is not None:
                 raise ConfigError(
-                    f"{name} = {value!r}: {path} holds {what}, which defines its axes; leave out "
+                    f"{name} = {value!r}: {path} holds {what}, whose axes are known; leave out "
                     f"--{name}"
                 )
 
@@ -269,23 +292,27 @@ def check_finite(segment: Segment, frames: Frames, first: int, *, may_miss: bool
         position, *where = (int(i) for i in np.argwhere(~finite)[0])
         name = segment.series.locate(segment.frames[first + position])
         bad = finite[position].size - int(finite[position].sum())
+        value = frames[position][tuple(where)]
+        problem = "are not finite"
+        if np.isinf(value):  # float64 values may have become infinite when they were read
+            problem += " or exceed the range of float32 (3.4e38)"
         raise DataError(
-            f"{name}: {bad} of {finite[position].size} values are not finite, the first "
-            f"({frames[position][tuple(where)]}) at index {tuple(where)}; fix or remove the sample"
+            f"{name}: {bad} of {finite[position].size} values {problem}, the first ({value}) at "
+            f"index {tuple(where)}; fix or remove the sample"
         )
 
 
 def select_channels(
-    names: Sequence[str], variables: Sequence[str] | None, path: Path
+    names: Sequence[str], options: Options, path: Path
 ) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """Names and indices of the channels to use, in order; all of `names` for None.
+    """Names and indices of the channels to use, in order: `options.variables`, or all.
 
     Raises: ConfigError if there is no such channel, or one is named twice.
     """
-    chosen = tuple(names if variables is None else variables)
+    chosen = tuple(names if options.variables is None else options.variables)
     for name in chosen:
         if name not in names:
-            raise unknown_name(path, "channel", name, names)
+            raise unknown_name(path, "channel", name, names, options)
     if not chosen or len(set(chosen)) < len(chosen):
         raise ConfigError(
             f"variables: name each channel once, found {', '.join(chosen) or 'none'}; {path} has "
@@ -294,9 +321,11 @@ def select_channels(
     return chosen, tuple(map(names.index, chosen))
 
 
-def unknown_name(where: Path, what: str, name: str, known: Sequence[str]) -> ConfigError:
+def unknown_name(
+    where: Path, what: str, name: str, known: Sequence[str], options: Options
+) -> ConfigError:
     """The error for a name that the data do not have."""
     return ConfigError(
-        f"variables: {where} has no {what} {name!r}, only {', '.join(known)}."
+        f"{options.option_of(name)}: {where} has no {what} {name!r}, only {', '.join(known)}."
         f"{did_you_mean(name, known)}"
     )

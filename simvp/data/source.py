@@ -56,6 +56,7 @@ def open_with(path: Path, options: Options, card: DatasetCard | None = None) -> 
     Args:
         card: the data card to use if the data have none.
     """
+    options.check_names()
     read = options
     if options.inputs and options.variables is None:
         names = _open(path, replace(options, inputs=(), static=()), card).channels
@@ -114,6 +115,7 @@ def names() -> list[str]:
 
 
 def _formats() -> Iterator[Any]:
-    # Frames come first: they are recognised fastest, and need no other library.
-    for name in sorted(names(), key=lambda name: (name != "frames", name)):
+    # Frames come first: they are recognised fastest, and need no other library. Any HDF5 files
+    # come last, since they may be of another format, or beside files of one.
+    for name in sorted(names(), key=lambda name: (name != "frames", name == "hdf5", name)):
         yield importlib.import_module(f"{sources.__name__}.{name}")

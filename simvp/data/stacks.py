@@ -47,6 +47,9 @@ class StackSeries(Series):
     def whole_arrays(self) -> dict[str, int]:
         return {array.where: size for array in self.arrays if (size := array.bytes_at_once)}
 
+    def locate(self, frame: int) -> str:
+        return f"{self.arrays[0].where}: {self.id}, frame {frame}"
+
     def read_stored(self, start: int, stop: int, step: int = 1) -> Frames:
         frames = self._read_stacks(start, stop, step)
         if not self.static:
@@ -139,7 +142,7 @@ def series_of_stack(
     others = (*names, *(array.name for array in arrays))
     chosen = choose_static(first.path, options, list(static), others)
     by_array = options.variables is None or any(a.name in options.variables for a in arrays)
-    channels = names if by_array else select_channels(names, options.variables, first.path)[0]
+    channels = names if by_array else select_channels(names, options, first.path)[0]
     scaling = card.stored_scaling((*channels, *chosen))
     used = {field: static[field] for field in chosen}
     return number_series(arrays, name, axes, channels, names, scaling, used)

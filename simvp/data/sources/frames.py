@@ -117,13 +117,14 @@ def open_data(folder: Path, card: "DatasetCard", options: Options) -> Source:
     axes = options.axes
     if axes not in (None, "cyx", "yxc"):
         raise ConfigError(f"axes = {axes!r}: the axes of .npy frames are cyx or yxc")
+    options.refuse_level(folder)
     samples = list_samples(folder)
     # The first frame gives the shape. All others are compared with it when they are read.
     first = open_frame(frame_files(samples[0])[0])
     order = (axes or "cyx") if first.ndim == 3 else "yx"
     sizes = dict(zip(order, first.shape, strict=True))
     names = card.channel_names(sizes.get("c", 1), folder / "dataset.toml")
-    channels, selected = select_channels(names, options.variables, folder)
+    channels, selected = select_channels(names, options, folder)
     common: dict[str, Any] = {
         "channels": channels,
         "shape": (len(channels), sizes["y"], sizes["x"]),

@@ -8,13 +8,13 @@ says which is which.
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simvp.data.listing import files_in, files_of
-from simvp.data.mat5 import REMEDY, read_variables, reporting
+from simvp.data.mat5 import OBJECTS, REMEDY, read_variables, reporting
 from simvp.data.memory_cache import cached_array
 from simvp.data.series import Options, Source
 from simvp.data.stack_source import open_stacks
@@ -42,6 +42,7 @@ class Mat73Array(StoredArray):
 
     stored: np.dtype[Any]
     is_chunked: bool
+    objects: ClassVar[str] = OBJECTS
 
     @property
     def bytes_at_once(self) -> int:
@@ -76,6 +77,7 @@ def matches(path: Path) -> bool:
 
 def open_data(path: Path, card: "DatasetCard", options: Options) -> Source:
     """Open a file, or a folder of files. Raises DataError or ConfigError."""
+    options.refuse_level(path)
     contents = {file: _read_variables(file) for file in files_of(path, _SUFFIXES)}
     return open_stacks(path, contents, card, options, "matlab")
 

@@ -58,7 +58,7 @@ def damage(path: Path, how: str) -> None:
         ("zero-size", r"has shape \(1, 0, 11\)"),
         ("complex", "holds complex64; frames are integers or floats up to 64 bits"),
         ("text-array", "holds <U1"),
-        ("objects", "is truncated, or not an .npy file of numbers"),
+        ("objects", "holds Python objects, which are never loaded"),
         ("archive", r"is an .npz archive"),
         ("missing", "expected the file of a frame, found nothing"),
         ("folder", "expected the file of a frame, found something else"),
