@@ -85,14 +85,14 @@ def open_with(path: Path, options: Options, card: DatasetCard | None = None) -> 
 def _open(path: Path, options: Options, card: DatasetCard | None) -> Source:
     """Open a data set in the format that its content shows."""
     check_exists(path)
-    for module in _formats():
-        if module.matches(path):
-            file = card_path(path)
-            card = read_card(file) if card is None or file.exists() else card
-            try:
+    try:
+        for module in _formats():
+            if module.matches(path):
+                file = card_path(path)
+                card = read_card(file) if card is None or file.exists() else card
                 return module.open_data(path, card, options)  # type: ignore[no-any-return]
-            except PermissionError as error:
-                raise unreadable(path, error) from None
+    except PermissionError as error:
+        raise unreadable(path, error) from None
     check_readable(path)
     if path.is_file():
         raise DataError(
