@@ -32,17 +32,27 @@ PARTS = {"train": "train", "valid": "validation", "test": "test"}
 @contextmanager
 def open_file(path: Path) -> Iterator["h5py.File"]:
     """Open an HDF5 file for reading. Raises DataError for this and for any failure within."""
-    import h5py
-
     try:
-        # Without locks, because file systems that are mounted read-only often refuse them.
-        with h5py.File(path, "r", locking=False) as file:
+        with _opened(path) as file:
             yield file
     except (OSError, RuntimeError, KeyError, ValueError) as error:  # as h5py translates errors
         reason = str(error).strip("'\"") or type(error).__name__
         raise DataError(
             f"{path}: is truncated, damaged or not readable as HDF5 ({reason}); copy the file again"
         ) from None
+
+
+def _opened(path: Path) -> "h5py.File":
+    import h5py
+
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        # Some file systems refuse locks. A file that the process has open needs the same locking,
+        # so the default of other libraries comes first.
+        if "lock" not in str(error):
+            raise
+        return h5py.File(path, "r", locking=False)
 
 
 def layout(path: Path) -> str | None:

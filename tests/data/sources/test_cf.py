@@ -903,8 +903,9 @@ def test_hdf5_with_dimensions_is_read_whatever_wrote_it(tmp_path: Path) -> None:
             file[name] = np.arange(float(size))
             file[name].make_scale(name)
             file["u"].dims[axis].attach_scale(file[name])
-    series = open_source(tmp_path / "a.h5").series[0]
-    np.testing.assert_array_equal(series.read(0, 5), values[:, np.newaxis])
+    for _ in range(2):  # the first time leaves the file open
+        series = open_source(tmp_path / "a.h5").series[0]
+        np.testing.assert_array_equal(series.read(0, 5), values[:, np.newaxis])
 
 
 def test_dimensions_that_are_named_in_part_are_no_netcdf(tmp_path: Path) -> None:
