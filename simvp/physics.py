@@ -1,6 +1,8 @@
-"""Boundary conditions and symmetries of a simulation."""
+"""Boundary conditions and symmetries of a simulation, and the smallest grid."""
 
 from typing import Literal, get_args
+
+SMALLEST_GRID = 7  # height and width in cells, at least; the window of SSIM
 
 # How fields continue beyond the edge of the grid.
 BoundaryKind = Literal["zeros", "periodic", "reflect", "replicate"]

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from typer.testing import CliRunner
 
 import simvp
 from simvp.cli import app
+from simvp.data import Series
 from simvp.data.card import DatasetCard
 from simvp.data.description import DataDescription
 from simvp.data.scaling import Scaling
@@ -99,6 +101,28 @@ def describe_data(shape: tuple[int, int, int], **others: Any) -> DataDescription
         card=DatasetCard(),
         **others,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemorySeries(Series):
+    """A series that is in memory, (T, C, H, W)."""
+
+    frames: np.ndarray
+    frames_per_chunk: int = 1
+
+    @classmethod
+    def of(cls, series_id: str, frames: np.ndarray, **entries: Any) -> "MemorySeries":
+        channels = tuple(f"channel {i}" for i in range(frames.shape[1]))
+        return cls(
+            id=series_id, channels=channels, shape=frames.shape[1:], frames=frames, **entries
+        )
+
+    @property
+    def length(self) -> int:
+        return len(self.frames)
+
+    def read_stored(self, start: int, stop: int, step: int = 1) -> np.ndarray:
+        return self.frames[start:stop:step].copy()
 
 
 def only_split(data: Path) -> Path:

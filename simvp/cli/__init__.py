@@ -63,7 +63,7 @@ def simulate(
 @with_settings(
     data="path",
     split="variables inputs static axes level crop resize start stop every by gap group parts "
-    "train_ratio val_ratio total_length samples start_index init_final_only reverse seed",
+    "train_ratio val_ratio total_length samples start_index init_final_only reverse scale seed",
 )
 def split(
     ctx: typer.Context,

@@ -105,7 +105,7 @@ def exit_codes() -> Iterator[None]:
             )
         else:
             raise
-        from simvp.runtime.launcher import pass_to_launcher
+        from simvp.runtime.failures import pass_to_launcher
 
         if not pass_to_launcher(failure):
             prefix = "error: " if failure.exit_code <= 2 else ""

@@ -2,7 +2,6 @@
 
 import os
 from dataclasses import asdict, replace
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +10,16 @@ from simvp.commands import split_summary
 from simvp.config import Config
 from simvp.config.sections import SplitSection
 from simvp.data.card import ChannelCard, card_path, card_to_toml, check_square, is_folder
-from simvp.data.parts import Parts, as_given, by_series, by_time
+from simvp.data.parts import Parts, as_given, by_record, by_series, by_time
 from simvp.data.parts_file import listed
-from simvp.data.scaling import Scaling, Statistics, StatisticsAccumulator, choose_scaling
+from simvp.data.scaling import Scaling, Statistics, choose_scaling
+from simvp.data.scan import Scan, scan
 from simvp.data.selection import choose_segments
-from simvp.data.series import Options, Segment, Source, check_finite, fingerprint
+from simvp.data.series import Options, Segment, Source
 from simvp.data.source import open_with
 from simvp.data.split_records import PARTS, PartRecord, SegmentRecord, SourceRecord, SplitRecord
 from simvp.errors import ConfigError, DataError
-from simvp.metrics.similarity import SSIM_WINDOW
+from simvp.physics import SMALLEST_GRID
 from simvp.progress import Report, Summary
 from simvp.storage.files import publish_text
 
@@ -36,11 +36,13 @@ def run(config: Config, report: Report, *, output: str = "", write_card: bool = 
     options = _options(settings)
     source = open_with(path, options)
     _check(source, path, write_card=write_card)
+    _check_scale(source, settings)
     rest = max(0.0, round(1 - settings.train_ratio - settings.val_ratio, 9))
     ratios = [settings.train_ratio, settings.val_ratio, rest]
     parts, how = _choose_parts(source, settings, ratios)
-    parts, statistics = _read_all(source, parts, report)
-    scaling = _choose_scaling(source, statistics)
+    found = _scan(source, parts, report)
+    parts, statistics = found.parts, found.statistics
+    scaling, warnings = _choose_scaling(source, statistics, settings)
     data_folder = path if is_folder(path) else path.parent
     folder = Path(output) if output else data_folder
     parts_of_record = {
@@ -67,23 +69,36 @@ def run(config: Config, report: Report, *, output: str = "", write_card: bool = 
     if write_card:
         written.append(_write_card(source, scaling))
     lines = split_summary.lines(source, parts, statistics, scaling, how, config.data)
-    lines += [f"wrote {file}" for file in written]
+    lines += [*warnings, *found.copies.warnings(), *(f"wrote {file}" for file in written)]
     split_file = written[0] if output else None
     return Summary(lines, split_summary.next_command(config, parts, split_file))
 
 
 def _check(source: Source, path: Path, *, write_card: bool) -> None:
     """Raises DataError or ConfigError if the frames do not suit, or a card would be replaced."""
-    if min(source.shape[1:]) < SSIM_WINDOW:
+    if min(source.shape[1:]) < SMALLEST_GRID:
         raise DataError(
             f"{path}: the frames are {source.shape[1]}x{source.shape[2]} cells with "
-            f"{source.shape[0]} channels; at least {SSIM_WINDOW}x{SSIM_WINDOW} are needed, the "
+            f"{source.shape[0]} channels; at least {SMALLEST_GRID}x{SMALLEST_GRID} are needed, the "
             "window of SSIM. If the channels come last, use --axes yxc"
         )
     check_square(source.card.symmetries, source.shape, str(card_path(path)))
     if write_card and card_path(path).exists():
         raise ConfigError(
             f"{card_path(path)}: exists already; edit it, or move it before --write-card"
+        )
+
+
+def _check_scale(source: Source, settings: SplitSection) -> None:
+    """Raises ConfigError if the quantiles are asked for, but the data card gives all limits."""
+    cards = [source.card.channel(name) for name in source.channels]
+    is_given = source.card.stored_as() == "scaled" or all(
+        card.low is not None and card.high is not None for card in cards
+    )
+    if settings.scale == "quantile" and is_given:
+        raise ConfigError(
+            f"split.scale = 'quantile': {card_path(source.path)} gives the scaling of every "
+            "channel; remove low, high and stored from it, or leave out --scale"
         )
 
 
@@ -106,7 +121,7 @@ def _write_card(source: Source, scaling: Scaling) -> Path:
 def _options(settings: SplitSection) -> Options:
     """How to read the data set."""
     lists = {
-        name: tuple(text.split(",")) if text else ()
+        name: tuple(part.strip() for part in text.split(",")) if text else ()
         for name in ("variables", "inputs", "static")
         for text in [getattr(settings, name)]
     }
@@ -124,7 +139,7 @@ def _options(settings: SplitSection) -> Options:
 def _choose_parts(source: Source, settings: SplitSection, ratios: list[float]) -> tuple[Parts, str]:
     """The segments of each part, and how they were assigned."""
     segments = choose_segments(source.series, settings)
-    enough = len(segments) >= sum(ratio > 0 for ratio in ratios)
+    enough = len(by_record(segments)) >= sum(ratio > 0 for ratio in ratios)
     is_given = settings.by == "auto" and bool(source.parts) and not settings.group
     is_by_time = settings.by == "time" or (settings.by == "auto" and not enough)
     if is_by_time and not is_given and not settings.group and not settings.parts:
@@ -153,64 +168,36 @@ def _as_record(segment: Segment) -> SegmentRecord:
     )
 
 
-def _read_all(source: Source, parts: Parts, report: Report) -> tuple[Parts, Statistics]:
-    """Check every frame: the segments with fingerprints, and statistics of the training part."""
-    statistics = StatisticsAccumulator(len(source.channels))
-    checked: Parts = [[], [], []]
-    with report.progress("reading", sum(map(len, parts))) as advance:
-        for part, target in zip(parts, checked, strict=True):
-            for segment in part:
-                target += _read(source, segment, statistics if part is parts[0] else None)
-                advance(1, "")
-    scaling = source.card.stored_scaling(source.channels)
-    result = statistics.result()
-    for name, low in zip(source.channels, result.low, strict=True):
+def _scan(source: Source, parts: Parts, report: Report) -> Scan:
+    """Read every frame; statistics are in physical units. Raises DataError."""
+    is_implied = source.card.stored is None and source.card.stored_as() == "scaled"
+    num_frames = sum(len(segment.frames) for part in parts for segment in part)
+    with report.progress("reading", num_frames) as advance:
+        found = scan(parts, card_path(source.path) if is_implied else None, advance)
+    for name, low in zip(source.channels, found.statistics.low, strict=True):
         if not np.isfinite(low):
             raise DataError(
                 f"{source.path}: {name} has no values in the training part; leave it out"
             )
-    return checked, result if scaling is None else result.to_physical(scaling)
+    scaling = source.card.stored_scaling(source.channels)
+    if scaling is None:
+        return found
+    return replace(found, statistics=found.statistics.to_physical(scaling))
 
 
-def _read(
-    source: Source, segment: Segment, statistics: StatisticsAccumulator | None
-) -> list[Segment]:
-    """Check the frames of a segment; return it with its fingerprint.
-
-    It is cut where frames are missing altogether, so that no window has to bridge them.
-    """
-    is_implied = source.card.stored is None and source.card.stored_as() == "scaled"
-    digits, position = "", 0
-    empty: list[int] = []
-    for frames in segment.pieces():
-        check_finite(segment, frames, position, may_miss=True)
-        is_empty = np.isnan(frames).all(axis=(1, 2, 3))
-        empty += (position + np.flatnonzero(is_empty)).tolist()
-        known = frames[~is_empty]
-        if is_implied and len(known) and (np.nanmin(known) < 0 or np.nanmax(known) > 1):
-            raise _not_scaled(source, segment, float(np.nanmin(known)), float(np.nanmax(known)))
-        if statistics is not None and len(known):
-            statistics.add(known)
-        digits, position = digits + fingerprint(frames), position + len(frames)
-    checked = replace(segment, fingerprint=digits)
-    bounds = pairwise([-1, *empty, position])
-    return [checked.cut(before + 1, after) for before, after in bounds if after > before + 1]
-
-
-def _not_scaled(source: Source, segment: Segment, low: float, high: float) -> DataError:
-    return DataError(
-        f"{segment.series.id}: has values from {low:g} to {high:g}, but low and high at the top of "
-        f"{card_path(source.path)} mean that all values are scaled to [0, 1]; add stored = "
-        '"physical" to it if the files hold physical values, or stored = "scaled" if the values '
-        "beyond [0, 1] are right"
-    )
-
-
-def _choose_scaling(source: Source, statistics: Statistics) -> Scaling:
+def _choose_scaling(
+    source: Source, statistics: Statistics, settings: SplitSection
+) -> tuple[Scaling, list[str]]:
+    """The scaling of the channels, and warnings about it."""
+    stored = source.card.stored_scaling(source.channels)
+    if stored is not None:
+        return stored, []
     cards = [source.card.channel(name) for name in source.channels]
-    return source.card.stored_scaling(source.channels) or choose_scaling(
+    return choose_scaling(
+        source.channels,
         [card.low for card in cards],
         [card.high for card in cards],
         statistics,
         is_8_bit=source.is_8_bit,
+        by_quantile=settings.scale == "quantile",
     )

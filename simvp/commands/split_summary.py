@@ -36,6 +36,7 @@ def lines(
         *_warnings(source, statistics, scaling),
         "",
         _parts(parts, settings),
+        *_short_parts(parts, settings),
         f"split: {how}; windows of {settings.pre_seq_length} input and {settings.aft_seq_length} "
         "forecast frames",
     ]
@@ -110,6 +111,21 @@ def _warnings(source: Source, statistics: Statistics, scaling: Scaling) -> list[
         "high in the data card"
         for i, name in enumerate(source.channels)
         if statistics.high[i] - statistics.low[i] < 0.05 * scaling.span[i]
+    ]
+
+
+def _short_parts(parts: Parts, settings: DataSection) -> list[str]:
+    """Parts without a window."""
+    window = settings.pre_seq_length + settings.aft_seq_length
+    longest = {
+        name: max((len(segment.frames) for segment in part), default=0)
+        for name, part in zip(PARTS, parts, strict=True)
+    }
+    return [
+        f"warning: {name} has no window of {window} frames: its longest segment has {length}; use "
+        "shorter windows, longer samples, or other parts"
+        for name, length in longest.items()
+        if 0 < length < window
     ]
 
 

@@ -11,6 +11,7 @@ from simvp.commands.hints import name_option, short_id
 from simvp.config import Config, read_layer, to_toml
 from simvp.data.batches import WindowDataset
 from simvp.data.description import DataDescription, read_description
+from simvp.data.preparation import prepare
 from simvp.data.scaling import Scaling
 from simvp.data.sources.frames import write_frames
 from simvp.data.split import Split, find_split, read_split
@@ -70,7 +71,7 @@ def run(config: Config, weights: str, report: Report) -> Summary:
             )
         if group.is_main:
             _warn_of_training_data(folder, split, report)
-        return score(config, folder, file, group, dataset, data, report)
+        return score(config, folder, file, group, dataset, split, data, report)
 
 
 def _warn_of_training_data(folder: RunFolder, split: Split, report: Report) -> None:
@@ -101,6 +102,7 @@ def score(
     weights: Path,
     group: Group,
     dataset: WindowDataset,
+    split: Split,
     data: DataDescription,
     report: Report,
 ) -> Summary:
@@ -109,6 +111,7 @@ def score(
     Every process of the group calls this; the folder `saved` appears once all is written.
     """
     report = report if group.is_main else Report()
+    prepare([dataset.store], split, config.data.cache, group, report)
     network = build_network(config, data, group.device)
     load_weights(network, weights)
     network.eval()

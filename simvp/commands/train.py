@@ -10,6 +10,7 @@ from simvp.data import augmentation
 from simvp.data.batches import WindowDataset
 from simvp.data.card import check_square
 from simvp.data.description import DataDescription
+from simvp.data.preparation import prepare
 from simvp.data.split import Split, find_split, read_split
 from simvp.engine import Trainer, build_network, count_parameters, losses, network_cost
 from simvp.engine.automatic import resolve_auto
@@ -19,7 +20,7 @@ from simvp.physics import parse_symmetries
 from simvp.progress import Report, Summary
 from simvp.runs import RunFolder
 from simvp.runtime import launcher
-from simvp.runtime.devices import describe_device, describe_precision, free_memory
+from simvp.runtime.devices import describe_device, describe_precision
 from simvp.runtime.group import Group
 from simvp.storage import checkpoint
 
@@ -72,7 +73,8 @@ def run(
         if and_test:
             test_set = test.test_set(config, data.split, data.split.data)
             tested = test.score(
-                config, folder, folder.best_model, group, test_set, data.split.data, report
+                *(config, folder, folder.best_model, group),
+                *(test_set, data.split, data.split.data, report),
             )
             summary = Summary([*summary.lines, "", *tested.lines], tested.next_command)
         return summary if group.is_main else Summary()
@@ -147,10 +149,8 @@ def _fit(
     config: Config, folder: RunFolder, group: Group, report: Report, data: _Data, resume: bool
 ) -> Summary:
     # Damaged and changed frames are found here, before an earlier run is replaced.
-    for dataset in (data.train_set, data.val_set):
-        if dataset.keep_in_memory(free_memory()):
-            with report.progress("reading", len(dataset.segments)) as advance:
-                dataset.load(advance)
+    stores = (data.train_set.store, data.val_set.store)
+    prepare(stores, data.split, config.data.cache, group, report)
     network = build_network(config, data.split.data, group.device)
     found = checkpoint.newest_training(folder.checkpoints, report.say) if resume else None
     if resume and found is None:

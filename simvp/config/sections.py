@@ -56,6 +56,11 @@ class DataSection(Section):
     pre_seq_length: int = Field(10, ge=1, description="number of input frames")
     aft_seq_length: int = Field(10, ge=1, description="number of frames to forecast")
     stride: int = Field(1, ge=1, description="frames between starts of training windows")
+    cache: str = Field(
+        "",
+        description="folder, on a fast disk, for decoded frames of data that are slow to read; "
+        "empty: none",
+    )
 
 
 class SimulateSection(Section):
@@ -107,6 +112,11 @@ class SplitSection(Section):
     level: str = Field("", description="level of the vertical axis to use")
     crop: str = Field("", description="rows and columns to use, such as 10:50,0:64; empty: all")
     resize: str = Field("", description="average frames to this height and width, such as 64x128")
+    scale: Literal["auto", "quantile"] = Field(
+        "auto",
+        description="channels without low and high in the data card are scaled by fixed limits or "
+        "by their range (auto), or by their 0.1 % and 99.9 % quantiles (quantile)",
+    )
     seed: values.Seed = Field(0, description="random seed of the split")
 
     @model_validator(mode="after")

@@ -5,37 +5,35 @@ B: batch; T: frames; C: channels; H, W: height and width.
 
 import hashlib
 import math
-import threading
+import time
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from simvp.data.frame_store import FrameStore
 from simvp.data.scaling import Scaling
-from simvp.data.series import Segment, check_finite
+from simvp.data.series import Segment
 from simvp.data.windows import num_unused, window_starts
 from simvp.errors import DataError
 from simvp.metrics.similarity import SSIM_WINDOW
-from simvp.progress import Advance
 
 Batch = tuple[Tensor, Tensor]  # indices of windows (B,) and frames (B, T, C, H, W)
 
-# A data set is cached in memory if it takes at most this share of the free memory.
-MEMORY_SHARE = 0.25
 _READERS, _BATCHES_AHEAD = 2, 4
+_POLL_SECONDS = 1e-3
 
 
 class WindowDataset:
     """All windows of some segments, each (T, C, H, W) float32 in network units.
 
-    Frames are read when a window is first asked for. After `keep_in_memory` every segment is read
-    only once.
-
     Attributes:
-        segments: those that are long enough for a window.
+        store: the frames of the segments that are long enough for a window.
         num_unused: number of frames that are in no window.
 
     Raises: DataError if no segment is long enough, or one has lost frames since the split was made.
@@ -59,7 +57,6 @@ class WindowDataset:
             scaling: from stored values to network units; None if they are the same.
             may_miss: whether values may be missing (NaN).
         """
-        self._may_miss = may_miss
         self._window, self._scaling = window, scaling
         self.segments = [segment for segment in segments if len(segment.frames) >= window]
         self.num_unused = sum(num_unused(len(s.frames), window, stride) for s in segments)
@@ -72,15 +69,14 @@ class WindowDataset:
             )
         for segment in self.segments:
             segment.check_length()
+        self.store = FrameStore(self.segments, scaling=scaling, may_miss=may_miss)
         starts = [window_starts(len(s.frames), window, stride) for s in self.segments]
         self._segment_of = np.repeat(np.arange(len(starts)), [len(s) for s in starts])
         self._start_of = np.concatenate([np.asarray(s) for s in starts])
         self._windows_of: Counter[str] = Counter()
         for segment, segment_starts in zip(self.segments, starts, strict=True):
             self._windows_of[segment.series.id] += len(segment_starts)
-        self._cache: list[Tensor | None] | None = None
-        self._lock = threading.Lock()
-        self.shape = self.segments[0].series.shape
+        self.shape = self.store.shape
         if min(self.shape[1:]) < SSIM_WINDOW:
             raise DataError(
                 f"sample {self.segments[0].series.id}: has frames of {self.shape[1]}x"
@@ -91,47 +87,14 @@ class WindowDataset:
     def __len__(self) -> int:
         return len(self._start_of)
 
-    def keep_in_memory(self, free: int) -> bool:
-        """Cache what is read from now on, if all of it fits in MEMORY_SHARE of `free` bytes."""
-        num_frames = sum(len(segment.frames) for segment in self.segments)
-        fits = num_frames * math.prod(self.shape) * 4 <= MEMORY_SHARE * free
-        if fits:
-            self._cache = [None] * len(self.segments)
-        return fits
-
-    def load(self, advance: Advance) -> None:
-        """Read all segments into the cache. Raises DataError if one is damaged or has changed."""
-        for number in range(len(self.segments)):
-            self._cached(number)
-            advance(1, "")
-
     def read(self, indices: Sequence[int], *, pinned: bool = False) -> Batch:
         """Read the windows with these indices, into pinned memory if a GPU is to copy them."""
         frames = torch.stack([self[index] for index in indices])
         return torch.tensor(indices), frames.pin_memory() if pinned else frames
 
     def __getitem__(self, index: int) -> Tensor:
-        number, start = int(self._segment_of[index]), int(self._start_of[index])
-        if self._cache is not None:
-            return self._cached(number)[start : start + self._window]
-        return self._read(number, start, start + self._window)
-
-    def _cached(self, number: int) -> Tensor:
-        """A segment in memory; it is read by the first thread that needs it."""
-        assert self._cache is not None
-        with self._lock:
-            cached = self._cache[number]
-            if cached is None:
-                cached = self._cache[number] = self._read(number, 0, None)
-        return cached
-
-    def _read(self, number: int, first: int, last: int | None) -> Tensor:
-        """Read frames of a segment and check them."""
-        segment = self.segments[number]
-        frames = segment.read_stored(first, len(segment.frames) if last is None else last)
-        segment.check_unchanged(frames, first)
-        check_finite(segment, frames, first, may_miss=self._may_miss)
-        return torch.from_numpy(frames if self._scaling is None else self._scaling.to_unit(frames))
+        start = int(self._start_of[index])
+        return self.store.read(int(self._segment_of[index]), start, start + self._window)
 
     def fingerprint(self) -> str:
         """A short hash of the windows: which frames of which content, and how they are scaled."""
@@ -160,23 +123,69 @@ class WindowDataset:
         return self.ids(range(len(self)))
 
 
-def batches(dataset: WindowDataset, batch_indices: list[list[int]], device: str) -> Iterator[Batch]:
+@dataclass
+class Waiting:
+    """Time that a loop over `batches` has waited for data, and its total time, in seconds.
+
+    Its first batch is left out, because nothing can be read ahead of it.
+    """
+
+    waited: float = 0.0
+    total: float = 0.0
+
+
+def batches(
+    dataset: WindowDataset,
+    batch_indices: list[list[int]],
+    device: str,
+    waiting: Waiting | None = None,
+) -> Iterator[Batch]:
     """The batches that `batch_indices` lists, read ahead while the caller computes.
 
     Args:
         device: type of the device they are for; for "cuda" they are in pinned memory.
+        waiting: is updated, if given.
     """
     readers = ThreadPoolExecutor(_READERS, "simvp reader")
     ahead: deque[Future[Batch]] = deque()
+    todo = iter(batch_indices)
+    waiting, start, is_idle = waiting or Waiting(), 0.0, _idle_test(device)
     try:
-        for indices in batch_indices:
-            ahead.append(readers.submit(dataset.read, indices, pinned=device == "cuda"))
-            if len(ahead) > _BATCHES_AHEAD:
-                yield ahead.popleft().result()
-        while ahead:
+        while True:
+            for indices in islice(todo, 1 + _BATCHES_AHEAD - len(ahead)):
+                ahead.append(readers.submit(dataset.read, indices, pinned=device == "cuda"))
+            if not ahead:
+                return
+            waited = _wait(ahead[0], is_idle)
+            if start:
+                waiting.waited += waited
+                waiting.total = time.perf_counter() - start
+            else:
+                start = time.perf_counter()
             yield ahead.popleft().result()
     finally:
         readers.shutdown(cancel_futures=True)
+
+
+def _wait(batch: "Future[Batch]", is_idle: Callable[[], bool]) -> float:
+    """Wait until a batch has been read.
+
+    Args:
+        is_idle: whether the device has nothing to compute; until then, waiting costs no time.
+    Returns: seconds for which the device was idle meanwhile.
+    """
+    while not batch.done() and not is_idle():
+        wait([batch], timeout=_POLL_SECONDS)
+    start = time.perf_counter()
+    wait([batch])
+    return time.perf_counter() - start
+
+
+def _idle_test(device: str) -> Callable[[], bool]:
+    """A function that tells whether a device has nothing to compute."""
+    if device == "cuda":
+        return torch.cuda.current_stream().query
+    return lambda: device == "cpu"  # what was called on a CPU is done; Apple's GPU does not tell
 
 
 def training_batches(

@@ -11,7 +11,8 @@ from pydantic_core import ErrorDetails
 from simvp.config.loading import explain, read_layer
 from simvp.config.rendering import section_lines
 from simvp.config.sections import Section
-from simvp.data.cf_files import is_pattern, is_zarr
+from simvp.data.access import is_pattern
+from simvp.data.cf_files import is_zarr
 from simvp.data.scaling import Scaling
 from simvp.errors import ConfigError, did_you_mean
 from simvp.physics import BoundaryKind, Symmetry

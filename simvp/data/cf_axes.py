@@ -176,11 +176,11 @@ def choose_level(
         levels: values of the levels.
         unit: their unit, or empty.
         level: the value of a level, or else an index.
-    Returns: its index, and a description.
+    Returns: its index, and a description. A rounded value means the level nearest to it.
     Raises: ConfigError if no level is chosen, or one that does not exist.
     """
     size = levels.size
-    choices = ", ".join(f"{value:.10g}" for value in levels[:40]) + (", ..." * (size > 40))
+    choices = ", ".join(f"{value:.6g}" for value in levels[:40]) + (", ..." * (size > 40))
     listed = f"{choices} {unit}".strip()
     if level is None:
         raise ConfigError(
@@ -194,13 +194,27 @@ def choose_level(
     near = np.flatnonzero(np.isclose(levels, wanted, rtol=1e-5, atol=0.0))
     if near.size == 0 and level.isdecimal() and int(level) < size:
         near = np.array([int(level)])
+    is_assumed = near.size == 0
+    if is_assumed:
+        near = _nearest(levels, wanted)
     if near.size == 0:
         raise ConfigError(
             f"level = {level!r}: {where} has no such level on {dim}; give one of the values "
             f"({listed}) or an index (0 to {size - 1})"
         )
     index = int(near[0])
-    return index, f"{dim} {levels[index]:.10g} {unit}".strip() + f" (index {index})"
+    text = f"{dim} {levels[index]:.6g} {unit}".strip() + f" (index {index})"
+    return index, text + f", assumed as the level nearest to {level}" * is_assumed
+
+
+def _nearest(levels: NDArray[np.float64], wanted: float) -> NDArray[np.int64]:
+    """Index of the level within half of the distance to the next one; empty if there is none."""
+    distances = np.abs(levels - wanted)
+    if levels.size < 2 or not np.isfinite(distances).all():
+        return np.array([], np.int64)
+    index = int(distances.argmin())
+    spacing = np.abs(np.delete(levels, index) - levels[index]).min()
+    return np.array([index] if distances[index] < spacing / 2 else [], np.int64)
 
 
 def closes_circle(longitudes: NDArray[np.float64]) -> bool:

@@ -35,7 +35,7 @@ def choose_grid(path: Path, dataset: "Dataset", options: Options) -> Grid:
     layouts = _layouts(path, dataset, options)
     clear = [name for name, layout in layouts.items() if layout.is_clear]
     names = list(options.variables or clear)
-    _check_names(path, dataset, names, layouts, clear)
+    _check_names(path, dataset, names, layouts, clear, options)
     _check_one_grid(path, names, layouts)
     layout = layouts[names[0]]
     dims = (str(layout.dim("t")), str(layout.dim("y")), str(layout.dim("x")))
@@ -98,9 +98,28 @@ def _layouts(path: Path, dataset: "Dataset", options: Options) -> dict[str, Layo
         dims = [str(dim) for dim in variable.dims]
         layout = cf_axes.recognise(dims, variable.shape, letters)
         named = None if axes is None or name in options.static else cf_axes.given(layout, axes)
+        if named is not None and name in (options.variables or (name,)):
+            _check_given(path, dataset, str(name), layout, named)
         layouts[str(name)] = named or layout
     # A Zarr store has no order of variables.
     return dict(sorted(layouts.items())) if is_zarr(path) else layouts
+
+
+def _check_given(path: Path, dataset: "Dataset", name: str, layout: Layout, named: Layout) -> None:
+    """Raises ConfigError if the letters of the user contradict the coordinates of a variable."""
+    known = [
+        letter if letter in ("t", "y", "x") and coordinate_of(dataset, dim) is not None else None
+        for dim, letter in zip(layout.dims, layout.letters, strict=True)
+    ]
+    pairs = zip(known, named.letters, strict=True)
+    if any(letter not in (None, wanted) for letter, wanted in pairs):
+        found = ", ".join(
+            f"{dim} is {letter}" for dim, letter in zip(layout.dims, known, strict=True) if letter
+        )
+        raise ConfigError(
+            f"axes: the letters contradict the coordinates of {name} in {path}, which say that "
+            f"{found}; leave out --axes"
+        )
 
 
 def _left_out(layouts: Mapping[str, Layout]) -> list[str]:
@@ -119,6 +138,7 @@ def _check_names(
     names: Sequence[str],
     layouts: Mapping[str, Layout],
     clear: Sequence[str],
+    options: Options,
 ) -> None:
     """Raises ConfigError or DataError unless there are names, of variables that can be read."""
     if not names:
@@ -135,20 +155,22 @@ def _check_names(
         )
     for name in names:
         if name not in layouts or (layouts[name].is_static and None not in layouts[name].letters):
-            raise _no_channel(path, name, clear, is_static=name in layouts)
+            raise _no_channel(path, name, clear, options.option_of(name), name in layouts)
         if not layouts[name].is_clear:
             raise ConfigError(f"{path}: {layouts[name].question(name)}")
         check_numeric(path, name, dataset.variables[name])
 
 
-def _no_channel(path: Path, name: str, clear: Sequence[str], *, is_static: bool) -> ConfigError:
+def _no_channel(
+    path: Path, name: str, clear: Sequence[str], option: str, is_static: bool
+) -> ConfigError:
     if is_static:
         return ConfigError(
-            f"variables: {name!r} of {path} has no time axis; give it to the network with "
+            f"{option}: {name!r} of {path} has no time axis; give it to the network with "
             f"--static {name}"
         )
     return ConfigError(
-        f"variables: {name!r} is not a channel in {path}; the channels are "
+        f"{option}: {name!r} is not a channel in {path}; the channels are "
         f"{', '.join(clear) or 'none'}.{did_you_mean(name, clear)}"
     )
 
@@ -229,9 +251,12 @@ def _levels(dataset: "Dataset", dim: str, size: int) -> tuple[NDArray[np.float64
 
 
 def _fill_notes(path: Path, dataset: "Dataset", names: Iterable[str]) -> list[str]:
-    """What is said of values of a Zarr store that stand for others, or for lost ones."""
+    """What is said of stored values that stand for others, or for lost ones."""
     if not is_zarr(path):
-        return []
+        variables = [dataset.variables[name] for name in names]
+        fills = {str(cf_values.default_fill_of(v.dtype, v.attrs)) for v in variables} - {"None"}
+        note = f"default fill values of netCDF are read as missing: {', '.join(sorted(fills))}"
+        return [note] if fills else []
     found = {name: absent_chunks(path, name, dataset.variables[name]) for name in names}
     absent = [f"{name} ({text})" for name, text in found.items() if text]
     arrays = [zarr_array(str(path), name, os.stat(path).st_mtime_ns) for name in names]

@@ -3,17 +3,19 @@
 import json
 import math
 import os
-import re
+import warnings
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
+from traceback import clear_frames
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from simvp.data.cf_values import InvalidAttribute, decode
-from simvp.data.hdf5_store import layout, open_file, partly_labelled
+from simvp.data.access import check_readable, is_pattern, unreadable
+from simvp.data.cf_values import InvalidAttribute, decode, default_fill_of
+from simvp.data.hdf5_store import layout, locking, open_file, partly_labelled
 from simvp.data.listing import files_of
 from simvp.errors import DataError
 
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
 SUFFIXES = (".nc", ".nc4", ".cdf", ".netcdf")
 _NETCDF_3 = (b"CDF\x01", b"CDF\x02", b"CDF\x05")
 _HDF5 = b"\x89HDF\r\n\x1a\n"
-_WILDCARDS = re.compile(r"[*?\[]")
 
 
 def find_files(path: Path) -> list[Path]:
@@ -38,12 +39,6 @@ def find_files(path: Path) -> list[Path]:
     if is_pattern(path):
         return sorted(file for file in path.parent.glob(path.name) if file.name[0] != ".")
     return []
-
-
-def is_pattern(path: Path) -> bool:
-    """Whether a path is a pattern of file names, such as `sst_*.nc`, and no file itself."""
-    is_wild = _WILDCARDS.search(path.name) is not None
-    return is_wild and path.parent.is_dir() and not path.exists()
 
 
 def is_zarr(path: Path) -> bool:
@@ -73,10 +68,11 @@ def opened(path: str | Path) -> "Dataset":
     forked opens the file again.
     """
     try:
-        stamp = os.stat(path).st_mtime_ns
-    except OSError as error:
+        return _opened(str(path), os.stat(path).st_mtime_ns, os.getpid())
+    except FileNotFoundError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); restore the file") from None
-    return _opened(str(path), stamp, os.getpid())
+    except OSError as error:
+        raise unreadable(path, error) from None
 
 
 @lru_cache(maxsize=128)
@@ -90,13 +86,21 @@ def _opened(path: str, stamp: int, pid: int) -> "Dataset":
     elif options["engine"] == "h5netcdf":
         _check_labels(Path(path))
         options["phony_dims"] = "sort"  # names dimensions that have none
-    try:
-        return xarray.open_dataset(path, decode_cf=False, cache=False, **options)
-    except Exception as error:  # parsers of damaged files raise errors of any type
-        raise DataError(
-            f"{path}: is truncated or damaged, or not a file that {options['engine']} reads "
-            f"({_first_line(error)}); copy or download it again"
-        ) from None
+        options["driver_kwds"] = {"locking": locking(Path(path))}
+    with warnings.catch_warnings():
+        # SciPy warns when a damaged file is closed, which is reported below.
+        warnings.filterwarnings("ignore", "Cannot close a netcdf_file", RuntimeWarning)
+        try:
+            return xarray.open_dataset(path, decode_cf=False, cache=False, **options)
+        except PermissionError:
+            raise
+        except Exception as error:  # parsers of damaged files raise errors of any type
+            reason = _first_line(error)
+            clear_frames(error.__traceback__)  # closes the file
+    raise DataError(
+        f"{path}: is truncated or damaged, or not a file that {options['engine']} reads "
+        f"({reason}); copy or download it again"
+    )
 
 
 def _check_labels(path: Path) -> None:
@@ -129,12 +133,15 @@ def _engine(path: Path) -> str:
 
 def _check_store(path: Path) -> None:
     """Raises DataError if a Zarr store is no group, or would run code when it is decoded."""
+    check_readable(path)
     for name in (*path.glob("*/.zarray"), *path.glob("*/zarr.json"), path / "zarr.json"):
         if not name.is_file():
             continue
         try:
             metadata = json.loads(name.read_bytes())
             node = metadata.get("node_type")
+        except PermissionError as error:
+            raise unreadable(name, error) from None
         except (OSError, ValueError, AttributeError):
             raise DataError(f"{name}: is not valid metadata of a Zarr store; restore it") from None
         keys = ("filters", "compressor", "codecs", "data_type", "dtype")
@@ -167,6 +174,13 @@ def check_numeric(path: str | Path, name: str, variable: "Variable") -> None:
         raise DataError(f"{path}: {name} is empty ({sizes}); write the file again with data")
 
 
+def frames_per_chunk(path: str, name: str, dim: str) -> int:
+    """Size along the dimension `dim` of the chunks of a variable; 1 if it has none."""
+    variable = opened(path).variables.get(name)
+    chunks = {} if variable is None else variable.encoding.get("preferred_chunks", {})
+    return int(chunks.get(dim, 1))
+
+
 def read_values(
     path: str, name: str, dims: Sequence[str], where: Mapping[str, int | slice]
 ) -> NDArray[np.float64]:
@@ -184,9 +198,12 @@ def read_values(
     check_numeric(path, name, variable)
     try:
         raw = variable.isel(where).transpose(*dims).values
-        return decode(raw, variable.attrs)
+        fill = None if is_zarr(Path(path)) else default_fill_of(raw.dtype, variable.attrs)
+        return decode(raw, variable.attrs, default_fill=fill)
     except DataError:
         raise
+    except PermissionError as error:
+        raise unreadable(path, error) from None
     except InvalidAttribute as error:
         raise DataError(f"{path}: {name}: {_first_line(error)}; correct the file") from None
     except Exception as error:  # decompressors raise errors of any type

@@ -10,13 +10,17 @@ Attributes = Mapping[str, Any]
 
 # netCDF's NC_FILL_FLOAT and NC_FILL_DOUBLE: what was never written to a file.
 _DEFAULT_FILL = 9.969209968386869e36
+# The same of signed integers by their size: NC_FILL_SHORT, NC_FILL_INT and NC_FILL_INT64.
+_DEFAULT_FILLS = {2: -(2**15) + 1, 4: -(2**31) + 1, 8: -(2**63) + 2}
 
 
 class InvalidAttribute(ValueError):
     """An attribute of a variable that cannot be decoded."""
 
 
-def decode(raw: NDArray[Any], attributes: Attributes) -> NDArray[np.float64]:
+def decode(
+    raw: NDArray[Any], attributes: Attributes, *, default_fill: int | None = None
+) -> NDArray[np.float64]:
     """Decode stored numbers.
 
     Missing values and the valid range are compared with the stored numbers, before they are
@@ -26,6 +30,7 @@ def decode(raw: NDArray[Any], attributes: Attributes) -> NDArray[np.float64]:
     Args:
         raw: numbers as stored.
         attributes: of the variable, as stored.
+        default_fill: another number that means a missing value; see `default_fill_of`.
     Returns: physical values, NaN where missing.
     Raises: InvalidAttribute if an attribute is not valid.
     """
@@ -33,6 +38,8 @@ def decode(raw: NDArray[Any], attributes: Attributes) -> NDArray[np.float64]:
     missing = np.zeros(raw.shape, bool)
     for number in _missing_numbers(raw.dtype, attributes):
         missing |= raw == number
+    if default_fill is not None:
+        missing |= raw == default_fill
     with np.errstate(over="ignore", invalid="ignore"):  # the caller refuses infinite values
         values = raw.astype(np.float64)
         scaled = np.asarray(values * _number(attributes, "scale_factor", 1.0))  # of one value, too
@@ -44,6 +51,13 @@ def decode(raw: NDArray[Any], attributes: Attributes) -> NDArray[np.float64]:
             missing |= compared < limit if name == "valid_min" else compared > limit
     scaled[missing] = np.nan
     return scaled
+
+
+def default_fill_of(dtype: np.dtype[Any], attributes: Attributes) -> int | None:
+    """What the netCDF library stores for integers that were never written; None if not known."""
+    has_fill = "_FillValue" in attributes or "missing_value" in attributes
+    is_signed = _true_type(dtype, attributes).kind == "i"
+    return _DEFAULT_FILLS.get(dtype.itemsize) if is_signed and not has_fill else None
 
 
 def is_8_bit(dtype: np.dtype[Any], attributes: Attributes) -> bool:

@@ -47,6 +47,18 @@ class RegriddedSeries(Series):
     def times(self) -> Times | None:
         return self.whole.times
 
+    @property
+    def whole_arrays(self) -> dict[str, int]:
+        return self.whole.whole_arrays
+
+    @property
+    def frames_per_chunk(self) -> int:
+        return self.whole.frames_per_chunk
+
+    @property
+    def bytes_per_frame(self) -> int:
+        return max(self.whole.bytes_per_frame, super().bytes_per_frame)
+
     def locate(self, frame: int) -> str:
         return self.whole.locate(frame)
 
@@ -108,6 +120,7 @@ def change_grid(source: Source, crop: str | None, resize: str | None) -> Source:
             channels=item.channels,
             shape=shape,
             stored_scaling=item.stored_scaling,
+            record=item.record,
             whole=item,
             rows=rows,
             columns=columns,

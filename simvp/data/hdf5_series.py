@@ -64,6 +64,12 @@ class Hdf5Series(Series):
     def length(self) -> int:
         return self._length if self.known_length is None else self.known_length
 
+    @cached_property
+    def frames_per_chunk(self) -> int:
+        with open_file(self.file) as file:
+            chunks = dataset_at(file, self.fields[0].dataset).chunks
+        return int(chunks[self.fields[0].axes.index("t")]) if chunks else 1
+
     def locate(self, frame: int) -> str:
         return f"{self.file}: {self.id}, frame {frame}"
 

@@ -76,7 +76,7 @@ def make_source(
     _check_blocks(path, blocks)
     known = [name for name in blocks[0].static if all(name in block.static for block in blocks)]
     static = choose_static(path, options, known, tuple(blocks[0].fields))
-    channels = select_channels(tuple(blocks[0].fields), options.variables, path)[0] + static
+    channels = select_channels(tuple(blocks[0].fields), options, path)[0] + static
     shape = (len(channels), *blocks[0].frame_size)
     found, card_notes = _common_card(files)
     is_turned = not {"roll"}.issuperset(card.symmetries)

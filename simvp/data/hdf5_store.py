@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from simvp.data.access import unreadable
 from simvp.data.listing import files_of
 from simvp.errors import DataError
 
@@ -32,9 +33,13 @@ PARTS = {"train": "train", "valid": "validation", "test": "test"}
 @contextmanager
 def open_file(path: Path) -> Iterator["h5py.File"]:
     """Open an HDF5 file for reading. Raises DataError for this and for any failure within."""
+    import h5py
+
     try:
-        with _opened(path) as file:
+        with h5py.File(path, "r", locking=locking(path)) as file:
             yield file
+    except PermissionError as error:
+        raise unreadable(path, error) from None
     except (OSError, RuntimeError, KeyError, ValueError) as error:  # as h5py translates errors
         reason = str(error).strip("'\"") or type(error).__name__
         raise DataError(
@@ -42,17 +47,19 @@ def open_file(path: Path) -> Iterator["h5py.File"]:
         ) from None
 
 
-def _opened(path: Path) -> "h5py.File":
+def locking(path: Path) -> bool | None:
+    """How a file has to be locked in order to be opened; None for the default of HDF5.
+
+    File systems that are mounted read-only often refuse locks, and HDF5 refuses a file that the
+    process has open with another kind of locking.
+    """
     import h5py
 
     try:
-        return h5py.File(path, "r")
+        h5py.File(path, "r").close()
     except OSError as error:
-        # Some file systems refuse locks. A file that the process has open needs the same locking,
-        # so the default of other libraries comes first.
-        if "lock" not in str(error):
-            raise
-        return h5py.File(path, "r", locking=False)
+        return False if "lock" in str(error) else None
+    return None
 
 
 def layout(path: Path) -> str | None:

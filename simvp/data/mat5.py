@@ -11,17 +11,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from simvp.data.access import unreadable
 from simvp.data.memory_cache import cached_array, too_large
 from simvp.data.npy import is_number
 from simvp.data.stored_arrays import Index, StoredArray
 from simvp.errors import DataError
 
 REMEDY = "save it again in MATLAB with save(..., '-v7.3')"
+OBJECTS = "is a struct or a cell array; save its field as an array"
 
 _HEADER_SIZE = 128
 _MATRIX, _COMPRESSED = 14, 15
@@ -55,6 +57,13 @@ class Mat5Array(StoredArray):
     compressed_size: int | None
     offset: int
     stored: np.dtype[Any]
+    objects: ClassVar[str] = OBJECTS
+
+    @property
+    def bytes_at_once(self) -> int:
+        if self.compressed_size is None:
+            return 0
+        return self.offset + math.prod(self.shape) * self.stored.itemsize
 
     def read(self, index: Index) -> NDArray[Any]:
         if self.compressed_size is None:
@@ -62,21 +71,22 @@ class Mat5Array(StoredArray):
             with reporting(self.path, self.name):
                 mapped = np.memmap(self.path, self.stored, "r", start, self.shape, "F")
                 return np.asarray(mapped[index])
-        nbytes = self.offset + math.prod(self.shape) * self.stored.itemsize
-        array = cached_array(self.path, self.name, nbytes, self._decompress)
+        array = cached_array(self.path, self.name, self.bytes_at_once, self._decompress)
         if array is None:
-            raise too_large(self.path, self.name, nbytes)
+            raise too_large(self.path, self.name, self.bytes_at_once)
         return array[index]
 
     def _decompress(self) -> NDArray[Any]:
-        count = math.prod(self.shape)
-        needed = self.offset + count * self.stored.itemsize
+        count, needed = math.prod(self.shape), self.bytes_at_once
         with reporting(self.path, self.name):
             with open(self.path, "rb") as file:
                 file.seek(self.position)
                 compressed = file.read(self.compressed_size)
             # With the padding, so that zlib compares its checksum.
-            content = zlib.decompressobj().decompress(compressed, needed + 64)
+            try:
+                content = zlib.decompressobj().decompress(compressed, needed + 64)
+            except MemoryError:
+                raise too_large(self.path, self.name, needed) from None
             if len(content) < needed:
                 raise ValueError("it is truncated")
         return np.frombuffer(content, self.stored, count, self.offset).reshape(
@@ -190,6 +200,8 @@ def reporting(path: Path, name: str) -> Iterator[None]:
         yield
     except DataError:
         raise
+    except PermissionError as error:
+        raise unreadable(path, error) from None
     except Exception as error:  # damaged files cause many types, above all in h5py
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise DataError(

@@ -13,6 +13,7 @@ from typing import IO, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from simvp.data.access import unreadable
 from simvp.data.memory_cache import cached_array, too_large
 from simvp.data.npy import INVALID_HEADER, is_number, read_header
 from simvp.data.stored_arrays import Index, StoredArray
@@ -35,12 +36,15 @@ class NpzArray(StoredArray):
     is_fortran: bool
     offset: int | None
 
+    @property
+    def bytes_at_once(self) -> int:
+        return math.prod(self.shape) * self.dtype.itemsize if self.offset is None else 0
+
     def read(self, index: Index) -> NDArray[Any]:
-        nbytes = math.prod(self.shape) * self.dtype.itemsize
         if self.offset is None:
-            array = cached_array(self.path, self.name, nbytes, self._load)
+            array = cached_array(self.path, self.name, self.bytes_at_once, self._load)
             if array is None:
-                raise too_large(self.path, self.name, nbytes)
+                raise too_large(self.path, self.name, self.bytes_at_once)
             return array[index]
         order: Literal["F", "C"] = "F" if self.is_fortran else "C"
         with _reporting(self.path, self.name):
@@ -53,7 +57,10 @@ class NpzArray(StoredArray):
                 if read_header(member) != (self.shape, self.is_fortran, self.dtype):
                     raise ValueError("the header has changed")
             with archive.open(f"{self.name}.npy") as member:
-                array = np.lib.format.read_array(member, allow_pickle=False)
+                try:
+                    array = np.lib.format.read_array(member, allow_pickle=False)
+                except MemoryError:
+                    raise too_large(self.path, self.name, self.bytes_at_once) from None
                 member.read(1)  # compares the checksum at the end
         return array
 
@@ -118,6 +125,8 @@ def _reporting(path: Path, name: str) -> Iterator[None]:
     """Turn the errors of a damaged archive into a DataError."""
     try:
         yield
+    except PermissionError as error:
+        raise unreadable(path, error) from None
     except (
         *(zipfile.BadZipFile, zlib.error, struct.error, NotImplementedError, RuntimeError),
         *(OSError, *INVALID_HEADER),

@@ -27,8 +27,19 @@ def part_sizes(count: int, ratios: Sequence[float]) -> list[int]:
     return sizes
 
 
+def by_record(segments: Sequence[Segment]) -> list[list[Segment]]:
+    """The segments of each record, in the order of the first one of each.
+
+    A record is a series, or the series between the gaps of one, in order of time.
+    """
+    records: dict[str, list[Segment]] = {}
+    for segment in segments:
+        records.setdefault(segment.series.record or segment.series.id, []).append(segment)
+    return [sorted(pieces, key=lambda piece: piece.series.id) for pieces in records.values()]
+
+
 def by_series(segments: Sequence[Segment], ratios: Sequence[float], group: str = "") -> Parts:
-    """Assign whole series to the parts, in the given order.
+    """Assign whole records to the parts, in the given order.
 
     Args:
         group: regular expression; series whose ids agree in what it matches, or in its first group
@@ -37,8 +48,10 @@ def by_series(segments: Sequence[Segment], ratios: Sequence[float], group: str =
         invalid or does not match an id.
     """
     groups: dict[str, list[Segment]] = {}
-    for segment in segments:
-        groups.setdefault(_group_of(segment.series.id, group), []).append(segment)
+    for pieces in by_record(segments):
+        first = pieces[0].series
+        key = _group_of(first.id, group) if group else first.record or first.id
+        groups.setdefault(key, []).extend(pieces)
     sizes = part_sizes(len(groups), ratios)
     if any(size == 0 and ratio > 0 for size, ratio in zip(sizes, ratios, strict=True)):
         what = f"{len(groups)} groups of samples" if group else f"{len(groups)} samples"
@@ -55,9 +68,7 @@ def by_series(segments: Sequence[Segment], ratios: Sequence[float], group: str =
 
 
 def _group_of(series_id: str, pattern: str) -> str:
-    """What a pattern matches in an id; the id itself without a pattern. Raises ConfigError."""
-    if not pattern:
-        return series_id
+    """What a pattern matches in an id. Raises ConfigError."""
     try:
         found = re.search(pattern, series_id)
     except re.error as error:
@@ -71,28 +82,41 @@ def _group_of(series_id: str, pattern: str) -> str:
 
 
 def by_time(segments: Sequence[Segment], ratios: Sequence[float], gap: int) -> Parts:
-    """Cut every segment into consecutive ranges: training first, test last.
+    """Cut every record into consecutive ranges: training first, test last.
 
     Args:
         gap: number of frames to leave out between two ranges.
-    Raises: DataError if a segment has no frame left for a part.
+    Raises: DataError if a record has no frame left for a part.
     """
     parts: Parts = [[], [], []]
     used = sum(ratio > 0 for ratio in ratios)
-    for segment in segments:
-        num_frames = len(segment.frames) - gap * (used - 1)
+    for pieces in by_record(segments):
+        total = sum(len(piece.frames) for piece in pieces)
+        num_frames = total - gap * (used - 1)
         sizes = part_sizes(max(num_frames, 0), ratios)
         if num_frames < used:
             raise DataError(
-                f"sample {segment.series.id}: has {len(segment.frames)} frames, too few for "
-                f"{used} parts with gaps of {gap} frames; lower --gap, or use --by series"
+                f"sample {pieces[0].series.id}: has {total} frames, too few for {used} parts with "
+                f"gaps of {gap} frames; lower --gap, or use --by series"
             )
         first = 0
         for part, size in zip(parts, sizes, strict=True):
             if size:
-                part.append(segment.cut(first, first + size))
+                part += _range_of(pieces, first, first + size)
                 first += size + gap
     return parts
+
+
+def _range_of(pieces: Sequence[Segment], first: int, last: int) -> list[Segment]:
+    """The frames first..last-1 of pieces that follow each other."""
+    found, before = [], 0
+    for piece in pieces:
+        length = len(piece.frames)
+        low, high = max(first - before, 0), min(last - before, length)
+        if low < high:
+            found.append(piece.cut(low, high))
+        before += length
+    return found
 
 
 def as_given(

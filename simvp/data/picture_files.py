@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from simvp.data.access import check_readable
 from simvp.data.pictures import first_bytes
 from simvp.data.tiff_stack import is_tiff, read_headers
 from simvp.errors import DataError
@@ -37,7 +38,8 @@ def read_picture(path: Path) -> Picture:
     """Read one picture. Raises DataError if the file is not one whole picture."""
     start = first_bytes(path)
     if not start:
-        raise DataError(f"{path}: is empty, or not a readable file; save the picture again")
+        check_readable(path)
+        raise DataError(f"{path}: is empty, or no regular file; save the picture again")
     return _read_tiff(path) if is_tiff(start) else _decode(path)
 
 

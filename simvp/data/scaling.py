@@ -13,6 +13,10 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from torch import Tensor
 
+# Range of the values, relative to the distance of their 0.1 % and 99.9 % quantiles. Up to this it
+# is usual: a billion values have 2.0 if their distribution is normal, 3.0 if it is exponential.
+_WIDEST_RANGE = 3.0
+
 Values = TypeVar("Values", NDArray[np.float32], "Tensor")
 
 
@@ -67,6 +71,8 @@ class Statistics:
 
     Attributes:
         missing: fraction of missing values (NaN), which the others leave out.
+        low_quantile, high_quantile: the 0.1 % and 99.9 % quantiles, estimated from a random sample
+            of many values; empty in split files of earlier versions.
     """
 
     low: tuple[float, ...]
@@ -74,15 +80,25 @@ class Statistics:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     missing: tuple[float, ...] = ()
+    low_quantile: tuple[float, ...] = ()
+    high_quantile: tuple[float, ...] = ()
 
     def to_physical(self, scaling: Scaling) -> "Statistics":
         """The statistics of scaled values in physical units."""
-        low, high, mean = (
-            tuple(s * v + o for v, s, o in zip(values, scaling.span, scaling.low, strict=True))
-            for values in (self.low, self.high, self.mean)
+
+        def physical(values: tuple[float, ...]) -> tuple[float, ...]:
+            pairs = zip(values, scaling.span, scaling.low, strict=False)
+            return tuple(span * value + low for value, span, low in pairs)
+
+        return Statistics(
+            low=physical(self.low),
+            high=physical(self.high),
+            mean=physical(self.mean),
+            std=tuple(s * v for v, s in zip(self.std, scaling.span, strict=True)),
+            missing=self.missing,
+            low_quantile=physical(self.low_quantile),
+            high_quantile=physical(self.high_quantile),
         )
-        std = tuple(s * v for v, s in zip(self.std, scaling.span, strict=True))
-        return Statistics(low, high, mean, std, self.missing)
 
 
 # Standard deviations below this, in network units, are rounding errors of float32 values.
@@ -106,70 +122,68 @@ def mean_and_std(
     return mean, tuple(value if value > _CONSTANT else 1.0 for value in std)
 
 
-class StatisticsAccumulator:
-    """Accumulates `Statistics` over arrays (T, C, H, W) in float64."""
-
-    def __init__(self, num_channels: int) -> None:
-        self._low = np.full(num_channels, np.inf)
-        self._high = np.full(num_channels, -np.inf)
-        # Number of values, number of known values, sum and sum of squares. The sums are of
-        # deviations from a known value, so that squares of large means lose no digits.
-        self._sums = np.zeros((4, num_channels))
-        self._origin = np.full(num_channels, np.nan)
-
-    def add(self, values: NDArray[np.float32]) -> None:
-        """Include values (T, C, H, W)."""
-        by_channel = values.swapaxes(0, 1).reshape(values.shape[1], -1)
-        known = np.isfinite(by_channel)
-        self._low = np.minimum(self._low, np.where(known, by_channel, np.inf).min(axis=1))
-        self._high = np.maximum(self._high, np.where(known, by_channel, -np.inf).max(axis=1))
-        first = by_channel[np.arange(len(known)), known.argmax(axis=1)]
-        self._origin = np.where(np.isnan(self._origin), first, self._origin)
-        deviations = np.where(known, by_channel - self._origin[:, np.newaxis], 0.0)
-        self._sums[0] += by_channel.shape[1]
-        self._sums[1] += known.sum(axis=1)
-        self._sums[2] += deviations.sum(axis=1)
-        self._sums[3] += np.einsum("cn,cn->c", deviations, deviations)
-
-    def result(self) -> Statistics:
-        """The statistics of everything added so far; NaN for a channel without known values."""
-        count, known, total, squares = self._sums
-        with np.errstate(invalid="ignore"):
-            mean = total / known
-            std = np.sqrt(np.maximum(squares / known - mean**2, 0.0))
-            missing = 1 - known / count
-        columns = (self._low, self._high, self._origin + mean, std, missing)
-        return Statistics(*(tuple(column.tolist()) for column in columns))
-
-
 def choose_scaling(
+    channels: Sequence[str],
     low: Sequence[float | None],
     high: Sequence[float | None],
     statistics: Statistics,
     *,
     is_8_bit: bool,
-) -> Scaling:
+    by_quantile: bool = False,
+) -> tuple[Scaling, list[str]]:
     """Choose the scaling of each channel from what is known of it.
 
     Args:
+        channels: names of the channels.
         low, high: from the data card, None where it gives no value.
         statistics: of the training part alone, in physical units.
         is_8_bit: whether the values are 8-bit integers.
-    Returns: `low` and `high` where given; otherwise 0 and 1 if the training values of all channels
-        are within [0, 1], 0 and 255 for 8-bit integers, and else the range of the training values.
+        by_quantile: use the quantiles of the training values where the card gives no value.
+    Returns: the scaling, and warnings for the user. The scaling is `low` and `high` where given;
+        otherwise 0 and 1 if the training values of all channels are within [0, 1], 0 and 255 for
+        8-bit integers, and else the range of the training values.
     """
     is_unit = min(statistics.low) >= 0 and max(statistics.high) <= 1
-    pairs = []
-    for given_low, given_high, least, greatest in zip(
-        low, high, statistics.low, statistics.high, strict=True
+    fixed = (0.0, 1.0) if is_unit else (0.0, 255.0) if is_8_bit else None
+    ranges = zip(statistics.low, statistics.high, strict=True)
+    quantiles = zip(statistics.low_quantile, statistics.high_quantile, strict=True)
+    pairs, warnings = [], []
+    for name, given_low, given_high, limits, most in zip(
+        channels, low, high, ranges, quantiles, strict=True
     ):
-        if is_unit:
-            found = 0.0, 1.0
-        else:
-            found = (0.0, 255.0) if is_8_bit else (least, greatest)
+        found = limits if fixed is None or by_quantile else fixed
+        if by_quantile and most[0] < most[1]:
+            found = most
         bottom = found[0] if given_low is None else given_low
         top = found[1] if given_high is None else given_high
         # A constant channel has no range; any positive one will do.
         pairs.append((bottom, top if top > bottom else bottom + 1.0))
+        if found is limits and (given_low is None or given_high is None):
+            warnings += _warn_of_range(name, limits, most, by_quantile=by_quantile)
     lows, highs = zip(*pairs, strict=True)
-    return Scaling(lows, highs)
+    return Scaling(lows, highs), warnings
+
+
+def _warn_of_range(
+    name: str, limits: tuple[float, float], most: tuple[float, float], *, by_quantile: bool
+) -> list[str]:
+    """A warning if a few values determine the range of a channel.
+
+    Args:
+        most: the quantiles that 99.8 % of the values lie between.
+        by_quantile: whether the user asked to scale by them.
+    """
+    width, usual = limits[1] - limits[0], most[1] - most[0]
+    if by_quantile and width > 0:
+        return [
+            f"warning: {name} is scaled by its range, because its 0.1 % and 99.9 % quantiles are "
+            f"both {most[0]:.4g}"
+        ]
+    if usual == 0 or width <= _WIDEST_RANGE * usual:
+        return []
+    return [
+        f"warning: {name} is scaled by its range, {limits[0]:.4g} to {limits[1]:.4g}, but 99.8 % "
+        f"of its values are from {most[0]:.4g} to {most[1]:.4g} in training; if the "
+        "extremes are errors or do not matter, use --scale quantile, or give low and high in the "
+        "data card"
+    ]

@@ -3,16 +3,18 @@
 T: frames; C: channels; H, W: height and width.
 """
 
-import zlib
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from simvp.data.checksums import DIGITS, fingerprint
 from simvp.data.scaling import Scaling
 from simvp.data.times import Times
 from simvp.errors import ConfigError, DataError, did_you_mean
@@ -22,8 +24,8 @@ if TYPE_CHECKING:  # processes that simulate start without pydantic
 
 Frames = NDArray[np.float32]
 
-_FRAMES_AT_A_TIME = 64
-DIGITS = 8  # of the checksum of a frame
+# Bytes of frames to read at a time, as float32: usually, and where a chunk of the file needs more.
+_PIECE, _LARGEST_PIECE = 2**25, 2**28
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,17 +37,24 @@ class Series(ABC):
         channels: names of the channels.
         shape: of a frame, (C, H, W).
         stored_scaling: the scaling of the values in the files; None if they are physical values.
+        record: what the series is a piece of, between two gaps in time; empty if it is whole.
     """
 
     id: str
     channels: tuple[str, ...]
     shape: tuple[int, int, int]
     stored_scaling: Scaling | None = None
+    record: str = ""
 
     @property
     @abstractmethod
     def length(self) -> int:
         """Number of frames. Raises DataError if the files do not form a series."""
+
+    @property
+    def whole_arrays(self) -> dict[str, int]:
+        """Arrays to decompress as a whole before a frame can be read: name and size in bytes."""
+        return {}
 
     @abstractmethod
     def read_stored(self, start: int, stop: int, step: int = 1) -> Frames:
@@ -59,6 +68,16 @@ class Series(ABC):
     def times(self) -> Times | None:
         """The time of each frame; None if it is not known."""
         return None
+
+    @property
+    def frames_per_chunk(self) -> int:
+        """Number of consecutive frames that the file compresses together, counted from frame 0."""
+        return 1
+
+    @property
+    def bytes_per_frame(self) -> int:
+        """Memory that reading a frame takes, as float32."""
+        return 4 * math.prod(self.shape)
 
     def locate(self, frame: int) -> str:
         """Name a frame in an error message."""
@@ -146,12 +165,35 @@ class Options:
     crop: str | None = None
     resize: str | None = None
 
+    def option_of(self, name: str) -> str:
+        """The option that names a channel: inputs or variables."""
+        return "inputs" if name in self.inputs else "variables"
+
+    def check_names(self) -> None:
+        """Raises ConfigError if a name is given twice."""
+        given = [
+            (name, option)
+            for option in ("variables", "inputs", "static")
+            for name in getattr(self, option) or ()
+        ]
+        first: dict[str, str] = {}
+        for name, option in given:
+            if name in first:
+                where = f" with --{first[name]} and --{option}" if first[name] != option else ""
+                raise ConfigError(f"{option}: {name} is given twice{where}; name each channel once")
+            first[name] = option
+
+    def refuse_level(self, path: Path) -> None:
+        """Raises ConfigError if a level is given for files without a vertical axis."""
+        if self.level is not None:
+            raise ConfigError(f"level = {self.level!r}: {path} names no levels; leave out --level")
+
     def refuse_layout(self, path: Path, what: str) -> None:
         """Raises ConfigError if axes or a level are given for files that define them."""
         for name, value in (("axes", self.axes), ("level", self.level)):
             if value is not None:
                 raise ConfigError(
-                    f"{name} = {value!r}: {path} holds {what}, which defines its axes; leave out "
+                    f"{name} = {value!r}: {path} holds {what}, whose axes are known; leave out "
                     f"--{name}"
                 )
 
@@ -191,10 +233,20 @@ class Segment:
         frames = self.series.read_stored(forward.start, forward.stop, forward.step)
         return np.ascontiguousarray(frames[::-1])
 
-    def pieces(self) -> Iterator[Frames]:
-        """Read the whole segment in pieces that fit in memory, in order."""
-        for first in range(0, len(self.frames), _FRAMES_AT_A_TIME):
-            yield self.read_stored(first, first + _FRAMES_AT_A_TIME)
+    def pieces(self) -> list[tuple[int, int]]:
+        """Positions (first, last + 1) of the frames to read at a time, in order.
+
+        Pieces fit in memory. They end where chunks of the file end, if a chunk fits in memory, so
+        that no chunk is decompressed twice.
+        """
+        usual, largest = (
+            max(1, size // self.series.bytes_per_frame) for size in (_PIECE, _LARGEST_PIECE)
+        )
+        chunk = self.series.frames_per_chunk
+        span = usual * abs(self.step)  # frames of the series from the start of a piece to the next
+        span = span // chunk * chunk or min(chunk, largest * abs(self.step))
+        cuts = np.flatnonzero(np.diff(np.asarray(self.frames) // span)) + 1
+        return list(pairwise([0, *cuts.tolist(), len(self.frames)]))
 
     @property
     def checksums(self) -> list[str]:
@@ -220,16 +272,6 @@ class Segment:
             raise changed(self.series.id)
 
 
-def fingerprint(frames: Frames) -> str:
-    """The CRC-32 of each frame of a contiguous array, 8 hexadecimal digits each."""
-    return "".join(as_digits(zlib.crc32(frame.data)) for frame in frames)
-
-
-def as_digits(checksum: int) -> str:
-    """A CRC-32 as 8 hexadecimal digits."""
-    return f"{checksum:0{DIGITS}x}"
-
-
 def changed(series_id: str) -> DataError:
     """The error for a series that differs from what the split was made from."""
     return DataError(
@@ -250,23 +292,27 @@ def check_finite(segment: Segment, frames: Frames, first: int, *, may_miss: bool
         position, *where = (int(i) for i in np.argwhere(~finite)[0])
         name = segment.series.locate(segment.frames[first + position])
         bad = finite[position].size - int(finite[position].sum())
+        value = frames[position][tuple(where)]
+        problem = "are not finite"
+        if np.isinf(value):  # float64 values may have become infinite when they were read
+            problem += " or exceed the range of float32 (3.4e38)"
         raise DataError(
-            f"{name}: {bad} of {finite[position].size} values are not finite, the first "
-            f"({frames[position][tuple(where)]}) at index {tuple(where)}; fix or remove the sample"
+            f"{name}: {bad} of {finite[position].size} values {problem}, the first ({value}) at "
+            f"index {tuple(where)}; fix or remove the sample"
         )
 
 
 def select_channels(
-    names: Sequence[str], variables: Sequence[str] | None, path: Path
+    names: Sequence[str], options: Options, path: Path
 ) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """Names and indices of the channels to use, in order; all of `names` for None.
+    """Names and indices of the channels to use, in order: `options.variables`, or all.
 
     Raises: ConfigError if there is no such channel, or one is named twice.
     """
-    chosen = tuple(names if variables is None else variables)
+    chosen = tuple(names if options.variables is None else options.variables)
     for name in chosen:
         if name not in names:
-            raise unknown_name(path, "channel", name, names)
+            raise unknown_name(path, "channel", name, names, options)
     if not chosen or len(set(chosen)) < len(chosen):
         raise ConfigError(
             f"variables: name each channel once, found {', '.join(chosen) or 'none'}; {path} has "
@@ -275,9 +321,11 @@ def select_channels(
     return chosen, tuple(map(names.index, chosen))
 
 
-def unknown_name(where: Path, what: str, name: str, known: Sequence[str]) -> ConfigError:
+def unknown_name(
+    where: Path, what: str, name: str, known: Sequence[str], options: Options
+) -> ConfigError:
     """The error for a name that the data do not have."""
     return ConfigError(
-        f"variables: {where} has no {what} {name!r}, only {', '.join(known)}."
+        f"{options.option_of(name)}: {where} has no {what} {name!r}, only {', '.join(known)}."
         f"{did_you_mean(name, known)}"
     )

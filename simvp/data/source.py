@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from simvp.data import sources
+from simvp.data.access import check_exists, check_readable, unreadable
 from simvp.data.card import DatasetCard, card_path, check_vectors, read_card
 from simvp.data.grids import change_grid
 from simvp.data.series import Options, Source
@@ -55,6 +56,7 @@ def open_with(path: Path, options: Options, card: DatasetCard | None = None) -> 
     Args:
         card: the data card to use if the data have none.
     """
+    options.check_names()
     read = options
     if options.inputs and options.variables is None:
         names = _open(path, replace(options, inputs=(), static=()), card).channels
@@ -82,11 +84,16 @@ def open_with(path: Path, options: Options, card: DatasetCard | None = None) -> 
 
 def _open(path: Path, options: Options, card: DatasetCard | None) -> Source:
     """Open a data set in the format that its content shows."""
+    check_exists(path)
     for module in _formats():
         if module.matches(path):
             file = card_path(path)
             card = read_card(file) if card is None or file.exists() else card
-            return module.open_data(path, card, options)  # type: ignore[no-any-return]
+            try:
+                return module.open_data(path, card, options)  # type: ignore[no-any-return]
+            except PermissionError as error:
+                raise unreadable(path, error) from None
+    check_readable(path)
     if path.is_file():
         raise DataError(
             f"{path}: expected a folder of samples, or a file in a known format "
@@ -108,6 +115,7 @@ def names() -> list[str]:
 
 
 def _formats() -> Iterator[Any]:
-    # Frames come first: they are recognised fastest, and need no other library.
-    for name in sorted(names(), key=lambda name: (name != "frames", name)):
+    # Frames come first: they are recognised fastest, and need no other library. Any HDF5 files
+    # come last, since they may be of another format, or beside files of one.
+    for name in sorted(names(), key=lambda name: (name != "frames", name == "hdf5", name)):
         yield importlib.import_module(f"{sources.__name__}.{name}")

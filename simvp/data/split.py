@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from simvp.data import split_v1
+from simvp.data.access import check_exists
 from simvp.data.card import CARD_NAME, DatasetCard, check_vectors, is_folder, read_card
 from simvp.data.description import DataDescription
 from simvp.data.scaling import Scaling, Statistics, mean_and_std
@@ -26,12 +27,14 @@ class Split:
 
     Attributes:
         path: the split file.
+        source: the data set: a file, a folder or a pattern.
         data: channels, shape, scaling and data card.
         statistics: of the training part, in physical units; None in files of version 1.
         parts: the segments of each part.
     """
 
     path: Path
+    source: Path
     data: DataDescription
     statistics: Statistics | None
     parts: dict[str, list[Segment]]
@@ -69,6 +72,7 @@ def find_split(split: str, data_path: str) -> Path:
     if split:
         return Path(split)
     path = Path(data_path)
+    check_exists(path)
     folder = path if is_folder(path) else path.parent  # the split of a file is beside it
     found = sorted(folder.glob(f"*{SUFFIX}"), key=lambda path: (path.stat().st_mtime_ns, path.name))
     if folder != path:  # beside splits of other files
@@ -91,11 +95,12 @@ def read_split(path: str | Path) -> Split:
     """Read a split file of this version, of version 1 or of the old scripts.
 
     Args:
-        path: the split file, or a data folder, whose newest split file is read.
+        path: the split file, whose name ends in .json; or the path of data, whose newest split
+            file is read.
     Raises: DataError if it is not one, or does not fit the data that it names; ConfigError if the
         data card is not valid.
     """
-    path = find_split("", str(path)) if is_folder(Path(path)) else Path(path)
+    path = Path(path) if str(path).endswith(".json") else find_split("", str(path))
     record, text = _read_json(path)
     if "format" not in record:
         return _from_lists(path, record)
@@ -163,7 +168,7 @@ def _from_record(path: Path, record: SplitRecord) -> Split:
         options=record.source.options,
         step=abs(record.train.segments[0].step) if record.train.segments else 1,
     )
-    return Split(path, data, record.statistics, parts)
+    return Split(path, source.path, data, record.statistics, parts)
 
 
 def _segments(path: Path, series: dict[str, Series], records: list[SegmentRecord]) -> list[Segment]:
@@ -219,4 +224,4 @@ def _from_lists(path: Path, record: dict[str, Any]) -> Split:
     data = DataDescription(
         channels=channels, shape=shape, scaling=scaling, stored=card.stored_as(), card=card
     )
-    return Split(path, data, None, parts)
+    return Split(path, path.parent, data, None, parts)

@@ -10,8 +10,9 @@ from pydantic import Field, model_validator
 
 from simvp.config.sections import Section
 from simvp.data.card import Stored
+from simvp.data.checksums import DIGITS
 from simvp.data.scaling import Scaling, Statistics
-from simvp.data.series import DIGITS, Options
+from simvp.data.series import Options
 from simvp.storage.files import publish_text
 
 PARTS = ("train", "validation", "test")

@@ -43,6 +43,13 @@ class StackSeries(Series):
     def length(self) -> int:
         return self.arrays[0].shape[self.axes.index("t")]
 
+    @property
+    def whole_arrays(self) -> dict[str, int]:
+        return {array.where: size for array in self.arrays if (size := array.bytes_at_once)}
+
+    def locate(self, frame: int) -> str:
+        return f"{self.arrays[0].where}: {self.id}, frame {frame}"
+
     def read_stored(self, start: int, stop: int, step: int = 1) -> Frames:
         frames = self._read_stacks(start, stop, step)
         if not self.static:
@@ -90,6 +97,10 @@ class JoinedSeries(Series):
     def length(self) -> int:
         return sum(piece.length for piece in self.pieces)
 
+    @property
+    def whole_arrays(self) -> dict[str, int]:
+        return {name: size for piece in self.pieces for name, size in piece.whole_arrays.items()}
+
     def read_stored(self, start: int, stop: int, step: int = 1) -> Frames:
         wanted = range(self.length)[start:stop:step]
         read, offset = [np.empty((0, *self.shape), np.float32)], 0
@@ -131,7 +142,7 @@ def series_of_stack(
     others = (*names, *(array.name for array in arrays))
     chosen = choose_static(first.path, options, list(static), others)
     by_array = options.variables is None or any(a.name in options.variables for a in arrays)
-    channels = names if by_array else select_channels(names, options.variables, first.path)[0]
+    channels = names if by_array else select_channels(names, options, first.path)[0]
     scaling = card.stored_scaling((*channels, *chosen))
     used = {field: static[field] for field in chosen}
     return number_series(arrays, name, axes, channels, names, scaling, used)

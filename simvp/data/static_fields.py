@@ -22,8 +22,8 @@ def choose_static(
     for name in options.variables or ():
         if name in known and name not in channels:
             raise ConfigError(
-                f"variables: {name} of {path} has no time axis; give it to the network with "
-                f"--static {name}"
+                f"{options.option_of(name)}: {name} of {path} has no time axis; give it to "
+                f"the network with --static {name}"
             )
     for name in options.static:
         if name in channels:

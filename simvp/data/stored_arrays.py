@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,16 +28,25 @@ class StoredArray(ABC):
         path: the file.
         name: of the array in the file; empty if it has none.
         shape, dtype: as the file declares them.
+        objects: what is wrong with values that are objects of the format.
     """
 
     path: Path
     name: str
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
+    objects: ClassVar[str] = (
+        "holds Python objects, which are never loaded; save it as an array of numbers"
+    )
 
     @abstractmethod
     def read(self, index: Index) -> NDArray[Any]:
         """The values at an index of integers and slices. Raises DataError."""
+
+    @property
+    def bytes_at_once(self) -> int:
+        """Size of the array in memory if it has to be decompressed as a whole, otherwise 0."""
+        return 0
 
     @property
     def where(self) -> str:
@@ -51,6 +60,8 @@ class StoredArray(ABC):
 
     def check_stack(self) -> None:
         """Raises DataError if the array is not of numbers, or empty."""
+        if self.dtype.hasobject:
+            raise DataError(f"{self.where}: {self.objects}")
         if not is_number(self.dtype):
             raise DataError(
                 f"{self.where}: holds {self.dtype}; arrays are integers or floats up to 64 bits"
@@ -93,9 +104,7 @@ def choose_arrays(
     if variables and any(name in arrays for name in variables):
         unknown = [name for name in variables if name not in arrays]
         if unknown:
-            raise unknown_name(path, "array", unknown[0], list(arrays))
-        if len(set(variables)) < len(variables):
-            raise ConfigError(f"variables: {', '.join(variables)} names an array twice")
+            raise unknown_name(path, "array", unknown[0], list(arrays), options)
         chosen = [arrays[name] for name in variables]
     elif len(stacks) == 1:
         chosen = stacks
@@ -105,7 +114,8 @@ def choose_arrays(
         found = ", ".join(describe(array) for array in arrays.values()) or "nothing"
         raise DataError(f"{path}: no array in it has three axes and holds numbers; found {found}")
     elif variables:
-        raise unknown_name(path, "array", variables[0], [array.name for array in stacks])
+        known = [array.name for array in stacks]
+        raise unknown_name(path, "array", variables[0], known, options)
     else:
         raise _several(path, stacks)
     for array in chosen:

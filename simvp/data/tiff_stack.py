@@ -1,5 +1,6 @@
 """Reading a stack of pictures from a TIFF file, with the axes that the file itself names."""
 
+import logging
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,7 @@ from xml.etree import ElementTree
 import numpy as np
 from numpy.typing import NDArray
 
+from simvp.data.access import unreadable
 from simvp.errors import DataError
 
 if TYPE_CHECKING:
@@ -80,9 +82,7 @@ class TiffStack:
         return values.transpose([left.index(a) for a in "tcyx" if a in left])
 
     def _read_pages(self, axes: str, selection: Selection) -> NDArray[np.number]:
-        import tifffile
-
-        with tifffile.TiffFile(self.path) as tif:
+        with _open(self.path) as tif:
             pages = [page for series in tif.series for page in series.pages]
             outer = next(k for k in range(len(axes) + 1) if math.prod(self.shape[:k]) == len(pages))
             numbers = np.arange(len(pages)).reshape(self.shape[:outer])
@@ -109,10 +109,8 @@ def is_tiff(start: bytes) -> bool:
 
 def read_headers(path: Path) -> TiffStack:
     """Read the headers of a TIFF file. Raises DataError if it is not one stack of numbers."""
-    import tifffile
-
     try:
-        with tifffile.TiffFile(path) as tif:
+        with _open(path) as tif:
             stack, problem = _describe(path, tif)
     except Exception as error:  # tifffile raises many types for damaged files
         raise _unreadable(path, error) from None
@@ -125,6 +123,14 @@ def read_headers(path: Path) -> TiffStack:
     if problem:
         raise DataError(f"{path}: {problem}")
     return stack
+
+
+def _open(path: Path) -> "TiffFile":
+    import tifffile
+
+    # It logs the problems of damaged files, which are reported as one DataError.
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+    return tifffile.TiffFile(path)
 
 
 def _describe(path: Path, tif: "TiffFile") -> tuple[TiffStack, str]:
@@ -218,6 +224,8 @@ def _imagej_time_step(tif: "TiffFile") -> str:
 
 
 def _unreadable(path: Path, error: Exception) -> DataError:
+    if isinstance(error, PermissionError):
+        return unreadable(path, error)
     if "imagecodecs" in str(error):
         return DataError(
             f"{path}: its compression needs a library; install it with `pip install imagecodecs`, "

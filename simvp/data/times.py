@@ -64,7 +64,11 @@ def parse_date(text: str, calendar: str) -> float:
     if found is None:
         raise ValueError("should be a date, such as 1990-01-15 or 1990-01-15T06:00")
     year, month, day, *time = (int(part) if part else None for part in found.groups())
-    date = cftime.datetime(
-        year, month, 1 if day is None else day, *(part or 0 for part in time), calendar=calendar
-    )
+    clock = [part or 0 for part in time]
+    try:
+        date = cftime.datetime(year, month, 1 if day is None else day, *clock, calendar=calendar)
+    except ValueError:
+        raise ValueError(
+            f"is not a date of the {calendar} calendar; expected a date such as 2000-02-28"
+        ) from None
     return float(cftime.date2num(date, EPOCH, calendar))

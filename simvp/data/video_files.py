@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from simvp.data.access import check_readable
 from simvp.data.pictures import first_bytes
 from simvp.errors import ConfigError, DataError
 
@@ -58,6 +59,7 @@ def opened(path: Path) -> Iterator[Any]:
             f'{path}: reading videos needs PyAV; install it with `pip install "simvp[video]"`'
         ) from None
     # The format and the protocol are given, so that no file can make FFmpeg open another.
+    check_readable(path)
     source, name = f"file:{path.absolute()}", container_format(path) or "mov"
     try:
         with av.open(source, format=name) as container:

@@ -25,6 +25,7 @@ def lines(
     return [
         *_verdict(evaluations),
         _scores(evaluations, dataset),
+        _directions(),
         *_left_out(evaluations[FORECAST]),
         "",
         _channels(evaluations, data),
@@ -56,8 +57,16 @@ def _scores(evaluations: Mapping[str, Evaluation], dataset: WindowDataset) -> Ta
         shown = "" if between is None else f"{between[0]:.4g} to {between[1]:.4g}"
         values = [f"{mean[name]:.4f}" for mean in means.values()]
         unit = " (dB)" if metrics.SCORES[name].unit == "dB" else ""
-        rows.append([name + unit, values[0], shown, *values[1:], metrics.SCORES[name].direction])
-    return Table([*header, "better"], rows)
+        rows.append([name + unit, values[0], shown, *values[1:]])
+    return Table(header, rows)
+
+
+def _directions() -> str:
+    """Which values are better."""
+    groups: dict[str, list[str]] = {}
+    for name in metrics.NAMES:
+        groups.setdefault(metrics.SCORES[name].direction, []).append(name)
+    return "; ".join(f"{what} is better: {', '.join(names)}" for what, names in groups.items())
 
 
 def _left_out(forecast: Evaluation) -> list[str]:
@@ -99,7 +108,9 @@ def _skill(evaluations: Mapping[str, Evaluation]) -> list[str]:
     skill, until = skill_per_step(evaluations), useful_until(evaluations)
     steps = len(skill)
     where = f"up to step {until} of {steps}" if until else f"at none of the {steps} steps"
-    found = [f"better than the baselines {where}"]
-    if steps > 1:
-        found[0] += f"; skill {float(skill[0]):.3g} at step 1, {float(skill[-1]):.3g} at {steps}"
-    return found
+    first, last = float(skill[0]), float(skill[-1])
+    later = f", {last:.3g} at step {steps}" if steps > 1 else ""
+    return [
+        f"better than the baselines {where}",
+        f"skill against persistence: {first:.3g} at step 1{later}",
+    ]

@@ -15,7 +15,8 @@ from torch import Tensor
 from simvp.config import Config
 from simvp.data import augmentation
 from simvp.data.augmentation import Vector
-from simvp.data.batches import WindowDataset, batches, training_batches
+from simvp.data.batches import Waiting, WindowDataset, batches, training_batches
+from simvp.data.preparation import advise_cache
 from simvp.engine.compilation import uncompiled
 from simvp.engine.evaluation import validate
 from simvp.engine.learner import Learner
@@ -78,6 +79,7 @@ class Trainer:
         # Windows and losses of the steps since the last log step.
         self.pending: list[tuple[Tensor, Tensor]] = []
         self.saved_at = time.monotonic()
+        self.has_measured_waiting = False
         self.symmetries = parse_symmetries(config.train.augment)
         # Rolling leaves components as they are.
         self.vectors = vectors if {*self.symmetries} - {"roll"} else ()
@@ -142,7 +144,8 @@ class Trainer:
     def _train_epoch(self, stop: StopRequest, advance: Advance) -> None:
         self.network.train()
         todo = self._epoch_batches(self.progress.epoch)[self.progress.batch :]
-        for indices, frames in batches(self.train_set, todo, self.group.device.type):
+        waiting = Waiting()
+        for indices, frames in batches(self.train_set, todo, self.group.device.type, waiting):
             frames = self._transform(frames.to(self.group.device, non_blocking=True), indices)
             lr_factor, beta1 = self._schedule(self._steps_done())
             loss = self.learner.step(frames, lr_factor=lr_factor, beta1=beta1)
@@ -151,6 +154,11 @@ class Trainer:
             is_last = self.progress.batch == self.steps_per_epoch
             if is_last or self.progress.batch % _LOG_INTERVAL[self.group.device.type] == 0:
                 self._log_step(stop, advance)
+        if not self.has_measured_waiting:
+            self.has_measured_waiting = True
+            advise_cache(
+                waiting, (self.train_set.store, self.val_set.store), self.group, self.report
+            )
 
     def _log_step(self, stop: StopRequest, advance: Advance) -> None:
         """Read the pending losses, then stop or save if any process has to."""

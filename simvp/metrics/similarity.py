@@ -5,9 +5,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from simvp.metrics import Comparison, SsimRange, score
+from simvp.physics import SMALLEST_GRID
 
 # Window and constants of scikit-image's `structural_similarity`, after Wang et al. 2004.
-SSIM_WINDOW = 7
+SSIM_WINDOW = SMALLEST_GRID
 _SSIM_K1, _SSIM_K2 = 0.01, 0.03
 
 

@@ -1,10 +1,8 @@
-"""Precision, backend settings and free memory of the hardware."""
+"""Precision and backend settings of the hardware."""
 
 import ctypes
-import os
 import sys
 from contextlib import AbstractContextManager
-from pathlib import Path
 
 import torch
 
@@ -62,21 +60,3 @@ def configure_backend(device: torch.device) -> None:
         if hasattr(library, "mallopt"):
             library.mallopt(-4, 0)  # M_MMAP_MAX: allocate no blocks with mmap
             library.mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD: return no memory to the system
-
-
-def free_memory() -> int:
-    """Free main memory in bytes, divided by the number of processes on this machine.
-
-    Half of the total memory if the system does not report free memory; 2 GB if it reports neither.
-    """
-    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    meminfo, limit = Path("/proc/meminfo"), Path("/sys/fs/cgroup/memory.max")
-    if meminfo.exists():
-        free = int(meminfo.read_text().partition("MemAvailable:")[2].split()[0]) * 1024
-        if limit.exists() and (text := limit.read_text().strip()).isdecimal():
-            free = min(free, int(text) - int(limit.with_name("memory.current").read_text()))
-    elif hasattr(os, "sysconf"):
-        free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
-    else:
-        free = 2 * 10**9
-    return free // processes

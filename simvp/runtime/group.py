@@ -6,7 +6,8 @@ Without them, the same code runs as a group of one process.
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,7 +17,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from simvp.errors import ConfigError, PeerLost
+from simvp.errors import ConfigError, PeerLost, UserError
 from simvp.runtime import devices
 
 # Environment variable of processes launched on one machine: the path of the file that they meet by.
@@ -24,6 +25,9 @@ STORE = "SIMVP_STORE"
 
 # Gloo raises a plain RuntimeError if another process died or timed out.
 _CONNECTION_ERRORS = ("gloo", "pair closure", "Connection closed", "Connection reset")
+
+
+_ROUND_SECONDS = 0.5  # of `Group.in_rounds`
 
 
 class RankInfo(NamedTuple):
@@ -71,6 +75,36 @@ class Group:
         if self.world_size > 1:
             dist.all_gather_object(items, item)
         return items
+
+    def in_rounds(self, work: Iterable[int], done: Callable[[int], None]) -> None:
+        """Do the work of every process; the end of it is the same moment for all.
+
+        The processes meet every half second, so that none of them waits for another one for
+        longer than the timeout of the group.
+
+        Args:
+            work: does the next part of this process's work when it is advanced, and yields how
+                much that was.
+            done: called with how much all processes have done since the last call.
+        Raises: in all processes, the first UserError of one of them.
+        """
+        parts = iter(work)
+        is_busy = True
+        while is_busy:
+            amount, part = 0, None
+            error: UserError | None = None
+            until = time.monotonic() + _ROUND_SECONDS
+            try:
+                while time.monotonic() < until and (part := next(parts, None)) is not None:
+                    amount += part
+            except UserError as raised:
+                error = raised
+            rounds = self.gather((amount, error, part is not None))
+            for _, error, _ in rounds:
+                if error is not None:
+                    raise error
+            done(sum(amount for amount, _, _ in rounds))
+            is_busy = any(busy for _, _, busy in rounds)
 
     def broadcast_buffers(self, network: nn.Module) -> None:
         """Copy the buffers (BatchNorm statistics) of rank 0 to all processes."""

@@ -4,7 +4,6 @@ Each process runs `python -m simvp <command> --config <resolved config>`. It fin
 torchrun in its environment and joins the group instead of launching one.
 """
 
-import json
 import logging
 import os
 import socket
@@ -20,16 +19,13 @@ import torch
 
 from simvp.config import Config, to_toml
 from simvp.config.sections import LaunchSection
-from simvp.errors import ConfigError, Interrupted, PeerLost, RunFailed, SimvpError, UserError
+from simvp.errors import ConfigError, Interrupted, RunFailed, SimvpError, UserError
+from simvp.runtime.failures import LAUNCHED
 from simvp.runtime.group import STORE, Group, RankInfo, choose_device, process_group, rank_info
 from simvp.runtime.processes import cores, exit_after
 
 if TYPE_CHECKING:
     from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
-
-# Environment variable of launched processes: when they were launched, in seconds since the epoch.
-# The launcher prints their errors.
-LAUNCHED = "SIMVP_LAUNCHED"
 
 
 def is_needed(config: Config) -> bool:
@@ -145,23 +141,6 @@ def _group_options(launch: LaunchSection, folder: str) -> list[str]:
         ]
     options += [f"--nnodes={launch.nnodes}", f"--node-rank={launch.node_rank}"]
     return [*options, "--rdzv-backend=static", f"--rdzv-endpoint={launch.rdzv_endpoint}"]
-
-
-def pass_to_launcher(error: SimvpError) -> bool:
-    """In a launched process: pass the error to the launcher, which prints it; else return False."""
-    path = os.environ.get("TORCHELASTIC_ERROR_FILE")
-    if LAUNCHED not in os.environ or path is None:
-        return False
-    # A lost connection can be reported in the same second as the death of the process that caused
-    # it. A process that hangs is killed half a minute after the others report a lost connection.
-    delay = 5 if isinstance(error, PeerLost) else 0
-    content = {
-        "message": str(error),
-        "timestamp": str(int(time.time()) + delay),
-        "exit_code": error.exit_code,
-    }
-    Path(path).write_text(json.dumps(content), encoding="utf-8")
-    return True
 
 
 def exit_group_process(code: object) -> None:

@@ -64,9 +64,16 @@ def publish_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
-def remove_stale(folder: Path) -> None:
-    """Delete temporary files and folders that a killed process left in `folder`."""
+def remove_stale(folder: Path, *, older_than: float = 0.0) -> None:
+    """Delete temporary files and folders that a killed process left in `folder`.
+
+    Args:
+        older_than: seconds for which one has not been changed. Where several processes write, this
+            spares what the others are writing.
+    """
     for path in folder.glob(f"{TEMPORARY_PREFIX}*"):
+        if older_than and time.time() - path.stat().st_mtime < older_than:
+            continue
         if path.is_dir():
             shutil.rmtree(path)
         else:

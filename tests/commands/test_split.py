@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -165,6 +166,55 @@ def test_samples_of_different_lengths_are_used_whole(data: Path, simvp: Simvp) -
     assert "the shortest sample is 99abc_wave_99 with 5 frames" in result.stdout
     result = simvp("split", "--data-path", "data", "--total-length", "5")
     assert "33 frames of these samples are in no part" in result.stdout
+
+
+def test_copied_frames_are_reported(data: Path, simvp: Simvp) -> None:
+    """Whichever samples the copies are in, as long as the parts differ."""
+    assert "equal" not in simvp("split", "data").stdout
+    parts = read_split(only_split(data)).parts
+    (train, test) = (parts[name][0].series.id for name in ("train", "test"))
+    for number in (2, 6):
+        shutil.copy(data / train / f"{number}.npy", data / test / f"{number - 1}.npy")
+    assert (
+        f"warning: frames 2, 6 of {train} (training) equal frames 1, 5 of {test} (test)\n"
+        "frames that are in two parts make scores too good; remove the copies\n"
+    ) in simvp("split", "data").stdout
+
+
+def test_channels_without_limits_are_scaled_by_quantiles(data: Path, simvp: Simvp) -> None:
+    """Of the training part; the card gives the upper limit."""
+    shifted(data, 250.0, 50.0)
+    (data / "dataset.toml").write_text("[channels.sst]\nhigh = 305.0\n")
+    simvp("split", "data", "--scale", "quantile")
+    split = read_split(only_split(data))
+    training = np.stack([s.series.read(s.start, s.stop) for s in split.segments("train")])
+    low, high = np.quantile(training.astype(np.float64), [0.001, 0.999])
+    assert split.statistics is not None
+    np.testing.assert_allclose(split.data.scaling.low, low)
+    assert split.data.scaling.high == (305.0,)
+    np.testing.assert_allclose(split.statistics.low_quantile, low)
+    np.testing.assert_allclose(split.statistics.high_quantile, high)
+
+
+@pytest.mark.parametrize("card", ["low = 0.0\nhigh = 1.0", "[channels.u]\nlow = 0.0\nhigh = 2.0"])
+def test_quantiles_are_refused_if_the_card_gives_all_limits(
+    data: Path, simvp: Simvp, card: str
+) -> None:
+    (data / "dataset.toml").write_text(card)
+    result = simvp("split", "data", "--scale", "quantile", code=2)
+    assert "dataset.toml gives the scaling of every channel" in result.stderr
+    assert list(data.glob("*.json")) == []
+
+
+def test_split_files_without_quantiles_are_read(split_data: Path) -> None:
+    """As earlier versions wrote them."""
+    path = only_split(split_data)
+    record = json.loads(path.read_text())
+    for name in ("low_quantile", "high_quantile"):
+        del record["statistics"][name]
+    path.write_text(json.dumps(record))
+    statistics = read_split(path).statistics
+    assert statistics is not None and statistics.low_quantile == ()
 
 
 def test_samples_of_different_shapes_are_refused(data: Path, simvp: Simvp) -> None:

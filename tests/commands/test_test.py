@@ -2,11 +2,13 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import Simvp
+import torch
+from helpers import Simvp, squeezed
 
 from simvp.data import read_split
 
@@ -84,3 +86,64 @@ def test_scoring_training_samples_is_warned_of(trained: Path, simvp: Simvp) -> N
     tested = {segment.series.id for segment in read_split(newest).segments("test")}
     assert tested & trained_on
     assert f"warning: {len(tested & trained_on)} of the test samples are training samples" in output
+
+
+def test_table_shows_the_scores_beside_the_baselines(tested: Path, simvp: Simvp) -> None:
+    """Every number of the output is in metrics.json; lines fit in 80 columns."""
+    text = simvp("test").stdout
+    table = squeezed(text)
+    record = json.loads((tested / "saved" / "metrics.json").read_text())
+    for name in ("mse", "mae", "rmse", "psnr", "ssim"):
+        low, high = record["interval"][name]
+        baselines = f"{record['persistence'][name]:.4f} {record['training_mean'][name]:.4f}"
+        expected = f"{record[name]:.4f} {low:.4g} to {high:.4g} {baselines}"
+        assert expected in table
+    (channel,) = record["channels"].values()
+    baseline = record["persistence"]["channels"]["value"]["rmse_unit"]
+    names = ("bias_unit", "vrmse", "spectral_low", "spectral_middle", "spectral_high")
+    others = " ".join(f"{channel[name]:.4g}" for name in names)
+    assert f"{channel['rmse_unit']:.4g} {baseline:.4g} {others}" in table
+    until = record["useful_until"]
+    where = f"up to step {until} of 4" if until else "at none of the 4 steps"
+    assert f"better than the baselines {where}" in text
+    assert max(map(len, text.splitlines()[:12])) <= 80
+
+
+def test_forecast_worse_than_persistence_is_said_first(tested: Path, simvp: Simvp) -> None:
+    """On frames that do not change, persistence is exact."""
+    for sample in (tested.parent.parent / "data").glob("*_wave_*"):
+        for number in range(1, 8):
+            shutil.copy(sample / "0.npy", sample / f"{number}.npy")
+    simvp("split", "data", "--output", "other")
+    (split,) = Path("other").iterdir()
+    lines = simvp("test", "--data", str(split)).stdout.splitlines()
+    first = next(line for line in lines if not line.startswith("warning: 2 of the test samples"))
+    assert first.startswith("warning: the forecast is worse than persistence")
+    record = json.loads((tested / "saved" / "metrics.json").read_text())
+    assert record["persistence"]["psnr"] is None and record["skill"] is None
+    assert record["useful_until"] == 0
+
+
+def test_training_mean_is_that_of_the_training_part(tested: Path, simvp: Simvp) -> None:
+    simvp("test")
+    record = json.loads((tested / "saved" / "metrics.json").read_text())
+    split = read_split("data")
+    training = np.stack([s.series.read(0, 8) for s in split.segments("train")]).astype(float)
+    trues = np.stack(
+        [
+            np.stack([np.load(sample / f"{t}.npy") for t in range(4)])
+            for sample in (tested / "saved" / "trues").iterdir()
+        ]
+    ).astype(float)
+    expected = ((trues - training.mean()) ** 2).sum(axis=(2, 3, 4)).mean()
+    assert record["training_mean"]["mse"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_weights_whose_forecast_is_not_finite_are_refused(tested: Path, simvp: Simvp) -> None:
+    weights = torch.load(tested / "simvp_model.pth", weights_only=True)
+    weights["decoder.readout.weight"] *= 1e38
+    torch.save({name: value.clamp(-3e38, 3e38) for name, value in weights.items()}, "huge.pth")
+    before = (tested / "saved" / "metrics.json").read_bytes()
+    result = simvp("test", "--weights", "huge.pth", code=2)
+    assert "huge.pth: the forecast of 2 samples is not finite" in result.stderr
+    assert (tested / "saved" / "metrics.json").read_bytes() == before

@@ -2,6 +2,10 @@
 
 import dataclasses
 import shutil
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +14,15 @@ import torch
 from helpers import Simvp, write_sample
 
 from simvp.data import Segment, Split, open_source, read_split
-from simvp.data.batches import WindowDataset, scoring_batches, training_batches
+from simvp.data.batches import (
+    Batch,
+    Waiting,
+    WindowDataset,
+    _wait,
+    batches,
+    scoring_batches,
+    training_batches,
+)
 from simvp.data.scaling import Scaling
 from simvp.errors import DataError
 
@@ -59,11 +71,19 @@ def dataset_of(data: Path, part: str, window: int, stride: int = 1) -> WindowDat
     return WindowDataset(segments, window=window, stride=stride, scaling=None)
 
 
-@pytest.mark.parametrize("is_cached", [False, True])
-def test_every_window_of_a_sample_is_read(split_data: Path, is_cached: bool) -> None:
+def hold_in_memory(dataset: WindowDataset) -> None:
+    """Read all frames of the dataset into memory."""
+    store = dataset.store
+    blocks = [store.to_unit(store.read_block(block)) for block in store.blocks()]
+    store.hold(torch.from_numpy(np.concatenate(blocks)))
+
+
+@pytest.mark.parametrize("is_held", [False, True])
+def test_every_window_of_a_sample_is_read(split_data: Path, is_held: bool) -> None:
     """Samples of 8 frames, windows of 5 with stride 2: frames 0 to 4 and 2 to 6."""
     dataset = dataset_of(split_data, "test", 5, 2)
-    assert dataset.keep_in_memory(10**9 if is_cached else 0) is is_cached
+    if is_held:
+        hold_in_memory(dataset)
     first, second = (segment.series.id for segment in only_split(split_data).segments("test"))
     assert dataset.all_ids() == [f"{first}@0", f"{first}@2", f"{second}@0", f"{second}@2"]
     assert dataset.num_unused == 2  # the last frame of both
@@ -116,13 +136,9 @@ def test_sample_with_a_removed_frame_is_named(split_data: Path) -> None:
         dataset_of(split_data, "test", 3)
 
 
-@pytest.mark.parametrize("is_cached", [False, True])
 @pytest.mark.parametrize("window", [3, 8])
-def test_frames_changed_since_the_split_are_refused(
-    split_data: Path, window: int, is_cached: bool
-) -> None:
+def test_frames_changed_since_the_split_are_refused(split_data: Path, window: int) -> None:
     dataset = dataset_of(split_data, "test", window)
-    dataset.keep_in_memory(10**9 if is_cached else 0)
     series = only_split(split_data).segments("test")[0].series
     np.save(split_data / series.id / "7.npy", np.full((1, 9, 11), 0.25, np.float32))
     last = 8 - window  # of the first series, the window that includes the changed frame
@@ -151,13 +167,36 @@ def test_non_finite_value_is_located(split_data: Path) -> None:
         dataset.read([index])
 
 
-def test_frames_are_cached_if_they_fit_in_memory(split_data: Path) -> None:
-    segments = read_split(split_data).segments("train")
-    cached, uncached = (WindowDataset(segments, window=7, stride=7, scaling=None) for _ in range(2))
-    assert cached.keep_in_memory(10**9) and not uncached.keep_in_memory(10**3)
-    first = cached.read([2, 0])[1]
-    assert torch.equal(uncached.read([2, 0])[1], first)
-    (split_data / segments[2].series.id / "0.npy").unlink()
-    assert torch.equal(cached.read([2, 0])[1], first)
-    with pytest.raises(DataError, match="expected the file of a frame, found nothing"):
-        uncached.read([2, 0])
+def wait_of(batch: Future[Batch], is_idle: Callable[[], bool]) -> float:
+    """What `_wait` returns for a batch that is read within a quarter of a second."""
+    threading.Timer(0.25, batch.set_result, [(torch.tensor([]), torch.tensor([]))]).start()
+    return _wait(batch, is_idle)
+
+
+def test_waiting_counts_while_the_device_is_idle() -> None:
+    assert 0.2 < wait_of(Future(), lambda: True) < 1
+    assert wait_of(Future(), lambda: False) < 0.1
+    start = time.monotonic()
+    assert 0.02 < wait_of(Future(), lambda: time.monotonic() > start + 0.15) < 0.2
+
+
+def test_loop_over_slow_data_waits_except_for_the_first_batch(
+    split_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two threads read a batch in 0.1 s each, so that there is one every 0.05 s."""
+    read = WindowDataset.read
+
+    def slow_read(self: WindowDataset, indices: list[int], *, pinned: bool) -> Batch:
+        time.sleep(0.1)
+        return read(self, indices, pinned=pinned)
+
+    monkeypatch.setattr(WindowDataset, "read", slow_read)
+    dataset, waiting = dataset_of(split_data, "train", 8), Waiting()
+    order = [[index] for index in (3, 0, 6, 2, 5, 1, 4)]
+    found = [indices.tolist() for indices, _ in batches(dataset, order, "cpu", waiting)]
+    assert found == order
+    assert 0.25 < waiting.waited <= waiting.total
+    assert waiting.waited > 0.9 * waiting.total
+    for _ in batches(dataset, order, "cpu", waiting := Waiting()):
+        time.sleep(0.1)
+    assert waiting.waited < 0.1 * waiting.total

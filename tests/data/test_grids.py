@@ -36,6 +36,15 @@ def test_ends_of_a_crop_may_be_left_out(data: Path, crop: str, shape: tuple[int,
     assert open_source(data, crop=crop).shape == (3, *shape)
 
 
+def test_memory_is_that_of_the_whole_frames(data: Path) -> None:
+    """Which are read before they are cropped; an interpolated frame may be larger."""
+    sizes = [open_source(data, **grid).series[0].bytes_per_frame for grid in GRIDS]
+    assert sizes == [4 * 3 * 8 * 12, 4 * 3 * 8 * 12, 4 * 3 * 16 * 24]
+
+
+GRIDS: list[dict[str, str]] = [{}, {"crop": "0:7,0:7"}, {"resize": "16x24"}]
+
+
 def test_whole_factors_are_averages_of_blocks(data: Path) -> None:
     frames = open_source(data, crop="0:8,0:12", resize="4x3").series[0].read(0, 2)
     blocks = stored(data, 1).reshape(3, 4, 2, 3, 4).mean(axis=(2, 4))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from simvp.data import memory_cache
-from simvp.data.memory_cache import cached_array
+from simvp.data.memory_cache import cached_array, drop_arrays, memory_limit, only_reader, too_large
 from simvp.errors import DataError
 
 
@@ -48,3 +48,29 @@ def test_arrays_used_least_recently_are_dropped_when_memory_is_scarce(
     assert [key[-1] for key in held] == ["u", "w"]
     monkeypatch.setattr(memory_cache, "memory_limit", lambda: 23)
     assert load(path, "x", calls) is None and not held
+
+
+def test_dropped_arrays_are_loaded_again(tmp_path: Path) -> None:
+    path, calls = tmp_path / "a", []
+    path.touch()
+    load(path, "u", calls)
+    drop_arrays()
+    load(path, "u", calls)
+    assert calls == ["u", "u"]
+
+
+def test_processes_share_a_quarter_of_the_memory_and_one_alone_uses_half(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Loaded arrays count, so that many of them do not fill the memory one by one."""
+    key = ("a", 0, 0, "u")
+    monkeypatch.setattr(memory_cache, "_arrays", {key: (np.zeros(1), 100)})
+    monkeypatch.setattr(memory_cache, "free_memory", lambda: 7900)
+    assert memory_limit() == 4000 - 100
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    assert memory_limit() == 500 - 100
+    assert str(too_large(Path("a"), "u", 0)).endswith("with --set data.cache=FOLDER")
+    with only_reader():
+        assert memory_limit() == 4000 - 100
+        assert str(too_large(Path("a"), "u", 0)).endswith("with numpy.save")
+    assert memory_limit() == 500 - 100

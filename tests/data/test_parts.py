@@ -1,5 +1,6 @@
 """Assignment of frames to training, validation and test."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -79,3 +80,30 @@ def test_given_parts_are_kept(segments: list[Segment]) -> None:
         ["run_3"],
         ["run_5"],
     )
+
+
+def test_record_with_gaps_is_cut_as_a_whole(segments: list[Segment]) -> None:
+    """Three pieces of one record, of 10, 11 and 12 frames: 23, 5 and 5 frames in order of time."""
+    pieces = [
+        Segment(replace(segment.series, record="run"), 0, segment.series.length)
+        for segment in segments[:3]
+    ]
+    found = [
+        [(segment.series.id, segment.frames) for segment in part]
+        for part in by_time([pieces[2], pieces[0], pieces[1]], RATIOS, 0)
+    ]
+    assert found == [
+        [("run_0", range(10)), ("run_1", range(11)), ("run_2", range(2))],
+        [("run_2", range(2, 7))],
+        [("run_2", range(7, 12))],
+    ]
+
+
+def test_pieces_of_a_record_stay_together(segments: list[Segment]) -> None:
+    records = ["a", "b", "a", "c", "b", "a"]
+    pieces = [
+        Segment(replace(segment.series, record=record), 0, segment.series.length)
+        for segment, record in zip(segments, records, strict=True)
+    ]
+    found = [ids(part) for part in by_series(pieces, RATIOS)]
+    assert found == [["run_0", "run_2", "run_5"], ["run_1", "run_4"], ["run_3"]]

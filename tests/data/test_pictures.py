@@ -53,8 +53,8 @@ def test_ids_of_files_sort_naturally_and_are_unique() -> None:
 def test_channels_are_selected_once_each() -> None:
     names = ("red", "green", "blue")
     options = Options(variables=("blue", "red"))
-    assert select_channels(names, options.variables, Path("a")) == (("blue", "red"), (2, 0))
+    assert select_channels(names, options, Path("a")) == (("blue", "red"), (2, 0))
     with pytest.raises(ConfigError, match="no channel 'gren', only red, green, blue. Did you mean"):
-        select_channels(names, ("gren",), Path("a"))
+        select_channels(names, Options(("gren",)), Path("a"))
     with pytest.raises(ConfigError, match="name each channel once, found red, red"):
-        select_channels(names, ("red", "red"), Path("a"))
+        select_channels(names, Options(("red", "red")), Path("a"))

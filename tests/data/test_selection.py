@@ -11,6 +11,7 @@ from simvp.config import assignment_layer, resolve
 from simvp.config.sections import SplitSection
 from simvp.data import Segment, Series, open_source, read_split
 from simvp.data.selection import choose_segment, frame_range
+from simvp.data.times import parse_date
 from simvp.errors import ConfigError, DataError
 
 
@@ -128,3 +129,21 @@ def test_frames_between_dates_are_split(daily: Path, simvp: Simvp) -> None:
         [range(100, 115)],
         [range(115, 130)],
     ]
+
+
+def test_file_with_missing_dates_is_split_by_time(daily: Path, simvp: Simvp) -> None:
+    """The pieces between gaps are no samples to choose from at random."""
+    with xarray.open_dataset(daily) as data:
+        kept = [i for i in range(120) if i not in (20, 80, 81)]
+        data.isel(time=kept).to_netcdf("gaps.nc", engine="h5netcdf")
+    text = simvp("split", "gaps.nc").stdout
+    assert "split: by time" in text
+    split = read_split(next(Path().glob("*_loaders.json")))
+    lengths = [[len(segment.frames) for segment in part] for part in split.parts.values()]
+    assert lengths == [[20, 59, 3], [17], [18]]
+
+
+def test_impossible_date_is_refused_in_plain_words() -> None:
+    with pytest.raises(ValueError, match="^is not a date of the standard calendar; expected a d"):
+        parse_date("2000-02-30", "standard")
+    assert parse_date("2000-02-30", "360_day") > 0

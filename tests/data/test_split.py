@@ -70,7 +70,7 @@ def test_deleted_sample_is_named(split_data: Path) -> None:
         (lambda r: r["scaling"].update(low=[1.0]), "low = 1 is not below high = 1"),
         (lambda r: r["scaling"].update(low=[]), "scaling: 0 values for low, but 1 for high"),
         (lambda r: r["channels"].append("b"), "split: 1 scalings for 2 channels"),
-        (lambda r: r["source"].update(path="../else"), "else: expected a folder of samples"),
+        (lambda r: r["source"].update(path="../else"), "else: there is no such file or folder"),
     ],
 )
 def test_damaged_split_file_of_format_2_is_one_message(
@@ -127,6 +127,7 @@ def test_split_of_a_file_is_found_beside_splits_of_others(
     for name in ("a.npy", "b.npy"):
         path = find_split("", name)
         assert json.loads(path.read_bytes())["source"]["path"] == name
+    np.save(tmp_path / "c.npy", np.zeros((30, 8, 9)))
     with pytest.raises(DataError, match="c.npy: has no split file"):
         find_split("", "c.npy")
 

@@ -164,7 +164,7 @@ DATA_AND_CONFIG: list[tuple[str, Prepare, list[str], str]] = [
         "data-folder-missing",
         nothing,
         ["split", "--data-path", "no"],
-        "no: expected a folder.*found nothing",
+        "no: there is no such file or folder",
     ),
     (
         "data-folder-is-a-file",

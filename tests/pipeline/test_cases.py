@@ -91,6 +91,32 @@ def test_outlier_of_zscored_is_where_it_was_put() -> None:
     assert [int(i) for i in np.unravel_index(frames.argmax(), frames.shape)] == [3, 5, 0, 10, 10]
 
 
+def test_outlier_of_zscored_is_reported_and_can_be_left_out(tmp_path: Path, simvp: Simvp) -> None:
+    path, options = PATHS["zscored"]
+    command = ("split", str(CASES / path), "--axes", options["axes"], "--output")
+    assert (
+        "warning: value is scaled by its range, -0.7509 to 37.5, but 99.8 % of its values are from "
+        "-0.7509 to 3.815 in training"
+    ) in simvp(*command, str(tmp_path / "auto")).stdout
+    result = simvp(*command, str(tmp_path / "quantile"), "--scale", "quantile")
+    assert "warning" not in result.stdout
+    split = read_split(only_split(tmp_path / "quantile"))
+    training = np.stack([s.series.read(s.start, s.stop) for s in split.segments("train")])
+    limits = np.quantile(training.astype(np.float64), [0.001, 0.999])
+    scaling = split.data.scaling
+    np.testing.assert_allclose([scaling.low[0], scaling.high[0]], limits, rtol=1e-6)
+    assert scaling.to_unit(training).max() == pytest.approx(8.4, abs=0.1)  # not clipped
+
+
+@pytest.mark.parametrize("case", [case for case in PATHS if case != "zscored"])
+def test_usual_data_are_not_warned_of(case: str, tmp_path: Path, simvp: Simvp) -> None:
+    """Also where frames without rain are equal, and most values are 0."""
+    path, options = PATHS[case]
+    arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
+    result = simvp("split", str(CASES / path), *arguments, "--output", str(tmp_path))
+    assert "warning" not in result.stdout
+
+
 @pytest.mark.parametrize(("stride", "windows"), [(12, 27), (1, 269)])
 def test_windows_of_irregular_lengths(tmp_path: Path, stride: int, windows: int) -> None:
     """All samples in one part: 12 lengths, windows of 12 frames."""

@@ -79,12 +79,12 @@ def test_options_override_files_which_override_defaults(simvp: Simvp) -> None:
 @pytest.mark.parametrize(
     ("command", "message"),
     [
-        ("split --data-path nowhere", "nowhere: expected a folder of samples, found nothing"),
+        ("split --data-path nowhere", "nowhere: there is no such file or folder"),
         ("split --data-path empty", "empty: is empty"),
         ("split --data-path data --train-ratio 0.9 --val-ratio 0.2", "the sum should be at most 1"),
         ("split data --samples 2 --by series", "2 samples are too few for training, validation"),
         ("split --data-path data --total-length 9", "has 8 frames, but 9"),
-        ("train --data-path nowhere", "nowhere: has no split file"),
+        ("train --data-path nowhere", "nowhere: there is no such file or folder"),
         ("train --data no.json", "no.json: split file not found"),
         (
             "train --data-path data",

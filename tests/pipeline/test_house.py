@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
-from helpers import PACKAGE, RANKS, TESTS
+from helpers import PACKAGE, RANKS, TESTS, write_sample
 
 
 def rank(package: str) -> int:
@@ -119,6 +119,21 @@ def test_help_does_not_import_torch() -> None:
         "assert 'torch' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_split_and_its_errors_do_not_import_torch(tmp_path: Path) -> None:
+    for number in range(4):
+        write_sample(tmp_path / "data" / f"wave_{number}", number)
+    code = (
+        "import sys\n"
+        "from typer.testing import CliRunner\n"
+        "from simvp.cli import app\n"
+        "for data, code in (('data', 0), ('nowhere', 2)):\n"
+        "    result = CliRunner().invoke(app, ['split', data])\n"
+        "    assert result.exit_code == code, result.output\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
 
 
 def test_installed_versions_match_requirements() -> None:

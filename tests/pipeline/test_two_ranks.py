@@ -3,14 +3,18 @@
 import io
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import TINY, Simvp
+from helpers import TINY, Simvp, assert_same, only_split, run_state, wait_for_epoch
+
+from simvp.data import read_split
 
 SIMVP = [sys.executable, "-m", "simvp"]
 
@@ -105,6 +109,111 @@ def test_process_started_by_slurm_joins_its_group(split_data: Path, simvp: Simvp
     assert [task.returncode for task in tasks] == [0, 0]
     assert outputs[0].count("2 processes") == 1
     assert outputs[1] == ""
+
+
+def patched(code: str) -> list[str]:
+    """The command of two processes that run some code before simvp."""
+    Path("patched.py").write_text(f"{code}\nfrom simvp.__main__ import main\nmain()\n")
+    return [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "patched.py"]
+
+
+NOT_SHARED = (
+    "import os\n"
+    "from simvp.runtime import machine\n"
+    "if os.environ['RANK'] == '1':\n"
+    "    machine._open = lambda handle, nbytes: None"
+)
+
+
+@pytest.mark.parametrize("cache", ["cache", pytest.param("", marks=pytest.mark.slow)])
+def test_results_of_two_ranks_do_not_depend_on_where_frames_are(
+    split_data: Path, simvp: Simvp, cache: str
+) -> None:
+    train = ["train", "--data-path", "data", *TINY, "--epochs", "1"]
+    shared = run([*SIMVP, *train, "--nproc", "2"])
+    assert "of frames are" not in shared.stdout
+    options = ["--name", "other", "--set", f"data.cache={cache}"]
+    other = run([*patched(NOT_SHARED), *train, *options])
+    message = "1 MB of frames are read as they are needed: the processes of a machine cannot share"
+    assert other.stdout.count(message) == 1
+    assert other.stdout.count("writing 1 MB of decoded frames to cache") == bool(cache)
+    assert_same(run_state(Path("work_dirs/default")), run_state(Path("work_dirs/other")))
+
+
+def test_changed_frame_ends_a_group_with_one_message(trained: Path, simvp: Simvp) -> None:
+    """Validation frames are the last to be read, by the second process."""
+    series = read_split(only_split(Path("data"))).segments("validation")[1].series.id
+    np.save(Path("data", series, "3.npy"), np.zeros((1, 9, 11), np.float32))
+    before = run_state(trained)
+    train = ["train", "--data-path", "data", "--overwrite", *TINY]
+    result = run([*SIMVP, *train, "--nproc", "2"], code=2)
+    assert result.stderr.count("error: ") == 1
+    assert f"sample {series}: its frames have changed since the split was made" in result.stderr
+    assert_same(before, run_state(trained))
+
+
+def mappings(pid: int) -> dict[str, tuple[int, int]]:
+    """Shared memory of a process: size and proportional share in bytes, by inode."""
+    found: dict[str, tuple[int, int]] = {}
+    inode = ""
+    for line in Path(f"/proc/{pid}/smaps").read_text().splitlines():
+        words = line.split()
+        if not words[0].endswith(":"):
+            inode = words[4] if "/memfd:simvp" in line else ""
+        elif inode and words[0] == "Size:":
+            found[inode] = 1024 * int(words[1]), 0
+        elif inode and words[0] == "Pss:":
+            found[inode] = found[inode][0], 1024 * int(words[1])
+    return found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is shared on Linux only")
+def test_two_ranks_hold_one_copy_of_the_frames(split_data: Path, simvp: Simvp) -> None:
+    train = [*SIMVP, "train", "--data-path", "data", "--nproc", "2", *TINY, "--epochs", "100000"]
+    with subprocess.Popen(train, stdout=subprocess.DEVNULL) as process:
+        try:
+            wait_for_epoch(process)
+            found = [held for pid in descendants(process.pid) if (held := mappings(pid))]
+        finally:
+            process.terminate()
+    assert len(found) == 2 and found[0].keys() == found[1].keys()
+    ((size, first),) = found[0].values()
+    ((_, second),) = found[1].values()
+    nbytes = 9 * 8 * 9 * 11 * 4  # of 7 training and 2 validation samples
+    assert nbytes <= size < nbytes + 4096
+    assert first + second <= size
+
+
+def test_processes_killed_while_reading_leave_only_complete_blocks(
+    trained_once: Path, split_data: Path, tmp_path: Path, simvp: Simvp
+) -> None:
+    slow = (
+        "import time\n"
+        "from simvp.data import frame_store\n"
+        "frame_store._BLOCK_BYTES = 4 * 9 * 11 * 4\n"
+        "original = frame_store.FrameStore.read_block\n"
+        "def read_block(*arguments):\n"
+        "    time.sleep(0.05)\n"
+        "    return original(*arguments)\n"
+        "frame_store.FrameStore.read_block = read_block\n"
+    )
+    train = ["train", "--data-path", "data", *TINY, "--set", "data.cache=cache", "--epochs", "4"]
+    command = [*patched(slow), *train]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        while len(list(Path("cache").glob("*.frames"))) < 4:
+            assert process.poll() is None
+            time.sleep(0.005)
+        for pid in descendants(process.pid):
+            os.kill(pid, signal.SIGKILL)
+    blocks = list(Path("cache").glob("*.frames"))
+    assert 4 <= len(blocks) < 18
+    assert {path.stat().st_size for path in blocks} == {4 * 9 * 11 * 4}
+    assert not Path("work_dirs/default").exists()
+    simvp(*train)
+    assert_same(
+        run_state(trained_once / "straight" / "work_dirs" / "default"),
+        run_state(Path("work_dirs/default")),
+    )
 
 
 def listening_addresses(pids: set[int]) -> set[str]:

@@ -8,7 +8,7 @@ from worker_tasks import exit_at_task_5, process_id
 
 from simvp.data.sources.frames import read_frame
 from simvp.errors import DataError, RunFailed
-from simvp.runtime.processes import map_tasks
+from simvp.runtime.processes import map_tasks, processes_on_machine
 
 
 @pytest.mark.parametrize("processes", [1, 2, 3])
@@ -30,3 +30,18 @@ def test_error_of_a_task_is_raised_in_the_parent() -> None:
 def test_death_of_a_worker_is_reported() -> None:
     with pytest.raises(RunFailed, match="a worker process died"):
         list(map_tasks(exit_at_task_5, range(30), 2))
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, 1),
+        ({"LOCAL_WORLD_SIZE": "4"}, 4),
+        ({"SLURM_STEP_TASKS_PER_NODE": "8"}, 8),
+        ({"SLURM_STEP_TASKS_PER_NODE": "2(x3),16,4(x2)"}, 16),
+    ],
+)
+def test_processes_on_machine_are_those_of_the_launcher(
+    environment: dict[str, str], expected: int
+) -> None:
+    assert processes_on_machine(environment) == expected

@@ -52,6 +52,7 @@ def matches(path: Path) -> bool:
 
 def open_data(path: Path, card: "DatasetCard", options: Options) -> Source:
     """Open a file, or a folder of files with one series each. Raises DataError or ConfigError."""
+    options.refuse_level(path)
     files = files_of(path, _SUFFIXES)
     contents = [_read_arrays(file) for file in files]
     if len(files) == 1 and _is_openstl(contents[0], options):
@@ -77,7 +78,7 @@ def _read_arrays(path: Path) -> dict[str, StoredArray]:
     """The arrays of a file by name; an .npy file has one, without a name."""
     try:
         with open(path, "rb") as file:
-            is_archive = file.read(len(ZIP_MAGIC)) == ZIP_MAGIC
+            is_archive = file.read(4) in ZIP_MAGIC
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from None
     if is_archive:
@@ -118,7 +119,7 @@ def _open_openstl(
     options: Options,
 ) -> Source:
     names = card.channel_names(arrays["X_train"].shape[2], card_path(path))
-    channels = select_channels(names, options.variables, path)[0]
+    channels = select_channels(names, options, path)[0]
     scaling = card.stored_scaling(channels)
     parts: dict[str, list[Series]] = {}
     for part, pair in _OPENSTL.items():

@@ -14,7 +14,14 @@ import numpy as np
 from simvp.data import cf_time
 from simvp.data.cf_channels import choose_grid
 from simvp.data.cf_coordinates import find_coordinates
-from simvp.data.cf_files import find_files, is_netcdf, is_zarr, opened, read_values
+from simvp.data.cf_files import (
+    find_files,
+    frames_per_chunk,
+    is_netcdf,
+    is_zarr,
+    opened,
+    read_values,
+)
 from simvp.data.cf_grid import Channel, Grid
 from simvp.data.series import Frames, Options, Series, Source
 from simvp.data.times import Times
@@ -51,6 +58,10 @@ class CfSeries(Series):
     @property
     def length(self) -> int:
         return sum(count for _, _, count in self.pieces)
+
+    @property
+    def frames_per_chunk(self) -> int:
+        return frames_per_chunk(self.pieces[0][0], self.sources[0][0], self.dims[0])
 
     def locate(self, frame: int) -> str:
         for path, first, count in self.pieces:
@@ -119,12 +130,12 @@ def open_data(path: Path, card: "DatasetCard", options: Options) -> Source:
     cuts = _cut(pieces, bounds[1:-1])
     series = []
     for member in range(grid.num_members):
+        record = _base_name(path) + _suffix(grid.member_dim, member, grid.num_members)
         for number, part in enumerate(cuts):
-            suffixes = [_suffix(grid.member_dim, member, grid.num_members)]
-            suffixes += [_suffix("", number, len(cuts))]
             series.append(
                 CfSeries(
-                    id=_base_name(path) + "".join(suffixes),
+                    id=record + _suffix("", number, len(cuts)),
+                    record=record,
                     pieces=part,
                     known_times=times.cut(*bounds[number : number + 2]) if times.unit else None,
                     sources=tuple(_stored(channel, grid, member) for channel in grid.channels),

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simvp.data.npy import map_array
+from simvp.data.checksums import as_digits
+from simvp.data.npy import read_array
 from simvp.data.series import (
     Frames,
     Options,
     Series,
     Source,
-    as_digits,
     changed,
     select_channels,
 )
@@ -72,17 +72,18 @@ class FrameSeries(Series):
     def read_stored(self, start: int, stop: int, step: int = 1) -> Frames:
         paths = self.files[start:stop:step]
         frames = np.empty((len(paths), *self.shape), np.float32)
-        for target, path in zip(frames, paths, strict=True):
-            frame = read_frame(path, axes=self.axes)
-            chosen = frame if self.selected is None else frame[list(self.selected)]
-            if chosen.shape != self.shape:
-                raise DataError(
-                    f"{path}: has shape {chosen.shape} (channels, height, width), but the first "
-                    f"sample has {self.shape}; all frames of all samples need one shape"
-                )
-            target[:] = chosen
-            if self.checksums:
-                self._check_unchanged(path)
+        with np.errstate(over="ignore"):  # the caller decides about infinite values
+            for target, path in zip(frames, paths, strict=True):
+                frame = _in_order(open_frame(path), self.axes)
+                chosen = frame if self.selected is None else frame[list(self.selected)]
+                if chosen.shape != self.shape:
+                    raise DataError(
+                        f"{path}: has shape {chosen.shape} (channels, height, width), but the "
+                        f"first sample has {self.shape}; all frames of all samples need one shape"
+                    )
+                target[:] = chosen
+                if self.checksums:
+                    self._check_unchanged(path)
         return frames
 
     def _check_unchanged(self, path: str) -> None:
@@ -96,8 +97,19 @@ def matches(path: Path) -> bool:
     """Whether a path is a folder with a folder of numbered frames."""
     if not path.is_dir():
         return False
-    folders = (entry for entry in path.iterdir() if entry.is_dir() and entry.name[0] != ".")
-    return any(_FRAME_NAME.fullmatch(file) for folder in folders for file in os.listdir(folder))
+    try:
+        names = [name for name in os.listdir(path) if name[0] != "."]
+    except OSError:
+        return False
+    return any(_has_frames(path / name) for name in names)
+
+
+def _has_frames(folder: Path) -> bool:
+    """Whether a path is a folder with a numbered frame."""
+    try:
+        return any(_FRAME_NAME.fullmatch(name) for name in os.listdir(folder))
+    except OSError:  # no folder, or one that cannot be read
+        return False
 
 
 def open_data(folder: Path, card: "DatasetCard", options: Options) -> Source:
@@ -105,13 +117,14 @@ def open_data(folder: Path, card: "DatasetCard", options: Options) -> Source:
     axes = options.axes
     if axes not in (None, "cyx", "yxc"):
         raise ConfigError(f"axes = {axes!r}: the axes of .npy frames are cyx or yxc")
+    options.refuse_level(folder)
     samples = list_samples(folder)
     # The first frame gives the shape. All others are compared with it when they are read.
     first = open_frame(frame_files(samples[0])[0])
     order = (axes or "cyx") if first.ndim == 3 else "yx"
     sizes = dict(zip(order, first.shape, strict=True))
     names = card.channel_names(sizes.get("c", 1), folder / "dataset.toml")
-    channels, selected = select_channels(names, options.variables, folder)
+    channels, selected = select_channels(names, options, folder)
     common: dict[str, Any] = {
         "channels": channels,
         "shape": (len(channels), sizes["y"], sizes["x"]),
@@ -132,12 +145,6 @@ def open_data(folder: Path, card: "DatasetCard", options: Options) -> Source:
 
 def list_samples(folder: Path) -> list[Path]:
     """List the sample folders of a data folder by name. Raises DataError if there are none."""
-    if not folder.is_dir():
-        found = "a file" if folder.exists() else "nothing"
-        raise DataError(
-            f"{folder}: expected a folder of samples, found {found}; make data with "
-            "`simvp simulate`, or give the path of yours with --data-path"
-        )
     samples = sorted(
         path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")
     )
@@ -174,7 +181,8 @@ def frame_files(sample: Path) -> list[str]:
             f"{sample}: {missing}.npy is missing although there is {numbers[-1]}.npy; "
             "frames are numbered from 0 without gaps"
         )
-    return [os.path.join(sample, f"{number}.npy") for number in numbers]
+    folder = os.fspath(sample)
+    return [os.path.join(folder, f"{number}.npy") for number in numbers]
 
 
 def read_frame(path: str | Path, *, axes: str = "cyx") -> Frames:
@@ -185,17 +193,20 @@ def read_frame(path: str | Path, *, axes: str = "cyx") -> Frames:
     Args:
         axes: order of the axes in a file of three; a file of two is (H, W).
     """
-    array = open_frame(path)
-    frame = (
-        array[np.newaxis] if array.ndim == 2 else array.transpose([axes.index(a) for a in "cyx"])
-    )
     with np.errstate(over="ignore"):  # the caller decides about infinite values
-        return np.array(frame, np.float32, order="C")
+        return np.array(_in_order(open_frame(path), axes), np.float32, order="C")
+
+
+def _in_order(array: NDArray[np.number], axes: str) -> NDArray[np.number]:
+    """The frame of a file, (C, H, W), whose three axes are in the order `axes`."""
+    if array.ndim == 2:
+        return array[np.newaxis]
+    return array if axes == "cyx" else array.transpose([axes.index(axis) for axis in "cyx"])
 
 
 def open_frame(path: str | Path) -> NDArray[np.number]:
-    """Map a frame's file into memory with its stored type and axes. Raises DataError."""
-    array = map_array(path, noun="frame")
+    """Read a frame's file with its stored type and axes. Raises DataError."""
+    array = read_array(path, noun="frame")
     if array.ndim not in (2, 3):
         raise DataError(
             f"{path}: has shape {array.shape}; a frame is (height, width) or "

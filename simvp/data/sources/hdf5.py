@@ -1,4 +1,4 @@
-"""Any HDF5 file: the user names data sets and the order of their axes.
+"""Any HDF5 file, or a folder of them: the user names data sets and the order of their axes.
 
 Static fields have the axes of space, series or both in the same order.
 
@@ -6,6 +6,7 @@ T: frames; C: channels; H, W: height and width.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,15 @@ import numpy as np
 from simvp.data.axes import static_axes, static_shapes
 from simvp.data.hdf5_series import Field
 from simvp.data.hdf5_source import Block, Contents, make_source, numbered_ids
-from simvp.data.hdf5_store import find_dataset, is_8_bit, layout, numeric_shape, open_file
+from simvp.data.hdf5_store import (
+    SUFFIXES,
+    any_has_layout,
+    find_dataset,
+    is_8_bit,
+    numeric_shape,
+    open_file,
+)
+from simvp.data.listing import files_of
 from simvp.data.series import Options, Source
 from simvp.errors import ConfigError, DataError, did_you_mean
 
@@ -30,20 +39,43 @@ _SEVIR_MISSING = 255  # "missing" in the tutorial of SEVIR, whose VIL images are
 
 
 def matches(path: Path) -> bool:
-    """Whether a path is an HDF5 file of none of the known layouts."""
-    return layout(path) == "hdf5"
+    """Whether a path is an HDF5 file of none of the known layouts, or a folder of such files."""
+    return any_has_layout([path], "hdf5")
 
 
 def open_data(path: Path, card: "DatasetCard", options: Options) -> Source:
     """Open the data sets that `options` names. Raises DataError or ConfigError."""
-    if options.level is not None:
-        raise ConfigError(f"level = {options.level!r}: {path} names no levels; leave out --level")
+    options.refuse_level(path)
+    paths = files_of(path, SUFFIXES)
+    if not options.variables:
+        raise _question(paths[0])
+    names, inputs, static = map(_paths, (options.variables, options.inputs, options.static))
+    labels = _labels(names + static)
+    files = [_read_header(file, names, static, labels, card, options) for file in paths]
+    fields = files[0].blocks[0].fields
+    chosen = replace(
+        options,
+        variables=None,
+        inputs=tuple(name for name, item in fields.items() if item.dataset in inputs),
+        static=tuple(labels[name] for name in static),
+    )
+    return make_source(path, "hdf5", card, files, chosen)
+
+
+def _read_header(
+    path: Path,
+    names: Sequence[str],
+    static: Sequence[str],
+    labels: Mapping[str, str],
+    card: "DatasetCard",
+    options: Options,
+) -> Contents:
+    """What the data sets of one file hold, without their values; `labels` says what to call them.
+
+    Raises: DataError or ConfigError.
+    """
     with open_file(path) as file:
-        if not options.variables:
-            raise _question(path, _numeric_datasets(file, _may_be_channel))
-        names, inputs, static = map(_paths, (options.variables, options.inputs, options.static))
-        labels = _labels(names + static)
-        datasets = [_find(file, name) for name in names]
+        datasets = [_find(file, name, options) for name in names]
         axes = _check_axes(datasets, options.axes)
         sizes = dict(zip(axes, datasets[0].shape, strict=True))
         card_names = [name for name in card.channels if name not in map(labels.get, static)]
@@ -61,13 +93,7 @@ def open_data(path: Path, card: "DatasetCard", options: Options) -> Source:
             is_8_bit=is_8_bit(*datasets),
             static=constant,
         )
-    chosen = replace(
-        options,
-        variables=None,
-        inputs=tuple(name for name, item in fields.items() if item.dataset in inputs),
-        static=tuple(constant),
-    )
-    return make_source(path, "hdf5", card, [Contents([block], notes=notes)], chosen)
+    return Contents([block], notes=notes)
 
 
 def _paths(names: Sequence[str]) -> list[str]:
@@ -119,11 +145,29 @@ def _listing(available: Mapping[str, str]) -> str:
     return "\n".join(lines + [f"  and {left_out} more"] * (left_out > 0))
 
 
-def _question(path: Path, available: dict[str, str]) -> ConfigError | DataError:
+def _found(file: "h5py.File") -> str:
+    """The data sets of a file, of any type, for a message."""
+    import h5py
+
+    found = {}
+
+    def visit(name: str, item: "h5py.HLObject") -> None:
+        if isinstance(item, h5py.Dataset):
+            with suppress(TypeError):  # a type that NumPy does not have
+                found[f"/{name}"] = f"{item.shape} {item.dtype}"
+
+    file.visititems(visit)
+    return f"Found:\n{_listing(found)}" if found else "Found no data set"
+
+
+def _question(path: Path) -> ConfigError | DataError:
     """The question which data sets to read; an error if there are none to choose from."""
+    with open_file(path) as file:
+        available = _numeric_datasets(file, _may_be_channel)
+        found = "" if available else _found(file)
     if not available:
         return DataError(
-            f"{path}: contains no data set of numbers with three axes or more (time, y, x)"
+            f"{path}: contains no data set of numbers with three axes or more (time, y, x). {found}"
         )
     name, what = next(iter(available.items()))
     shape = tuple(int(size) for size in what[1 : what.index(")")].split(","))
@@ -146,11 +190,12 @@ def _example_axes(shape: Sequence[int]) -> str:
     return f"{others[:position]}yx{others[position:]}"
 
 
-def _find(file: "h5py.File", name: str) -> "h5py.Dataset":
+def _find(file: "h5py.File", name: str, options: Options) -> "h5py.Dataset":
     """The data set of a name. Raises ConfigError if there is none, DataError if it is unusable."""
     dataset = find_dataset(file, name)
     if dataset is None:
-        raise _unknown("variables", file, name, _numeric_datasets(file, _may_be_channel))
+        option = "inputs" if name in _paths(options.inputs) else "variables"
+        raise _unknown(option, file, name, _numeric_datasets(file, _may_be_channel))
     return dataset
 
 

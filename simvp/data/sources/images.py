@@ -101,7 +101,7 @@ def open_data(path: Path, card: DatasetCard, options: Options) -> Source:
     first = read_picture(samples[0] / numbering(samples[0], files_in(samples[0], SUFFIXES))[0][0])
     count, height, width = first.values.shape
     names = name_channels(count, card, path, colour=count == 3)
-    channels, selected = select_channels(names, options.variables, path)
+    channels, selected = select_channels(names, options, path)
     common: dict[str, Any] = {
         "channels": channels,
         "shape": (len(channels), height, width),

@@ -8,13 +8,13 @@ says which is which.
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simvp.data.listing import files_in, files_of
-from simvp.data.mat5 import REMEDY, read_variables, reporting
+from simvp.data.mat5 import OBJECTS, REMEDY, read_variables, reporting
 from simvp.data.memory_cache import cached_array
 from simvp.data.series import Options, Source
 from simvp.data.stack_source import open_stacks
@@ -42,11 +42,15 @@ class Mat73Array(StoredArray):
 
     stored: np.dtype[Any]
     is_chunked: bool
+    objects: ClassVar[str] = OBJECTS
+
+    @property
+    def bytes_at_once(self) -> int:
+        return math.prod(self.shape) * self.dtype.itemsize if self.is_chunked else 0
 
     def read(self, index: Index) -> NDArray[Any]:
         if self.is_chunked:
-            nbytes = math.prod(self.shape) * self.dtype.itemsize
-            array = cached_array(self.path, self.name, nbytes, lambda: self._read(()))
+            array = cached_array(self.path, self.name, self.bytes_at_once, lambda: self._read(()))
             if array is not None:
                 return array[index]
         return self._read(index)
@@ -73,6 +77,7 @@ def matches(path: Path) -> bool:
 
 def open_data(path: Path, card: "DatasetCard", options: Options) -> Source:
     """Open a file, or a folder of files. Raises DataError or ConfigError."""
+    options.refuse_level(path)
     contents = {file: _read_variables(file) for file in files_of(path, _SUFFIXES)}
     return open_stacks(path, contents, card, options, "matlab")
 

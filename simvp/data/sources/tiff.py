@@ -106,7 +106,7 @@ def open_data(path: Path, card: DatasetCard, options: Options) -> Source:
         names = first.channel_names
     else:
         names = name_channels(3 if colour else count, card, path, colour=colour)
-    channels, selected = select_channels(names, options.variables, path)
+    channels, selected = select_channels(names, options, path)
     card = card.completed(DatasetCard(time_step=first.time_step), path) if first.time_step else card
     common: dict[str, Any] = {
         "channels": channels,
@@ -199,6 +199,8 @@ def _axes(stack: TiffStack, options: Options) -> str:
         for letters in permutations(free, unknown)
         if "t" in stack.axes or "t" in letters
     ]
+    if len(candidates) == 1 and set(stack.labels) & set("IQ"):  # pages, which count frames
+        return candidates[0]
     if unknown and candidates:
         choices = ", ".join(f"--axes {axes.replace('z', '')}" for axes in candidates)
         raise ConfigError(

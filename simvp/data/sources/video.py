@@ -127,7 +127,7 @@ def open_data(path: Path, card: DatasetCard, options: Options) -> Source:
             )
     colour = first.decoded == "rgb24"
     names = name_channels(3 if colour else 1, card, path, colour=colour)
-    channels, selected = select_channels(names, options.variables, path)
+    channels, selected = select_channels(names, options, path)
     rates = {header.rate for header in headers.values()}
     if len(rates) == 1 and first.rate > 0:
         card = card.completed(DatasetCard(time_step=f"{1 / first.rate:.6g} s"), path)

@@ -1,4 +1,4 @@
-"""The Well: one HDF5 file, or a folder with data/train, data/valid and data/test of such files.
+"""The Well: one HDF5 file, a folder of them, or one with data/train, data/valid and data/test.
 
 `t0_fields` are scalars (n, t, x, y), `t1_fields` vectors (n, t, x, y, 2), `t2_fields` tensors
 (n, t, x, y, 2, 2), without the axes along which they do not vary. Those that do not vary in time,
@@ -48,7 +48,7 @@ _BOUNDARIES: dict[str, BoundaryKind] = {
 
 
 def matches(path: Path) -> bool:
-    """Whether a path is such a file, or a folder of parts that begins with some."""
+    """Whether a path is such a file, or a folder, perhaps of parts, that begins with some."""
     return any_has_layout(_folders(path).values(), "well")
 
 
@@ -64,11 +64,12 @@ def open_data(path: Path, card: "DatasetCard", options: Options) -> Source:
 
 
 def _folders(path: Path) -> dict[str, Path]:
-    """The folder of each part; a single file is in no part."""
+    """The folder of each part; a file, or a folder without parts, is in no part."""
     if not path.is_dir():
         return {"": path}
     base = path / "data" if (path / "data").is_dir() else path
-    return {name: base / name for name in PARTS if (base / name).is_dir()}
+    parts = {name: base / name for name in PARTS if (base / name).is_dir()}
+    return parts or {"": base}
 
 
 def _read_header(path: Path, part: str) -> Contents:

@@ -3,6 +3,8 @@
 import json
 import pickle
 import shutil
+import subprocess
+import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -131,11 +133,27 @@ def test_only_the_requested_frames_are_read(
     monkeypatch.setattr(
         cf_files,
         "decode",
-        lambda raw, attributes: shapes.append(raw.shape) or actual(raw, attributes),
+        lambda raw, attrs, **more: shapes.append(raw.shape) or actual(raw, attrs, **more),
     )
     series.read(1, 4, 2)
     assert shapes == [(2, H, W)]
     assert not cf_files.opened(path)["v"].variable._in_memory
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_frames_in_a_chunk_are_counted(tmp_path: Path, kind: str) -> None:
+    path = save(tmp_path, {"sst": (("time", "lat", "lon"), numbers(T, H, W)), **grid()}, kind)
+    expected = 2 if kind.startswith("zarr") else 1
+    assert [item.frames_per_chunk for item in open_source(path).series] == [expected]
+
+
+def test_frames_in_a_chunk_of_compressed_netcdf_are_counted(tmp_path: Path) -> None:
+    """Chunks that are larger than a frame in time only."""
+    dataset = xarray.Dataset({"sst": (("time", "lat", "lon"), numbers(T, H, W)), **grid()})
+    encoding = {"sst": {"zlib": True, "chunksizes": (3, H, 4)}}
+    dataset.to_netcdf(tmp_path / "a.nc", engine="h5netcdf", encoding=encoding)
+    (item,) = open_source(tmp_path / "a.nc").series
+    assert item.frames_per_chunk == 3
 
 
 def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
@@ -264,8 +282,8 @@ def test_level_is_asked_for_with_the_levels(tmp_path: Path) -> None:
         f"{path}: thetao: has a vertical axis depth of 3 levels; choose one with --level, by its "
         "value (0.5, 10, 50 m) or its index (0 to 2)"
     )
-    with pytest.raises(ConfigError, match=r"level = '7': .*no such level on depth.*0.5, 10, 50 m"):
-        open_source(path, level="7")
+    with pytest.raises(ConfigError, match=r"level = '30': .*no such level on depth.*0.5, 10, 50 m"):
+        open_source(path, level="30")
     with pytest.raises(ConfigError, match="sst of .* have no vertical axis.*leave out --level"):
         open_source(path, variables=["sst"], level="7")
     assert open_source(path, variables=["sst"]).channels == ("sst",)
@@ -582,7 +600,8 @@ def test_files_are_joined_in_order_of_time(tmp_path: Path, kind: str) -> None:
     for path, name in [(tmp_path / "sst_*.nc", "sst"), (tmp_path, tmp_path.name)]:
         source = open_source(path)
         assert [s.id for s in source.series] == [name.strip("_")]
-        assert source.assumptions == ("3 files are joined along time",)
+        fill = "default fill values of netCDF are read as missing: -32767"
+        assert source.assumptions == (fill, "3 files are joined along time")
         assert source.card.time_step == "1 day"
         np.testing.assert_array_equal(read(path)[:, 0], values)
         (series,) = source.series
@@ -600,7 +619,7 @@ def test_a_missing_file_is_a_gap(tmp_path: Path) -> None:
     source = open_source(tmp_path / "sst_[ab].nc")
     assert [(s.id, s.length) for s in source.series] == [("sst_ab_0", T), ("sst_ab_1", T)]
     np.testing.assert_array_equal(source.series[1].read(0, T)[:, 0], values[2 * T :])
-    assert "5 frames are missing" in source.assumptions[1]
+    assert "5 frames are missing" in source.assumptions[-1]
 
 
 def other_file(**changes: Any) -> dict[str, Any]:
@@ -922,3 +941,77 @@ def test_dimensions_that_are_named_in_part_are_no_netcdf(tmp_path: Path) -> None
         open_source(tmp_path / "a.h5")
     source = open_source(tmp_path / "a.h5", variables=["u"], axes="tyx")
     np.testing.assert_array_equal(source.series[0].read(0, T)[:, 0], values)
+
+
+def test_file_that_the_process_has_open_already(tmp_path: Path) -> None:
+    """By xarray or h5py, with or without locks; and xarray can open it afterwards."""
+    path = save(tmp_path, {**grid(), "sst": (("time", "lat", "lon"), numbers(T, H, W))})
+    with xarray.open_dataset(path, engine="h5netcdf") as data:
+        np.testing.assert_array_equal(read(path)[:, 0], data.sst)
+    with xarray.open_dataset(path, engine="h5netcdf") as data:
+        assert data.sst.shape == (T, H, W)
+    other = shutil.copy(path, tmp_path / "other.nc")
+    with h5py.File(other, "r", locking=False) as file:
+        np.testing.assert_array_equal(read(Path(other))[:, 0], file["sst"])
+
+
+def test_rounded_level_means_the_nearest_one(tmp_path: Path) -> None:
+    levels = np.array([0.494025, 1.541375, 2.645669], "f4")
+    values = numbers(T, 3, H, W)
+    thetao, depth = (("time", "depth", "lat", "lon"), values), ("depth", levels, {"units": "m"})
+    path = save(tmp_path, {"thetao": thetao, "depth": depth, **grid()})
+    np.testing.assert_array_equal(read(path, level="0.5")[:, 0], values[:, 0])
+    assert open_source(path, level="0.5").assumptions == (
+        "thetao is read at depth 0.494025 m (index 0), assumed as the level nearest to 0.5",
+    )
+    np.testing.assert_array_equal(read(path, level="1")[:, 0], values[:, 1])  # an index
+    for level in ("9.5", "-1", "nan", "inf", "top"):
+        with pytest.raises(ConfigError, match=r"values \(0.494025, 1.54138, 2.64567 m\)"):
+            open_source(path, level=level)
+
+
+def test_axes_that_contradict_coordinates_are_refused(tmp_path: Path) -> None:
+    path = save(tmp_path, {"v": (("time", "lat", "lon"), numbers(T, H, W)), **grid()})
+    message = "contradict the coordinates of v .* time is t, lat is y, lon is x; leave out --axes"
+    for axes in ("txy", "xyt"):
+        with pytest.raises(ConfigError, match=message):
+            open_source(path, axes=axes)
+    assert open_source(path, axes="tyx").shape == (1, H, W)
+    path = save(tmp_path, {"v": (("time", "lat", "lon"), numbers(T, H, W))}, name="names_only")
+    assert open_source(path, axes="txy").shape == (1, W, H)
+
+
+@pytest.mark.parametrize("kind", ["nc3", "nc4", "zarr2"])
+@pytest.mark.parametrize(("dtype", "fill"), [("i2", -32767), ("i4", -2147483647)])
+def test_default_fill_values_of_netcdf_are_missing(
+    tmp_path: Path, kind: str, dtype: str, fill: int
+) -> None:
+    values = np.arange(T * H * W).reshape(T, H, W).astype(dtype)
+    values[1, 2, 3] = fill
+    path = save(tmp_path, {"v": (("time", "lat", "lon"), values), **grid()}, kind)
+    is_missing = kind != "zarr2"
+    expected = np.where(values == fill, np.nan if is_missing else fill, values).astype("f4")
+    np.testing.assert_array_equal(read(path)[:, 0], expected)
+    notes = open_source(path).assumptions
+    assert any(f"read as missing: {fill}" in note for note in notes) == is_missing
+    filled = ("time", "lat", "lon"), values, {"_FillValue": values.dtype.type(7)}
+    path = save(tmp_path, {"v": filled, **grid()}, kind, name="filled")
+    assert read(path)[1, 0, 2, 3] == np.float32(fill)
+
+
+def test_repeated_and_unknown_names_are_refused(tmp_path: Path) -> None:
+    path = save(tmp_path, {"v": (("time", "lat", "lon"), numbers(T, H, W)), **grid()})
+    with pytest.raises(ConfigError, match="^variables: v is given twice; name each channel once"):
+        open_source(path, variables=["v", "v"])
+    with pytest.raises(ConfigError, match="^inputs: v is given twice with --variables and --inp"):
+        open_source(path, variables=["v"], inputs=["v"])
+    with pytest.raises(ConfigError, match="^inputs: 'nope' is not a channel in"):
+        open_source(path, inputs=["nope"])
+
+
+def test_truncated_netcdf_3_is_one_message(tmp_path: Path) -> None:
+    path = save(tmp_path, {"v": (("time", "lat", "lon"), numbers(T, H, W)), **grid()}, "nc3")
+    path.write_bytes(path.read_bytes()[:-900])
+    command = [sys.executable, "-m", "simvp", "split", str(path)]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 2 and len(result.stderr.splitlines()) == 1

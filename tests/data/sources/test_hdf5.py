@@ -96,6 +96,20 @@ def test_series_are_read_by_threads_at_once_and_after_pickling(tmp_path: Path) -
             np.testing.assert_array_equal(task.result()[:, 0], values[sample])
 
 
+def test_frames_in_a_chunk_are_counted(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("chunked", data=values_of("ntyx"), chunks=(2, 3, 8, 4))
+        file.create_dataset("plain", data=values_of("ntyx"))
+    found = {
+        name: [
+            item.frames_per_chunk
+            for item in open_source(tmp_path / "a.h5", variables=[name], axes="ntyx").series
+        ]
+        for name in ("chunked", "plain")
+    }
+    assert found == {"chunked": [3, 3], "plain": [1, 1]}
+
+
 def test_opening_reads_no_values(tmp_path: Path) -> None:
     """A terabyte, of which one frame is written."""
     with h5py.File(tmp_path / "a.h5", "w") as file:
@@ -239,7 +253,7 @@ def test_static_fields_have_the_axes_of_the_channels_without_time(
             r"/turned has shape \(9, 8\); .*ntyx has 8 x 9 \(y x\), 2 x 8 x 9 \(n y",
         ),
         (["depth", "/depth"], "/depth is named twice"),
-        (["u"], "/u is named twice"),
+        (["u"], "u is given twice"),
     ],
 )
 def test_static_fields_that_do_not_fit_are_refused(
@@ -422,7 +436,7 @@ def test_only_hdf5_of_no_other_layout_matches(tmp_path: Path) -> None:
     assert not hdf5.matches(tmp_path / "a.mat")
     (tmp_path / "text.h5").write_text("not HDF5")
     os.mkfifo(tmp_path / "fifo.h5")
-    for name in ("text.h5", "fifo.h5", "none.h5", "."):
+    for name in ("text.h5", "fifo.h5", "none.h5"):
         assert not hdf5.matches(tmp_path / name) and not is_netcdf(tmp_path / name)
 
 
@@ -435,3 +449,53 @@ def test_netcdf_is_left_to_its_own_module(tmp_path: Path, kind: str) -> None:
         else:
             file["time"].make_scale("time")
     assert is_netcdf(path) and not hdf5.matches(path)
+
+
+def test_folder_holds_a_series_or_more_in_each_file(tmp_path: Path) -> None:
+    first, second = values_of("ntyx"), values_of("ntyx")[:1, :4] + 1
+    write(tmp_path / "a.h5", u=first, depth=first[0, 0])
+    write(tmp_path / "b.hdf5", u=second, depth=first[0, 1])
+    source = open_source(tmp_path, variables=["/u"], axes="ntyx", static=["/depth"])
+    assert (source.kind, source.inputs) == ("hdf5", ("depth",))
+    assert [series.id for series in source.series] == ["a_000", "a_001", "b"]
+    np.testing.assert_array_equal(source.series[1].read(0, 5)[:, 0], first[1])
+    np.testing.assert_array_equal(source.series[2].read(0, 4)[:, 0], second[0])
+    np.testing.assert_array_equal(source.series[2].read(0, 1)[0, 1], first[0, 1])
+    with pytest.raises(ConfigError, match=r"a\.h5: choose what to read"):
+        open_source(tmp_path)
+
+
+def test_files_of_a_folder_are_compared(tmp_path: Path) -> None:
+    write(tmp_path / "a.h5", u=np.ones((5, 8, 9)))
+    write(tmp_path / "b.h5", u=np.ones((5, 9, 9)))
+    with pytest.raises(DataError, match=r"b\.h5: has channels u of \(9, 9\)"):
+        open_source(tmp_path, variables=["u"], axes="tyx")
+    write(tmp_path / "b.h5", v=np.ones((5, 8, 9)))
+    with pytest.raises(ConfigError, match=r"b\.h5 has no data set '/u'"):
+        open_source(tmp_path, variables=["u"], axes="tyx")
+    (tmp_path / "b.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
+    with pytest.raises(DataError, match=r"b\.h5: is truncated, damaged"):
+        open_source(tmp_path, variables=["u"], axes="tyx")
+
+
+def test_dimension_scales_on_some_axes_do_not_make_netcdf(tmp_path: Path) -> None:
+    values = values_of("tyx")
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["temp"], file["t"] = values, np.arange(5.0)
+        file["t"].make_scale("t")
+        file["temp"].dims[0].attach_scale(file["t"])
+    source = open_source(tmp_path / "a.h5", variables=["/temp"], axes="tyx")
+    assert source.kind == "hdf5"
+    np.testing.assert_array_equal(source.series[0].read(0, 5)[:, 0], values)
+
+
+def test_unusable_data_sets_are_listed(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.h5", a=np.ones((5, 8, 9), "c8"), b=np.ones(3))
+    with pytest.raises(DataError, match=r"/a  \(5, 8, 9\) complex64\n  /b  \(3,\) float64"):
+        open_source(path)
+
+
+def test_unknown_input_is_reported_as_input(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.h5", u=values_of("tyx"))
+    with pytest.raises(ConfigError, match="inputs: .*no data set '/nope'"):
+        open_source(path, variables=["u"], inputs=["nope"], axes="tyx")

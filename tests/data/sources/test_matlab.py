@@ -143,8 +143,8 @@ def test_other_values_than_numbers_are_refused(tmp_path: Path, version: str) -> 
         refused(draw(H, W, T) * 1j, "holds complex128")
         refused(np.zeros((0, H, W)), "has the shape 0 x 8 x 9: it is empty")
         refused("text", "holds <U1")
-        refused({"field": 1}, "holds object")
-        refused(np.array([[1, "a"]], object), "holds object")
+        refused({"field": 1}, "is a struct or a cell array")
+        refused(np.array([[1, "a"]], object), "is a struct or a cell array")
     else:
         with h5py.File(tmp_path / "a.mat", "r+") as file:
             del file["u"]
@@ -247,3 +247,9 @@ def test_content_decides_about_the_format(tmp_path: Path) -> None:
         file["u"] = draw(T, H, W)
     assert not matlab.matches(tmp_path / "plain.mat")  # written by h5py: axes are not reversed
     assert not matlab.matches(tmp_path / "missing.mat")
+
+
+def test_struct_is_named(tmp_path: Path) -> None:
+    savemat(tmp_path / "a.mat", {"S": {"u": draw(H, W, T)}})
+    with pytest.raises(DataError, match="S: is a struct or a cell array; save its field as an arr"):
+        open_source(tmp_path / "a.mat", axes="yxt")

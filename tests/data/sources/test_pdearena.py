@@ -90,7 +90,7 @@ def test_files_of_a_folder_form_parts(tmp_path: Path) -> None:
 
 def test_other_contents_are_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "ns.h5", "train")
-    with pytest.raises(ConfigError, match="axes = 'ntyx': .*PDEArena, which defines its axes"):
+    with pytest.raises(ConfigError, match="axes = 'ntyx': .*PDEArena, whose axes are known"):
         open_source(path, axes="ntyx")
     with pytest.raises(ConfigError, match="no channel 'vz', only u, vx, vy"):
         open_source(path, variables=["vz"])

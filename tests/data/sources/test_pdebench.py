@@ -206,7 +206,7 @@ def test_links_to_other_files_are_not_followed(tmp_path: Path) -> None:
 
 
 def test_options_of_axes_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="axes = 'tyxc': .*PDEBench, which defines its axes"):
+    with pytest.raises(ConfigError, match="axes = 'tyxc': .*PDEBench, whose axes are known"):
         open_source(write_groups(tmp_path / "a.h5"), axes="tyxc")
     with pytest.raises(ConfigError, match=r"no channel 'densty', only .*Did you mean 'density'\?"):
         open_source(write_compressible(tmp_path / "b.h5"), variables=["densty"])

@@ -1,6 +1,8 @@
 """TIFF stacks."""
 
 import pickle
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -121,7 +123,7 @@ def write_in_a_loop(path: Path, pages: np.ndarray) -> None:
 
 
 @pytest.mark.parametrize("writer", ["tifffile", "plain", "loop", "pillow"])
-def test_unlabelled_pages_are_asked_about(tmp_path: Path, writer: str) -> None:
+def test_unlabelled_pages_are_taken_as_frames(tmp_path: Path, writer: str) -> None:
     path, pages = tmp_path / "a.tif", TCYX[:, 0]
     if writer == "pillow":
         images = [Image.fromarray(page) for page in pages]
@@ -130,14 +132,9 @@ def test_unlabelled_pages_are_asked_about(tmp_path: Path, writer: str) -> None:
         write_in_a_loop(path, pages)
     else:
         tifffile.imwrite(path, pages, **({"metadata": None} if writer == "plain" else {}))
-    with pytest.raises(ConfigError) as error:
-        open_source(path)
     label = "Q" if writer == "tifffile" else "I"
-    assert str(error.value) == (
-        f"{path}: has axes {label}YX of (5, 8, 9), and does not say what each of them is; choose "
-        "one of --axes tyx (n: series, t: time, c: channel)"
-    )
-    source = open_source(path, axes="tyx")
+    source = open_source(path)
+    assert source.assumptions == (f"axes tyx, where a.tif says {label}YX",)
     np.testing.assert_array_equal(source.series[0].read(1, 4)[:, 0], pages[1:4])
 
 
@@ -321,3 +318,12 @@ def test_series_are_read_from_two_threads_and_after_pickling(
         read = list(pool.map(lambda start: series.read(start, 5, 2), [0, 1] * 20))
     for start, frames in zip([0, 1] * 20, read, strict=True):
         np.testing.assert_array_equal(frames, TCYX[start::2])
+
+
+def test_truncated_file_is_one_message(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, values(6, 8, 9), photometric="minisblack", metadata=None)
+    path.write_bytes(path.read_bytes()[:900])
+    command = [sys.executable, "-m", "simvp", "split", "a.tif"]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert result.returncode == 2 and len(result.stderr.splitlines()) == 1

@@ -242,9 +242,9 @@ def test_fields_without_time_and_scalars_are_static_fields(tmp_path: Path) -> No
             {"static": ["density"]},
             "static: density of .* varies in time; .*--inputs density",
         ),
-        ({"static": ["Re", "Re"]}, "static: Re is named twice"),
+        ({"static": ["Re", "Re"]}, "static: Re is given twice"),
         ({"variables": ["depth"]}, "variables: depth of .* has no time axis; .*--static depth"),
-        ({"inputs": ["Re"]}, "variables: Re of .* has no time axis; .* with --static Re"),
+        ({"inputs": ["Re"]}, "inputs: Re of .* has no time axis; .* with --static Re"),
     ],
 )
 def test_static_fields_and_channels_are_not_interchangeable(
@@ -350,3 +350,11 @@ def test_other_folders_and_files_do_not_match(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "plain.hdf5", "w") as file:
         file["t0_fields/u"] = DENSITY
     assert not well.matches(tmp_path / "plain.hdf5") and not well.matches(tmp_path)
+
+
+def test_folder_without_parts_is_read(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write(tmp_path / f"{name}.hdf5")
+    source = open_source(tmp_path)
+    assert (source.kind, source.parts) == ("well", {})
+    assert [s.id for s in source.series] == [f"{f}_{i:03d}" for f in "ab" for i in range(N)]
