@@ -284,6 +284,14 @@ def test_card_names_channels_beside_static_fields(tmp_path: Path) -> None:
     assert source.card.channel("depth").unit == "m"
 
 
+@pytest.mark.parametrize("locking", [None, False])
+def test_file_may_be_open_elsewhere_in_the_process(tmp_path: Path, locking: bool | None) -> None:
+    path = write(tmp_path / "a.h5", u=values_of("tyx"))
+    with h5py.File(path, "r", locking=locking):
+        series = open_source(path, variables=["u"], axes="tyx").series[0]
+        np.testing.assert_array_equal(series.read(0, 5)[:, 0], values_of("tyx"))
+
+
 def test_level_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="level = '500': .*leave out --level"):
         open_source(write(tmp_path / "a.h5", u=values_of("tyx")), level="500")
