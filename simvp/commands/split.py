@@ -14,8 +14,9 @@ from simvp.data.parts import Parts, as_given, by_record, by_series, by_time
 from simvp.data.parts_file import listed
 from simvp.data.scaling import Scaling, Statistics, choose_scaling
 from simvp.data.scan import Scan, scan
+from simvp.data.segments import Segment
 from simvp.data.selection import choose_segments
-from simvp.data.series import Options, Segment, Source
+from simvp.data.series import Options, Source
 from simvp.data.source import open_with
 from simvp.data.split_records import PARTS, PartRecord, SegmentRecord, SourceRecord, SplitRecord
 from simvp.errors import ConfigError, DataError

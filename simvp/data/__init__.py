@@ -3,13 +3,19 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from simvp.data.series import Segment, Series, Source
+    from simvp.data.segments import Segment
+    from simvp.data.series import Series, Source
     from simvp.data.source import open_source
     from simvp.data.split import Split, read_split
 
 __all__ = ["Segment", "Series", "Source", "Split", "open_source", "read_split"]
 
-_MODULES = {"open_source": "source", "Split": "split", "read_split": "split"}
+_MODULES = {
+    "open_source": "source",
+    "Segment": "segments",
+    "Split": "split",
+    "read_split": "split",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from simvp.data.frame_store import FrameStore
 from simvp.data.scaling import Scaling
-from simvp.data.series import Segment
+from simvp.data.segments import Segment
 from simvp.data.windows import num_unused, window_starts
 from simvp.errors import DataError
 from simvp.metrics.similarity import SSIM_WINDOW

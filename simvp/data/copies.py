@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simvp.data.parts import Parts
-from simvp.data.series import Segment
+from simvp.data.segments import Segment
 
 _PARTS = ("training", "validation", "test")
 _FRAMES_COMPARED = 3  # of two segments; further equal checksums are then no coincidence

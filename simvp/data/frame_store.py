@@ -12,7 +12,8 @@ from torch import Tensor
 
 from simvp.data.frame_cache import FrameCache
 from simvp.data.scaling import Scaling
-from simvp.data.series import Frames, Segment, check_finite
+from simvp.data.segments import Segment, check_finite
+from simvp.data.series import Frames
 
 _BLOCK_BYTES = 2**25
 

@@ -8,7 +8,8 @@ import numpy as np
 from simvp.data.cf_time import continued
 from simvp.data.forecast_files import Start
 from simvp.data.scaling import Scaling
-from simvp.data.series import Frames, Segment, Series, check_finite
+from simvp.data.segments import Segment, check_finite
+from simvp.data.series import Frames, Series
 from simvp.data.times import Times, parse_date
 from simvp.errors import ConfigError, DataError
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 
-from simvp.data.series import Segment
+from simvp.data.segments import Segment
 from simvp.errors import ConfigError, DataError
 
 Parts = list[list[Segment]]  # of train, validation and test

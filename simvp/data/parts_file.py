@@ -11,8 +11,8 @@ from pydantic import BeforeValidator, ValidationError
 from simvp.config.loading import explain, read_layer
 from simvp.config.sections import Section
 from simvp.data.parts import Parts, as_given
+from simvp.data.segments import Segment
 from simvp.data.selection import frame_range
-from simvp.data.series import Segment
 from simvp.data.split_records import PARTS
 from simvp.errors import ConfigError
 

@@ -19,7 +19,8 @@ from simvp.data.checksums import as_fingerprint, checksums_of
 from simvp.data.copies import Copies, find_copies
 from simvp.data.parts import Parts
 from simvp.data.scaling import Statistics
-from simvp.data.series import Frames, Segment, check_finite
+from simvp.data.segments import Segment, check_finite
+from simvp.data.series import Frames
 from simvp.data.statistics import Moments, moments, sample_stride, sampled, to_statistics
 from simvp.errors import DataError
 from simvp.progress import Advance

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from simvp.config.sections import SplitSection
-from simvp.data.series import Segment, Series
+from simvp.data.segments import Segment
+from simvp.data.series import Series
 from simvp.data.times import parse_date
 from simvp.errors import ConfigError, DataError
 

@@ -12,7 +12,8 @@ from simvp.data.access import check_exists
 from simvp.data.card import CARD_NAME, DatasetCard, check_vectors, is_folder, read_card
 from simvp.data.description import DataDescription
 from simvp.data.scaling import Scaling, Statistics, mean_and_std
-from simvp.data.series import Segment, Series
+from simvp.data.segments import Segment
+from simvp.data.series import Series
 from simvp.data.source import open_with
 from simvp.data.sources.frames import FrameSeries, open_frame
 from simvp.data.split_records import PARTS, SUFFIX, SegmentRecord, SplitRecord

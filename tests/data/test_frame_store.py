@@ -9,7 +9,8 @@ import torch
 from simvp.data import frame_store
 from simvp.data.frame_store import FrameStore
 from simvp.data.scaling import Scaling
-from simvp.data.series import Frames, Segment, Series
+from simvp.data.segments import Segment
+from simvp.data.series import Frames, Series
 
 SHAPE = (2, 3, 5)  # 120 bytes
 

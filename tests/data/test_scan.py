@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from helpers import MemorySeries, write_sample
 
-from simvp.data import Segment, Series, open_source, scan, series
+from simvp.data import Segment, Series, open_source, scan, segments
 from simvp.data.parts import Parts
 from simvp.errors import DataError
 
@@ -26,7 +26,7 @@ def ignore(count: int, note: str) -> None:
 
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Read three frames (2, 5, 7) at a time, and one or two of these pieces in a batch."""
-    monkeypatch.setattr(series, "_PIECE", 3 * 2 * 5 * 7 * 4)
+    monkeypatch.setattr(segments, "_PIECE", 3 * 2 * 5 * 7 * 4)
     monkeypatch.setattr(scan, "_PER_FRAME", 0)
     monkeypatch.setattr(scan, "_BATCH", 5 * 2 * 5 * 7 * 4)
 

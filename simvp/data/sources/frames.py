@@ -16,14 +16,8 @@ from numpy.typing import NDArray
 
 from simvp.data.checksums import as_digits
 from simvp.data.npy import read_array
-from simvp.data.series import (
-    Frames,
-    Options,
-    Series,
-    Source,
-    changed,
-    select_channels,
-)
+from simvp.data.segments import changed
+from simvp.data.series import Frames, Options, Series, Source, select_channels
 from simvp.errors import ConfigError, DataError
 from simvp.storage.files import publish_folder
 

@@ -5,8 +5,7 @@ Static fields have the axes of space, series or both in the same order.
 T: frames; C: channels; H, W: height and width.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +13,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from simvp.data.axes import static_axes, static_shapes
+from simvp.data.hdf5_questions import (
+    LETTERS,
+    example_axes,
+    listing,
+    may_be_channel,
+    numeric_datasets,
+    question,
+)
 from simvp.data.hdf5_series import Field
 from simvp.data.hdf5_source import Block, Contents, make_source, numbered_ids
 from simvp.data.hdf5_store import (
@@ -21,20 +28,17 @@ from simvp.data.hdf5_store import (
     any_has_layout,
     find_dataset,
     is_8_bit,
-    numeric_shape,
     open_file,
 )
 from simvp.data.listing import files_of
 from simvp.data.series import Options, Source
-from simvp.errors import ConfigError, DataError, did_you_mean
+from simvp.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:  # processes that simulate start without pydantic; h5py only where it is used
     import h5py
 
     from simvp.data.card import DatasetCard
 
-_LISTED = 20  # data sets in a message
-_LETTERS = "n series, t time, c channel, y, x"
 _SEVIR_MISSING = 255  # "missing" in the tutorial of SEVIR, whose VIL images are uint8
 
 
@@ -48,7 +52,7 @@ def open_data(path: Path, card: "DatasetCard", options: Options) -> Source:
     options.refuse_level(path)
     paths = files_of(path, SUFFIXES)
     if not options.variables:
-        raise _question(paths[0])
+        raise question(paths[0])
     names, inputs, static = map(_paths, (options.variables, options.inputs, options.static))
     labels = _labels(names + static)
     files = [_read_header(file, names, static, labels, card, options) for file in paths]
@@ -113,89 +117,12 @@ def _labels(paths: Sequence[str]) -> dict[str, str]:
     return dict(zip(paths, short if is_unique else [p.strip("/") for p in paths], strict=True))
 
 
-def _may_be_channel(shape: Sequence[int]) -> bool:
-    return len(shape) >= 3
-
-
-def _numeric_datasets(
-    file: "h5py.File", fits: Callable[[Sequence[int]], bool], *, booleans: bool = False
-) -> dict[str, str]:
-    """The data sets of numbers whose shape fits: shape and type of each."""
-    import h5py
-
-    found = {}
-
-    def visit(name: str, item: "h5py.HLObject") -> bool | None:  # of this file: follows no links
-        if isinstance(item, h5py.Dataset):
-            try:
-                shape = numeric_shape(item, booleans=booleans)
-            except DataError:
-                return None
-            if fits(shape):
-                found[f"/{name}"] = f"{shape} {item.dtype}"
-        return None
-
-    file.visititems(visit)
-    return found
-
-
-def _listing(available: Mapping[str, str]) -> str:
-    lines = [f"  {name}  {what}" for name, what in list(available.items())[:_LISTED]]
-    left_out = len(available) - len(lines)
-    return "\n".join(lines + [f"  and {left_out} more"] * (left_out > 0))
-
-
-def _found(file: "h5py.File") -> str:
-    """The data sets of a file, of any type, for a message."""
-    import h5py
-
-    found = {}
-
-    def visit(name: str, item: "h5py.HLObject") -> None:
-        if isinstance(item, h5py.Dataset):
-            with suppress(TypeError):  # a type that NumPy does not have
-                found[f"/{name}"] = f"{item.shape} {item.dtype}"
-
-    file.visititems(visit)
-    return f"Found:\n{_listing(found)}" if found else "Found no data set"
-
-
-def _question(path: Path) -> ConfigError | DataError:
-    """The question which data sets to read; an error if there are none to choose from."""
-    with open_file(path) as file:
-        available = _numeric_datasets(file, _may_be_channel)
-        found = "" if available else _found(file)
-    if not available:
-        return DataError(
-            f"{path}: contains no data set of numbers with three axes or more (time, y, x). {found}"
-        )
-    name, what = next(iter(available.items()))
-    shape = tuple(int(size) for size in what[1 : what.index(")")].split(","))
-    return ConfigError(
-        f"{path}: choose what to read. --variables names data sets, --axes gives one letter for "
-        f"each of their axes ({_LETTERS}). Data sets with their shapes and types:\n"
-        f"{_listing(available)}\n"
-        f"For example: --variables {name} --axes {_example_axes(shape)}"
-    )
-
-
-def _example_axes(shape: Sequence[int]) -> str:
-    """A likely order of axes for a hint: neighbours of the most similar size are y and x.
-
-    (N, 384, 384, 49) is nyxt; (N, T, 64, 64, 3) is ntyxc.
-    """
-    ratios = [min(pair) / max(pair) for pair in zip(shape, shape[1:], strict=False)]
-    position = ratios.index(max(ratios))
-    others = {1: "t", 2: "nt", 3: "ntc"}.get(len(shape) - 2, "ntc")
-    return f"{others[:position]}yx{others[position:]}"
-
-
 def _find(file: "h5py.File", name: str, options: Options) -> "h5py.Dataset":
     """The data set of a name. Raises ConfigError if there is none, DataError if it is unusable."""
     dataset = find_dataset(file, name)
     if dataset is None:
         option = "inputs" if name in _paths(options.inputs) else "variables"
-        raise _unknown(option, file, name, _numeric_datasets(file, _may_be_channel))
+        raise _unknown(option, file, name, numeric_datasets(file, may_be_channel))
     return dataset
 
 
@@ -210,7 +137,7 @@ def _static_field(
     """
     dataset = find_dataset(file, name, booleans=True)
     if dataset is None:
-        available = _numeric_datasets(
+        available = numeric_datasets(
             file, lambda shape: static_axes(shape, axes, sizes) is not None, booleans=True
         )
         raise _unknown("static", file, name, available)
@@ -229,7 +156,7 @@ def _unknown(
 ) -> ConfigError:
     return ConfigError(
         f"{option}: {file.filename} has no data set {name!r}.{did_you_mean(name, available)} "
-        + (f"Data sets with their shapes and types:\n{_listing(available)}" if available else "")
+        + (f"Data sets with their shapes and types:\n{listing(available)}" if available else "")
     )
 
 
@@ -243,13 +170,13 @@ def _check_axes(datasets: Sequence["h5py.Dataset"], axes: str | None) -> str:
                 f"variables: {where} has shape {shape}, but {dataset.name} has {dataset.shape}; "
                 "name data sets of one shape"
             )
-    advice = f"--axes gives one letter for each axis: {_LETTERS}"
+    advice = f"--axes gives one letter for each axis: {LETTERS}"
     if len(shape) < 3 or len(shape) > 5:
-        raise ConfigError(f"{where}: has shape {shape}; expected three to five axes ({_LETTERS})")
+        raise ConfigError(f"{where}: has shape {shape}; expected three to five axes ({LETTERS})")
     if axes is None:
         raise ConfigError(
             f"{where}: has shape {shape}, but nothing says what its axes are. {advice}. "
-            f"For example: --axes {_example_axes(shape)}"
+            f"For example: --axes {example_axes(shape)}"
         )
     if len(axes) != len(shape) or len(set(axes)) < len(axes) or not set("tyx") <= set(axes):
         problem = f"does not fit {where}, which has shape {shape}"
@@ -259,7 +186,7 @@ def _check_axes(datasets: Sequence["h5py.Dataset"], axes: str | None) -> str:
         return axes
     raise ConfigError(
         f"axes = {axes!r}: {problem}. {advice}; t, y and x are required. "
-        f"For example: --axes {_example_axes(shape)}"
+        f"For example: --axes {example_axes(shape)}"
     )
 
 

@@ -13,7 +13,8 @@ import pytest
 from helpers import TESTS
 
 from simvp.data import memory_cache, npz, open_source
-from simvp.data.series import Segment, Source, check_finite
+from simvp.data.segments import Segment, check_finite
+from simvp.data.series import Source
 from simvp.data.sources import arrays
 from simvp.errors import ConfigError, DataError
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from helpers import MemorySeries
 
-from simvp.data import Segment, series
+from simvp.data import Segment, segments
 
 FRAMES = np.zeros((40, 2, 5, 7), np.float32)
 FRAME = FRAMES[0].nbytes
@@ -19,8 +19,8 @@ def pieces(
     frames: range = range(40),
 ) -> list[list[int]]:
     """The frames of each piece, if `usual` and `largest` numbers of them fit in memory."""
-    monkeypatch.setattr(series, "_PIECE", usual * FRAME)
-    monkeypatch.setattr(series, "_LARGEST_PIECE", largest * FRAME)
+    monkeypatch.setattr(segments, "_PIECE", usual * FRAME)
+    monkeypatch.setattr(segments, "_LARGEST_PIECE", largest * FRAME)
     item = MemorySeries.of("a", FRAMES, frames_per_chunk=chunk)
     segment = Segment(item, frames.start, frames.stop, frames.step)
     found = [list(segment.frames[first:last]) for first, last in segment.pieces()]
