@@ -158,7 +158,8 @@ def _predict(
             source.coordinates,
             forecaster.trained_steps,
         )
-        write(output, forecasts, data.scaling if data.stored == "scaled" else None)
+        scaling = data.scaling.first(len(data.forecast_channels))
+        write(output, forecasts, scaling if data.stored == "scaled" else None)
         picture = _draw(config, forecaster, origins[0], forecasts, output)
     beyond = steps - forecaster.trained_steps
     return Summary(

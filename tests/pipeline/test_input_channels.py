@@ -94,3 +94,20 @@ def test_run_resumes_only_with_the_same_forecast_channels(run: Path, simvp: Simv
         path.write_text(json.dumps({**record, "inputs": inputs}))
         with pytest.raises(DataError, match="are not the last of channels"):
             read_split(path)
+
+
+def test_predicted_frames_of_scaled_data_are_scaled_as_forecast_channels(
+    data: Path, simvp: Simvp
+) -> None:
+    for file in data.glob("*/*.npy"):
+        np.save(file, np.concatenate([np.load(file), 1 - np.load(file)]))
+    ranges = "[channels.a]\nlow = 250.0\nhigh = 300.0\n\n[channels.b]\nlow = 3.0\nhigh = 5.0\n"
+    (data / "dataset.toml").write_text(f"stored = 'scaled'\n\n{ranges}")
+    simvp("split", "data", "--inputs", "b")
+    simvp("train", "--data-path", "data", "--epochs", "1", *TINY)
+    simvp("predict", "--at", "2")
+    simvp("test")
+    folder = min(Path("work_dirs/default/saved/preds").iterdir())
+    predicted = read(Path("work_dirs/default/forecasts/data") / folder.name)
+    assert predicted.shape == (4, 1, 9, 11)
+    np.testing.assert_allclose(predicted, read(folder), atol=1e-5)
