@@ -128,7 +128,7 @@ def _allocate(
     """
     nbytes = sum(store.nbytes for store in stores)
     has_room = not machine.is_first or nbytes <= MEMORY_SHARE * free_memory()
-    memory, reason = None, f"they do not fit in {MEMORY_SHARE:.0%} of the free memory"
+    memory, reason = None, f"they do not fit in {100 * MEMORY_SHARE:.0f} % of the free memory"
     if group.max(int(not has_room)) == 0:
         memory = shared_memory(nbytes, group, machine)
         reason = "the processes of a machine cannot share memory here"

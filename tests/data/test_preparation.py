@@ -91,7 +91,7 @@ def test_all_parts_together_have_to_fit_in_memory(
     stores, lines = prepared(split_data)
     assert all(store.is_in_files for store in stores)
     assert lines == [
-        "1 MB of frames are read as they are needed: they do not fit in 25% of the free memory"
+        "1 MB of frames are read as they are needed: they do not fit in 25 % of the free memory"
     ]
     free(ALL / MEMORY_SHARE)
     reads = count_reads(monkeypatch)
