@@ -174,7 +174,9 @@ def _scan(source: Source, parts: Parts, report: Report) -> Scan:
     is_implied = source.card.stored is None and source.card.stored_as() == "scaled"
     num_frames = sum(len(segment.frames) for part in parts for segment in part)
     with report.progress("reading", num_frames) as advance:
-        found = scan(parts, card_path(source.path) if is_implied else None, advance)
+        card = card_path(source.path) if is_implied else None
+        num_forecast = len(source.channels) - len(source.inputs)
+        found = scan(parts, num_forecast, card, advance)
     for name, low in zip(source.channels, found.statistics.low, strict=True):
         if not np.isfinite(low):
             raise DataError(

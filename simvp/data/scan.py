@@ -84,13 +84,15 @@ class _Findings:
     sample: Frames | None
 
 
-def scan(parts: Parts, card: Path | None, advance: Advance) -> Scan:
+def scan(parts: Parts, num_forecast: int, card: Path | None, advance: Advance) -> Scan:
     """Read every frame of a split once, in several processes if that saves time.
 
     The result does not depend on the number of processes.
 
     Args:
         parts: training, validation and test segments.
+        num_forecast: number of channels that are forecast, the first ones; a frame without a value
+            of these is empty.
         card: the data card, if it says that all stored values are within [0, 1].
         advance: called with the number of frames that have been read.
     Raises: DataError if a frame is missing or damaged, has infinite values or contradicts the
@@ -101,7 +103,7 @@ def scan(parts: Parts, card: Path | None, advance: Advance) -> Scan:
     processes = _num_processes(pieces)
     batches = list(_batches(pieces))
     found = []
-    read = partial(_read_batch, sample_stride(num_values), card)
+    read = partial(_read_batch, sample_stride(num_values), num_forecast, card)
     results = map_tasks(read, batches, processes, remedy=_INTERRUPTED)
     for batch, findings in zip(batches, results, strict=True):
         found.append(findings)
@@ -147,19 +149,21 @@ def _num_processes(pieces: Sequence[_Piece]) -> int:
     return max(1, min(cores(), by_work, by_memory))
 
 
-def _read_batch(stride: int, card: Path | None, batch: Sequence[_Piece]) -> _Findings:
+def _read_batch(
+    stride: int, num_forecast: int, card: Path | None, batch: Sequence[_Piece]
+) -> _Findings:
     """Read pieces; see `scan` and `sampled`. Raises DataError."""
-    return _joined([_read(stride, card, piece) for piece in batch])
+    return _joined([_read(stride, num_forecast, card, piece) for piece in batch])
 
 
-def _read(stride: int, card: Path | None, piece: _Piece) -> _Findings:
+def _read(stride: int, num_forecast: int, card: Path | None, piece: _Piece) -> _Findings:
     frames = piece.segment.read_stored(piece.first, piece.last)
     low, high = np.fmin.reduce(frames, axis=(2, 3)), np.fmax.reduce(frames, axis=(2, 3))
     if np.isinf(low).any() or np.isinf(high).any():
         check_finite(piece.segment, frames, piece.first, may_miss=True)
     if card is not None and ((low < 0).any() or (high > 1).any()):
         raise _not_scaled(piece.segment, card, float(np.nanmin(low)), float(np.nanmax(high)))
-    is_empty = np.isnan(low).all(axis=1)
+    is_empty = np.isnan(low[:, :num_forecast]).all(axis=1)
     training = sample = None
     if piece.number is not None:
         known = frames[~is_empty] if is_empty.any() else frames

@@ -49,7 +49,7 @@ def test_statistics_and_fingerprints_are_those_of_all_frames(
 ) -> None:
     small_pieces(monkeypatch)
     parts = memory_parts(10, 4, 3)
-    found = scan.scan(parts, None, ignore)
+    found = scan.scan(parts, 2, None, ignore)
     training = values_of(parts[0]).astype(np.float64)
     np.testing.assert_allclose(found.statistics.mean, training.mean(axis=CELLS), rtol=1e-12)
     np.testing.assert_allclose(found.statistics.std, training.std(axis=CELLS), rtol=1e-12)
@@ -67,7 +67,7 @@ def test_statistics_and_fingerprints_are_those_of_all_frames(
 def test_progress_counts_frames_within_a_series(monkeypatch: pytest.MonkeyPatch) -> None:
     small_pieces(monkeypatch)
     advances: list[int] = []
-    scan.scan(memory_parts(10, 4, 3), None, lambda count, note: advances.append(count))
+    scan.scan(memory_parts(10, 4, 3), 2, None, lambda count, note: advances.append(count))
     assert sum(advances) == 17 and max(advances) <= 5 and len(advances) >= 4
 
 
@@ -75,12 +75,12 @@ def test_segments_are_cut_where_all_values_are_missing(monkeypatch: pytest.Monke
     """With the fingerprints of the frames that are left; such frames do not count as missing."""
     small_pieces(monkeypatch)
     parts = memory_parts(10, 4, 3)
-    whole = scan.scan(parts, None, ignore).parts[0][0]
+    whole = scan.scan(parts, 2, None, ignore).parts[0][0]
     frames = parts[0][0].read_stored(0, 10)
     frames[[0, 4, 5]] = np.nan
     frames[7, 1, 2] = np.nan
     parts[0] = [Segment(MemorySeries.of("a", frames), 0, 10)]
-    found = scan.scan(parts, None, ignore)
+    found = scan.scan(parts, 2, None, ignore)
     assert [segment.frames for segment in found.parts[0]] == [range(1, 4), range(6, 10)]
     assert found.parts[0][0].checksums == whole.checksums[1:4]
     assert found.parts[0][1].checksums[0] == whole.checksums[6]
@@ -97,7 +97,7 @@ def test_infinite_value_is_located(monkeypatch: pytest.MonkeyPatch, bad: float) 
     parts = memory_parts(10, 4, 3)
     parts[1][0].series.frames[2, 1, 3, 4] = bad  # type: ignore[attr-defined]
     with pytest.raises(DataError, match=r"b, frame 2: 1 of 70 values.*\(1, 3, 4\)"):
-        scan.scan(parts, None, ignore)
+        scan.scan(parts, 2, None, ignore)
 
 
 def test_values_beyond_a_card_of_scaled_values_are_refused(
@@ -107,10 +107,10 @@ def test_values_beyond_a_card_of_scaled_values_are_refused(
     parts = memory_parts(4, 4, 3)
     for part in parts:
         part[0].series.frames[:] = 0.5  # type: ignore[attr-defined]
-    scan.scan(parts, Path("card.toml"), ignore)
+    scan.scan(parts, 2, Path("card.toml"), ignore)
     parts[2][0].series.frames[1, 0, 2, 3] = 1.25  # type: ignore[attr-defined]
     with pytest.raises(DataError, match=r"c: has values from 0.5 to 1.25, but .* card.toml mean"):
-        scan.scan(parts, Path("card.toml"), ignore)
+        scan.scan(parts, 2, Path("card.toml"), ignore)
 
 
 def use_two_processes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,7 +137,7 @@ def test_two_processes_find_the_same_as_one(
     monkeypatch.setattr(scan, "_BATCH", 5 * scan._PER_FRAME)
     monkeypatch.setattr(scan, "sample_stride", lambda num_values: 7)
     parts = assigned(samples(tmp_path))
-    alone = scan.scan(parts, None, ignore)
+    alone = scan.scan(parts, 2, None, ignore)
     use_two_processes(monkeypatch)
     workers: list[int] = []
     map_tasks = scan.map_tasks
@@ -147,7 +147,7 @@ def test_two_processes_find_the_same_as_one(
         return map_tasks(function, tasks, processes, **options)
 
     monkeypatch.setattr(scan, "map_tasks", record)
-    shared = scan.scan(parts, None, ignore)
+    shared = scan.scan(parts, 2, None, ignore)
     assert workers == [2]
     assert shared == alone
     assert len(shared.parts[0]) == 6  # wave_1 is cut
@@ -165,7 +165,7 @@ def test_the_first_bad_frame_is_reported(
     (tmp_path / "wave_3" / "4.npy").write_bytes(b"damaged")
     (tmp_path / "wave_6" / "0.npy").unlink()
     with pytest.raises(DataError, match="wave_3/4.npy: is truncated"):
-        scan.scan(parts, None, ignore)
+        scan.scan(parts, 2, None, ignore)
 
 
 def test_processes_are_used_where_they_save_time() -> None:
@@ -251,3 +251,14 @@ def test_a_signal_stops_reading_at_once(
     assert (process.returncode, errors) == (code, message)
     assert time.monotonic() - started < 5  # reading everything takes 10 s of sleep
     assert list((tmp_path / "data").glob("*.json")) == []
+
+
+def test_frames_with_values_of_input_channels_only_are_empty() -> None:
+    """As where a static field is known, but nothing of the field to forecast."""
+    frames = np.random.default_rng(0).random((8, 2, 5, 7), dtype=np.float32)
+    frames[3, 0] = np.nan
+    parts = [[Segment(MemorySeries.of("a", frames), 0, 8)], [], []]
+    found = scan.scan(parts, 1, None, ignore).parts[0]
+    assert [segment.frames for segment in found] == [range(3), range(4, 8)]
+    (whole,) = scan.scan(parts, 2, None, ignore).parts[0]
+    assert whole.frames == range(8)
