@@ -26,7 +26,7 @@ def test_each_system_has_its_folder(simvp: Simvp) -> None:
     assert len(list(Path("d").glob("*_gray-scott_*"))) == 6
     assert "is for samples of gray-scott" in simvp("simulate", "--data-path", "d", code=2).stderr
     result = simvp("split", "--data-path", "d")
-    assert "5 frames, 16x16" in result.stdout
+    assert "6 samples of 5 frames" in result.stdout
     wrong = simvp("simulate", "--system", "heat", "--increment", "3", "--data-path", "e", code=2)
     assert wrong.stderr == (
         "error: --increment: simulate.parameters.increment = 3.0: heat has no such parameter; "
