@@ -115,12 +115,14 @@ def _warnings(source: Source, statistics: Statistics, scaling: Scaling) -> list[
 
 
 def _short_parts(parts: Parts, settings: DataSection) -> list[str]:
-    """Parts without a window."""
+    """Parts without a window, if even short windows leave some without."""
     window = settings.pre_seq_length + settings.aft_seq_length
     longest = {
         name: max((len(segment.frames) for segment in part), default=0)
         for name, part in zip(PARTS, parts, strict=True)
     }
+    if min(filter(None, longest.values())) > 1:
+        return []  # the next command has shorter windows
     return [
         f"warning: {name} has no window of {window} frames: its longest segment has {length}; use "
         "shorter windows, longer samples, or other parts"

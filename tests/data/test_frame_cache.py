@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from simvp.data.checksums import fingerprint
 from simvp.data.frame_cache import FrameCache, stamp_of
-from simvp.data.series import Frames, fingerprint
+from simvp.data.series import Frames
 from simvp.errors import DataError, OutputError
 
 SHAPE = (2, 3, 5)

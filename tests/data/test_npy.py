@@ -109,7 +109,10 @@ def test_a_false_length_of_the_header_is_not_allocated() -> None:
 def test_hostile_headers_are_refused(
     tmp_path: Path, load: Callable[..., np.ndarray], version: int, header: str
 ) -> None:
-    with pytest.raises(DataError, match="a.npy: is truncated, or not an .npy file of numbers"):
+    with pytest.raises(
+        DataError,
+        match="a.npy: (is truncated, or not an .npy file of numbers|holds Python objects)",
+    ):
         load(save(tmp_path / "a.npy", header, version), noun="array")
 
 

@@ -209,7 +209,12 @@ DATA_AND_CONFIG: list[tuple[str, Prepare, list[str], str]] = [
         SPLIT,
         "3.npy: is an .npz archive",
     ),
-    ("frame-of-objects", save(np.array([Bomb()]), allow_pickle=True), SPLIT, NOT_NPY),
+    (
+        "frame-of-objects",
+        save(np.array([Bomb()]), allow_pickle=True),
+        SPLIT,
+        "3.npy: holds Python objects, which are never loaded",
+    ),
     (
         "frame-complex",
         save(Z.astype(complex)),

@@ -128,14 +128,15 @@ def test_worked_example_runs_and_prints_what_readme_shows(simvp: Simvp) -> None:
     text = "".join(block.text for block in blocks("README.md", "") if block.text[:1] == "$")
     steps = [step.splitlines() for step in text.removeprefix("$ ").split("\n$ ")]
     assert [shlex.split(command)[1] for command, *_ in steps] == [
-        *("simulate", "split", "train", "test", "viz", "viz")
+        *("simulate", "split", "train", "test", "viz", "viz", "predict")
     ]
     for command, *shown in steps:
         arguments = arguments_of(command)
         shrink = SHRINK.get(arguments[0], "").split()
         printed = {masked(line) for line in simvp(*arguments, *shrink).stdout.splitlines()}
-        # The precision depends on the CPU.
-        expected = [masked(line) for line in shown if not line.startswith(("...", "computing"))]
+        # The precision depends on the CPU, and how good the forecast is on the training.
+        varying = ("...", "computing", "better than", "epoch 20")
+        expected = [masked(line) for line in shown if not line.startswith(varying)]
         assert [line for line in expected if line not in printed] == []
 
 

@@ -204,7 +204,8 @@ def test_settings_that_affect_results_cannot_change_on_resume(
 ) -> None:
     (path,) = split_data.glob("*.json")
     record = json.loads(path.read_text())
-    record["test"]["segments"][0]["stop"] = 7  # training does not read the test part
+    segment = record["test"]["segments"][0]  # training does not read the test part
+    segment.update(stop=7, fingerprint=segment["fingerprint"][: 8 * 7])
     path.write_text(json.dumps(record))
     assert "already complete" in simvp("train", "--resume").stdout
     record["train"]["segments"].reverse()
@@ -320,7 +321,7 @@ def test_frame_removed_during_training_is_named(
         Path(self.train_set.segments[0].series.locate(2)).unlink(missing_ok=True)
 
     monkeypatch.setattr(Trainer, "_finish_epoch", removing)
-    monkeypatch.setattr("simvp.data.batches.MEMORY_SHARE", 0.0)  # disables the cache
+    monkeypatch.setattr("simvp.data.preparation.MEMORY_SHARE", 0.0)  # disables the cache
     result = simvp(*TRAIN, "--checkpoint-interval", "1", code=2)
     assert "2.npy: expected the file of a frame, found nothing" in result.stderr
     assert checkpoint.load(CHECKPOINTS / "latest.pth")["progress"]["epoch"] == 1
