@@ -41,9 +41,10 @@ def decode(
     if default_fill is not None:
         missing |= raw == default_fill
     with np.errstate(over="ignore", invalid="ignore"):  # the caller refuses infinite values
-        values = raw.astype(np.float64)
-        scaled = np.asarray(values * _number(attributes, "scale_factor", 1.0))  # of one value, too
-        scaled += _number(attributes, "add_offset", 0.0)
+        values = scaled = raw.astype(np.float64)
+        if _is_packed(attributes):  # otherwise another copy would only take memory and time
+            scaled = np.asarray(values * _number(attributes, "scale_factor", 1.0))  # of one, too
+            scaled += _number(attributes, "add_offset", 0.0)
         for name, number in _limits(attributes):
             is_physical = raw.dtype.kind != "f" and np.asarray(number).dtype.kind == "f"
             compared = scaled if is_physical else values
@@ -62,8 +63,11 @@ def default_fill_of(dtype: np.dtype[Any], attributes: Attributes) -> int | None:
 
 def is_8_bit(dtype: np.dtype[Any], attributes: Attributes) -> bool:
     """Whether physical values are the integers from 0 to 255."""
-    is_packed = "scale_factor" in attributes or "add_offset" in attributes
-    return _true_type(dtype, attributes) == np.uint8 and not is_packed
+    return _true_type(dtype, attributes) == np.uint8 and not _is_packed(attributes)
+
+
+def _is_packed(attributes: Attributes) -> bool:
+    return "scale_factor" in attributes or "add_offset" in attributes
 
 
 def as_text(attributes: Attributes, name: str) -> str:
