@@ -88,9 +88,7 @@ def make_source(
             shape=shape,
             stored_scaling=card.stored_scaling(channels),
             file=block.file,
-            fields=tuple(
-                (block.static if name in static else block.fields)[name] for name in channels
-            ),
+            fields=fields,
             sample=sample,
             known_length=block.length,
         )

@@ -33,10 +33,8 @@ PARTS = {"train": "train", "valid": "validation", "test": "test"}
 @contextmanager
 def open_file(path: Path) -> Iterator["h5py.File"]:
     """Open an HDF5 file for reading. Raises DataError for this and for any failure within."""
-    import h5py
-
     try:
-        with h5py.File(path, "r", locking=locking(path)) as file:
+        with _opened(path) as file:
             yield file
     except PermissionError as error:
         raise unreadable(path, error) from None
@@ -47,19 +45,35 @@ def open_file(path: Path) -> Iterator["h5py.File"]:
         ) from None
 
 
-def locking(path: Path) -> bool | None:
-    """How a file has to be locked in order to be opened; None for the default of HDF5.
+def _opened(path: Path) -> "h5py.File":
+    import h5py
 
-    File systems that are mounted read-only often refuse locks, and HDF5 refuses a file that the
-    process has open with another kind of locking.
-    """
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        if not _is_about_locks(error):
+            raise
+        return h5py.File(path, "r", locking=False)
+
+
+def locking(path: Path) -> bool | None:
+    """How another library has to lock a file in order to open it; None for the default of HDF5."""
     import h5py
 
     try:
         h5py.File(path, "r").close()
     except OSError as error:
-        return False if "lock" in str(error) else None
+        return False if _is_about_locks(error) else None
     return None
+
+
+def _is_about_locks(error: OSError) -> bool:
+    """Whether a file was refused because of its locks.
+
+    File systems that are mounted read-only often refuse locks, and HDF5 refuses a file that the
+    process has open with another kind of locking.
+    """
+    return "lock" in str(error)
 
 
 def layout(path: Path) -> str | None:
