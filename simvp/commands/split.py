@@ -18,7 +18,7 @@ from simvp.data.segments import Segment
 from simvp.data.selection import choose_segments
 from simvp.data.series import Options, Source
 from simvp.data.source import open_with
-from simvp.data.split_records import PARTS, PartRecord, SegmentRecord, SourceRecord, SplitRecord
+from simvp.data.split_records import PartRecord, SegmentRecord, SourceRecord, SplitRecord
 from simvp.errors import ConfigError, DataError
 from simvp.physics import SMALLEST_GRID
 from simvp.progress import Report, Summary
@@ -46,10 +46,10 @@ def run(config: Config, report: Report, *, output: str = "", write_card: bool = 
     scaling, warnings = _choose_scaling(source, statistics, settings)
     data_folder = path if is_folder(path) else path.parent
     folder = Path(output) if output else data_folder
-    parts_of_record = {
-        name: PartRecord(ratio=ratio, segments=[_as_record(segment) for segment in part])
-        for name, ratio, part in zip(PARTS, ratios, parts, strict=True)
-    }
+    train, validation, test = (
+        PartRecord(ratio=ratio, segments=[_as_record(segment) for segment in part])
+        for ratio, part in zip(ratios, parts, strict=True)
+    )
     record = SplitRecord(
         source=SourceRecord(
             kind=source.kind,
@@ -62,9 +62,9 @@ def run(config: Config, report: Report, *, output: str = "", write_card: bool = 
         inputs=source.inputs,
         scaling=scaling,
         statistics=statistics,
-        train=parts_of_record["train"],
-        validation=parts_of_record["validation"],
-        test=parts_of_record["test"],
+        train=train,
+        validation=validation,
+        test=test,
     )
     written = [record.write(folder)]
     if write_card:

@@ -131,9 +131,8 @@ class SplitSection(Section):
     @model_validator(mode="after")
     def _check_choice_of_parts(self) -> Self:
         given = [name for name in ("group", "parts") if getattr(self, name)]
-        given += (
-            [f"by = {self.by!r}"] if self.by == "time" or (self.by != "auto" and self.parts) else []
-        )
+        if self.by == "time" or (self.by == "series" and self.parts):
+            given.append(f"by = {self.by!r}")
         if len(given) > 1:
             raise ValueError(f"{' and '.join(given)} exclude each other; use one of them")
         return self

@@ -3,6 +3,7 @@
 N: forecasts; S: steps; C: channels; H, W: height and width.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,9 +64,9 @@ class Forecasts:
 
     def names(self) -> list[str]:
         """A name for each: the id of its series, and `@` its origin if that has several."""
-        ids = [start.series for start in self.starts]
+        count = Counter(start.series for start in self.starts)
         return [
-            start.series if ids.count(start.series) == 1 else f"{start.series}@{start.origin}"
+            start.series if count[start.series] == 1 else f"{start.series}@{start.origin}"
             for start in self.starts
         ]
 

@@ -5,7 +5,6 @@ T: frames; C: channels; H, W: height and width.
 
 import re
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,13 +34,9 @@ class RegriddedSeries(Series):
     rows: tuple[int, int]
     columns: tuple[int, int]
 
-    @cached_property
-    def _length(self) -> int:
-        return self.whole.length
-
     @property
     def length(self) -> int:
-        return self._length
+        return self.whole.length
 
     @property
     def times(self) -> Times | None:

@@ -9,8 +9,9 @@ from simvp.data.cf_time import continued
 from simvp.data.forecast_files import Start
 from simvp.data.scaling import Scaling
 from simvp.data.segments import Segment, check_finite
+from simvp.data.selection import time_of_date
 from simvp.data.series import Frames, Series
-from simvp.data.times import Times, parse_date
+from simvp.data.times import Times
 from simvp.errors import ConfigError, DataError
 
 
@@ -99,16 +100,8 @@ def _last_input(series: Series, at: str) -> int:
                 f"at = {at}: sample {series.id} has the frames 0 to {series.length - 1}"
             )
         return int(at)
-    times = series.times
-    if times is None or not times.calendar:
-        raise ConfigError(
-            f"at = {at!r}: sample {series.id} has no dates; give the number of a frame, from 0 to "
-            f"{series.length - 1}, or all"
-        )
-    try:
-        seconds = parse_date(at, times.calendar)
-    except ValueError as error:
-        raise ConfigError(f"at = {at!r}: {error}, the number of a frame, or all") from None
+    number = f"the number of a frame, from 0 to {series.length - 1}, or all"
+    times, seconds = time_of_date(series, "at", at, instead=number)
     if seconds > times.values[-1]:
         raise ConfigError(f"at = {at!r}: sample {series.id} ends at {times.label(-1)}")
     return int(np.searchsorted(times.values, seconds, side="right")) - 1

@@ -7,7 +7,7 @@ import numpy as np
 from simvp.config.sections import SplitSection
 from simvp.data.segments import Segment
 from simvp.data.series import Series
-from simvp.data.times import parse_date
+from simvp.data.times import Times, parse_date
 from simvp.errors import ConfigError, DataError
 
 
@@ -84,16 +84,26 @@ def _position(series: Series, name: str, text: str) -> int:
     """The frame of a number, or the first one at a date or later."""
     if text.isdecimal():
         return int(text)
+    number = f"the number of a frame, from 0 to {series.length}"
+    times, seconds = time_of_date(series, name, text, instead=number)
+    return int(np.searchsorted(times.values, seconds))
+
+
+def time_of_date(series: Series, name: str, text: str, *, instead: str) -> tuple[Times, float]:
+    """The times of a series, and a date in their unit.
+
+    Args:
+        name: of the option.
+        instead: what else the option may be.
+    Raises: ConfigError if the series has no dates, or it is not one.
+    """
     times = series.times
     if times is None or not times.calendar:
-        raise ConfigError(
-            f"{name} = {text!r}: sample {series.id} has no dates; give the number of a frame, "
-            f"from 0 to {series.length}"
-        )
+        raise ConfigError(f"{name} = {text!r}: sample {series.id} has no dates; give {instead}")
     try:
-        return int(np.searchsorted(times.values, parse_date(text, times.calendar)))
+        return times, parse_date(text, times.calendar)
     except ValueError as error:
-        raise ConfigError(f"{name} = {text!r}: {error}, or the number of a frame") from None
+        raise ConfigError(f"{name} = {text!r}: {error}, or {instead}") from None
 
 
 def _describe(series: Series) -> str:

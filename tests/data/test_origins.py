@@ -76,5 +76,5 @@ def test_dates_of_origin_and_forecast(tmp_path: Path) -> None:
     assert found.values.tolist() == [parse_date(date, "noleap") for date in dates]
     with pytest.raises(ConfigError, match="sample daily ends at 2001-03-01"):
         find_origins(series, "2001-03-02", inputs=3, step=1)
-    with pytest.raises(ConfigError, match="should be a date, .* the number of a frame, or all"):
+    with pytest.raises(ConfigError, match="should be a date, .* the number of a frame, .*, or all"):
         find_origins(series, "march", inputs=3, step=1)
