@@ -87,6 +87,14 @@ class RunFolder:
                 "Start it with `simvp train`, or choose another run with --name"
             )
 
+    def find_weights(self, given: str) -> Path:
+        """The file `given`, or the best model if it is empty. Raises RunError if there is none."""
+        file = Path(given) if given else self.best_model
+        if not file.exists():
+            hint = "" if given else "; it appears after the first epoch of `simvp train`"
+            raise RunError(f"{file}: there is no such checkpoint{hint}")
+        return file
+
     def check_resumable(self) -> None:
         """Raises RunError if a run without checkpoints has results that a new run would replace."""
         if self.exists() and (self.saved.exists() or self.metrics_file.exists()):

@@ -58,11 +58,7 @@ def run(config: Config, request: Request, report: Report) -> Summary:
     """Forecast with a trained run. Raises UserError, writing nothing."""
     folder = RunFolder(Path(config.run.work_dir) / config.run.name)
     folder.check_exists()
-    weights = Path(request.weights) if request.weights else folder.best_model
-    if not weights.exists():
-        raise RunError(
-            f"{weights}: there is no such model; it appears after the first epoch of `simvp train`"
-        )
+    weights = folder.find_weights(request.weights)
     trained = _description(config, folder)
     path = Path(request.source or config.data.path)
     source, warnings = open_for(path, trained)
@@ -158,8 +154,7 @@ def _predict(
             source.coordinates,
             forecaster.trained_steps,
         )
-        scaling = data.scaling.first(len(data.forecast_channels))
-        write(output, forecasts, scaling if data.stored == "scaled" else None)
+        write(output, forecasts, data.forecast_scaling if data.stored == "scaled" else None)
         picture = _draw(config, forecaster, origins[0], forecasts, output)
     beyond = steps - forecaster.trained_steps
     return Summary(

@@ -19,7 +19,7 @@ from simvp.engine import build_network, evaluate, score_tables
 from simvp.engine.automatic import resolve_auto
 from simvp.engine.evaluation import Evaluation, ForecastFunction
 from simvp.engine.results import FORECAST, PERSISTENCE, TRAINING_MEAN, write_scores
-from simvp.engine.weights import load_weights, read_weights
+from simvp.engine.weights import StoredWeights, read_weights
 from simvp.errors import RunError
 from simvp.progress import Report, Summary
 from simvp.runs import FRAME_KINDS, RunFolder
@@ -44,10 +44,7 @@ def run(config: Config, weights: str, report: Report) -> Summary:
     folder = RunFolder(Path(config.run.work_dir) / config.run.name)
     if not weights:
         folder.check_exists()
-    file = Path(weights) if weights else folder.best_model
-    if not file.exists():
-        hint = "" if weights else "; it appears after the first epoch of `simvp train`"
-        raise RunError(f"{file}: there is no such checkpoint{hint}")
+    file = folder.find_weights(weights)
     split = read_split(find_split(config.data.split, config.data.path))
     data = _description(folder, split)
     dataset = test_set(config, split, data)
@@ -55,13 +52,14 @@ def run(config: Config, weights: str, report: Report) -> Summary:
         launcher.run(["test", "--weights", str(file)], config)
         return Summary()
     with launcher.join(config) as group, folder.lock(is_main=group.is_main):
+        stored = read_weights(file)
         config = resolve_auto(
             config,
             split,
             num_windows=len(dataset),
             device=group.device,
             world_size=group.world_size,
-            weights=read_weights(file),
+            weights=stored,
         )
         is_changed = (data.card, data.scaling) != (split.data.card, split.data.scaling)
         if group.is_main and is_changed:
@@ -71,7 +69,7 @@ def run(config: Config, weights: str, report: Report) -> Summary:
             )
         if group.is_main:
             _warn_of_training_data(folder, split, report)
-        return score(config, folder, file, group, dataset, split, data, report)
+        return score(config, folder, stored, group, dataset, split, data, report)
 
 
 def _warn_of_training_data(folder: RunFolder, split: Split, report: Report) -> None:
@@ -99,7 +97,7 @@ def _warn_of_training_data(folder: RunFolder, split: Split, report: Report) -> N
 def score(
     config: Config,
     folder: RunFolder,
-    weights: Path,
+    weights: StoredWeights,
     group: Group,
     dataset: WindowDataset,
     split: Split,
@@ -113,7 +111,7 @@ def score(
     report = report if group.is_main else Report()
     prepare([dataset.store], split, config.data.cache, group, report)
     network = build_network(config, data, group.device)
-    load_weights(network, weights)
+    weights.load_into(network)
     network.eval()
     staging = folder.path / f"{TEMPORARY_PREFIX}saved"
     if group.is_main:
@@ -132,14 +130,14 @@ def score(
     group.wait()  # until the other processes have written their forecasts
     if not group.is_main:
         return Summary()
-    _check_finite(scores[FORECAST], dataset, weights)
-    write_scores(staging, scores, dataset=dataset, data=data, weights=weights, config=config)
+    _check_finite(scores[FORECAST], dataset, weights.path)
+    write_scores(staging, scores, dataset=dataset, data=data, weights=weights.path, config=config)
     replace_folder(staging, folder.saved)
     return Summary(
         [
             *score_tables.lines(scores, dataset, data),
             f"{len(dataset)} test windows, {config.data.pre_seq_length} frames in, "
-            f"{config.data.aft_seq_length} forecast, with {weights}",
+            f"{config.data.aft_seq_length} forecast, with {weights.path}",
             describe_precision(group.device, config.metrics.precision),
             f"wrote {folder.saved}: inputs, trues, preds, metrics.json, metrics.npy",
         ],

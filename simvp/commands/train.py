@@ -73,7 +73,7 @@ def run(
         if and_test:
             test_set = test.test_set(config, data.split, data.split.data)
             tested = test.score(
-                *(config, folder, folder.best_model, group),
+                *(config, folder, read_weights(folder.best_model), group),
                 *(test_set, data.split, data.split.data, report),
             )
             summary = Summary([*summary.lines, "", *tested.lines], tested.next_command)

@@ -41,6 +41,11 @@ class DataDescription(Section):
         return self.channels[: len(self.channels) - len(self.inputs)]
 
     @property
+    def forecast_scaling(self) -> Scaling:
+        """The scaling of the forecast channels."""
+        return self.scaling.first(len(self.forecast_channels))
+
+    @property
     def network_scaling(self) -> Scaling | None:
         """From the values in the files to network units; None if they are the same."""
         return None if self.stored == "scaled" or self.scaling.is_identity else self.scaling

@@ -65,20 +65,26 @@ class Forecaster:
         self._check(tuple(frames.shape))
         device = next(self.network.parameters()).device
         last = frames[-self.frames_in :] if frames.ndim < 5 else frames[:, -self.frames_in :]
-        scaling = self.data.scaling
         values = last.detach().to(device, torch.float32)
         batch = values.reshape(-1, self.frames_in, *self.data.shape)
-        inputs = scaling.to_unit(batch)
+        inputs = self.data.scaling.to_unit(batch)
         if inputs.isinf().any() or (inputs.isnan().any() and not self.network.takes_mask):
             raise ValueError(
                 "frames: infinite values in the frames that are used as input, or NaN, which the "
                 "run was not trained on"
             )
-        unit = with_holes(inputs, self.network(inputs, steps))
-        forecast: Tensor = scaling.first(self.network.num_forecast).to_physical(unit)
+        forecast = self.from_scaled(inputs, steps)
         if frames.ndim == 5:
             return forecast
         return forecast[0] if frames.ndim == 4 else forecast[0, :, 0]
+
+    def from_scaled(self, inputs: Tensor, steps: int) -> Tensor:
+        """The forecast in physical values from inputs (B, T, C, H, W) in network units.
+
+        Returns: (B, steps, C', H, W), float32, NaN where all inputs are missing.
+        """
+        forecast = self.network(inputs, steps).float()
+        return self.data.forecast_scaling.to_physical(with_holes(inputs, forecast))
 
     def _check(self, shape: tuple[int, ...]) -> None:
         """Raises ValueError, naming what the run was trained on."""

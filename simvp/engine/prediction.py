@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from simvp.data.batches import scoring_batches
 from simvp.data.origins import Origin
-from simvp.engine.evaluation import with_holes
 from simvp.engine.forecaster import Forecaster
 from simvp.progress import Advance
 from simvp.runtime.devices import autocast
@@ -39,14 +38,13 @@ def predict_all(
     Raises: DataError if an input frame is damaged, or has missing values that the run was not
         trained on.
     """
-    network, data = forecaster.network, forecaster.data
-    scaling = data.scaling.first(network.num_forecast)
+    scaling, may_miss = forecaster.data.scaling, forecaster.network.takes_mask
     for indices in scoring_batches(
         len(origins), batch_size, rank=group.rank, world_size=group.world_size
     ):
-        frames = [origins[i].read(data.scaling, may_miss=network.takes_mask) for i in indices]
+        frames = [origins[i].read(scaling, may_miss=may_miss) for i in indices]
         inputs = torch.from_numpy(np.stack(frames)).to(group.device)
         with autocast(group.device, precision):
-            forecast = network(inputs, values.shape[1])
-        values[indices] = scaling.to_physical(with_holes(inputs, forecast.float())).cpu().numpy()
+            forecast = forecaster.from_scaled(inputs, values.shape[1])
+        values[indices] = forecast.cpu().numpy()
         advance(len(indices) * group.world_size, "")

@@ -105,10 +105,10 @@ def network_times(
 def metrics_time() -> dict[str, float]:
     import torch
 
-    from simvp.metrics import frame_scores
+    from simvp.metrics import scores
 
     pred, true = torch.rand(2, 8, 10, *FRAME_SHAPE)
-    return {"metrics": median_time(lambda: frame_scores(pred, true))}
+    return {"metrics": median_time(lambda: scores(pred, true))}
 
 
 def peak(device: str = "cpu") -> dict[str, float]:

@@ -116,7 +116,7 @@ def test_translator_for_one_size_is_named(split_data: Path, simvp: Simvp) -> Non
     [
         (["none"], "none"),
         (["--at", "1"], "has 2 frames up to the beginning of the forecast, but 3 are needed"),
-        (["--weights", "none.pth"], "none.pth: there is no such model"),
+        (["--weights", "none.pth"], "none.pth: there is no such checkpoint"),
         (["--name", "defualt"], "Did you mean 'default'?"),
         (["--output", "next.tif"], "the suffix .tif is not known"),
         (["--output", "data"], "is a folder already"),
