@@ -36,6 +36,7 @@ class RunFolder:
         self.latest = self.checkpoints / "latest.pth"
         self.best_model = path / "simvp_model.pth"
         self.saved = path / "saved"
+        self.tests = path / "tests"  # like saved, of other parts, data sets and numbers of steps
         self.pictures = path / "pictures"
 
     def lock(self, *, is_main: bool) -> AbstractContextManager[None]:
@@ -66,7 +67,7 @@ class RunFolder:
         """Raises RunError if files are in the way that were not written by a run of simvp."""
         names = (self.config_file, self.data_file, self.metrics_file, self.best_model)
         in_the_way = [] if self.exists() else [path for path in names if path.exists()]
-        folders = (self.checkpoints, self.saved, self.pictures)
+        folders = (self.checkpoints, self.saved, self.tests, self.pictures)
         written = set(self._written_files()) if self.exists() else set()
         for folder in folders:
             in_the_way += [p for p in folder.rglob("*") if p.is_file() and p not in written]
@@ -109,9 +110,10 @@ class RunFolder:
         yield from (self.metrics_file, self.best_model)
         yield from (self.latest, self.checkpoints / "previous.pth")
         yield from self.checkpoints.glob("epoch_[0-9]*.pth")
-        yield from (self.saved / name for name in ("metrics.json", "metrics.npy", "dataset.toml"))
-        for kind in FRAME_KINDS:
-            yield from (self.saved / kind).glob("*/[0-9]*.npy")
+        for saved in (self.saved, *self.tests.glob("[!.]*")):
+            yield from (saved / name for name in ("metrics.json", "metrics.npy", "dataset.toml"))
+            for kind in FRAME_KINDS:
+                yield from (saved / kind).glob("*/[0-9]*.npy")
         ids = [path.name for path in (self.saved / FRAME_KINDS[0]).glob("[!.]*")]
         for path in self.pictures.glob("*.*"):  # version 1 drew without the mark
             if path.stem in ids or PICTURE_MARK in path.read_bytes()[:1000]:
@@ -126,7 +128,7 @@ class RunFolder:
         with convert_os_errors(self.path):
             for path in [*self._written_files(), self.data_file]:
                 path.unlink(missing_ok=True)
-            for folder in (self.checkpoints, self.saved, self.pictures):
+            for folder in (self.checkpoints, self.saved, self.tests, self.pictures):
                 if folder.exists():
                     shutil.rmtree(folder)  # only empty folders and temporary files are left
         self.resume(config_toml, data_json)

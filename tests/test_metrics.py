@@ -26,8 +26,8 @@ def test_squared_and_absolute_errors_are_sums_over_a_frame() -> None:
     pred = true.clone()
     pred[0, 1, 0, 3, 4] = 0.5
     pred[0, 1, 0, 6, 8] = -0.25
-    scores = metrics.scores(pred, true)[0][0, 1].tolist()
-    mse, mae, rmse, psnr, _ = scores
+    scores = metrics.scores(pred, true)
+    mse, mae, rmse, psnr = (float(scores[name][0, 1]) for name in metrics.NAMES[:4])
     assert mse == 0.3125
     assert mae == 0.75
     assert rmse == pytest.approx(math.sqrt(0.3125))
@@ -36,13 +36,14 @@ def test_squared_and_absolute_errors_are_sums_over_a_frame() -> None:
 
 def test_psnr_of_half_unit_error_is_6_db() -> None:
     true = torch.zeros(1, 1, 2, 7, 9)
-    psnr = metrics.scores(true + 0.5, true)[0][0, 0, metrics.NAMES.index("psnr")]
+    psnr = metrics.scores(true + 0.5, true)["psnr"]
     assert float(psnr) == pytest.approx(20 * math.log10(2))
 
 
 def test_exact_frame_has_perfect_scores() -> None:
     true = frames(0, 1, 1, 1, 8, 9)
-    assert metrics.scores(true, true)[0][0, 0].tolist() == [0.0, 0.0, 0.0, math.inf, 1.0]
+    scores = metrics.scores(true, true, metrics.NAMES)
+    assert [float(value) for value in scores.values()] == [0.0, 0.0, 0.0, math.inf, 1.0]
 
 
 @pytest.mark.parametrize("data_range", ["unit", "frame"])
@@ -51,8 +52,7 @@ def test_ssim_matches_scikit_image(data_range: metrics.SsimRange, contrast: floa
     true = 0.4 + contrast * 0.5 * frames(1, 2, 3, 2, 11, 13)
     pred = true + contrast * 0.2 * frames(2, 2, 3, 2, 11, 13)
     pred[0, 0, 0, 0, 0] = 1.7  # clipped before the comparison
-    ours = metrics.scores(pred, true, ssim_data_range=data_range)[0]
-    ours = ours[..., metrics.NAMES.index("ssim")]
+    ours = metrics.scores(pred, metrics.Truth.of(true, ssim_data_range=data_range))["ssim"]
     for b in range(2):
         for t in range(3):
             x, y = true[b, t].double().numpy(), pred[b, t].clamp(0, 1).double().numpy()
@@ -70,7 +70,7 @@ def test_shapes_that_differ_are_refused() -> None:
     with pytest.raises(
         ValueError, match=r"pred has shape \(1, 2, 1, 7, 7\), true \(1, 1, 1, 7, 7\)"
     ):
-        metrics.scores(torch.rand(1, 2, 1, 7, 7), torch.rand(1, 1, 1, 7, 7))[0]
+        metrics.scores(torch.rand(1, 2, 1, 7, 7), torch.rand(1, 1, 1, 7, 7))
 
 
 def test_names_units_and_directions_of_the_scores() -> None:
@@ -83,22 +83,42 @@ def test_names_units_and_directions_of_the_scores() -> None:
         "ssim": "higher is better",
         "rmse_unit": "channel, lower is better",
         "bias_unit": "channel, nearer to zero is better",
+        "acc": "higher is better",
+        "csi": "higher is better",
+        "pod": "higher is better",
+        "far": "lower is better",
+        "fss_3": "higher is better",
+        "fss_9": "higher is better",
         "vrmse": "lower is better",
+        "nrmse": "lower is better",
         "spectral_low": "lower is better",
         "spectral_middle": "lower is better",
         "spectral_high": "lower is better",
+        "energy_low": "nearer to one is better",
+        "energy_middle": "nearer to one is better",
+        "energy_high": "nearer to one is better",
     }
 
 
 @pytest.mark.parametrize("name", metrics.SCORES)
 def test_exact_forecast_has_the_better_score(name: str) -> None:
-    entry, true = metrics.SCORES[name], frames(4, 1, 2, 1, 8, 9)
-    exact, wrong = (
-        entry.function(metrics.Comparison.of(pred, true)) for pred in (true, 1.5 * true + 0.3)
-    )
-    assert exact.shape == wrong.shape == ((1, 2, 1) if entry.per == "channel" else (1, 2))
-    better = {"lower": exact < wrong, "higher": exact > wrong, "zero": exact.abs() < wrong.abs()}
-    assert better[entry.direction].all()
+    entry, frame = metrics.SCORES[name], frames(4, 1, 2, 1, 8, 9)
+    domain = metrics.Domain(events=(metrics.Event(0, 0.7, 0.7), metrics.Event(0, 0.9, 0.9)))
+    truth = metrics.Truth.of(frame, domain, climatology=frames(5, 1, 2, 1, 8, 9))
+    exact, wrong = (metrics.scores(p, truth, [name])[name] for p in (frame, 1.5 * frame + 0.3))
+    assert exact.shape == wrong.shape == (1, 2, *entry.shape(domain, 1))
+    if entry.combine is not None:
+        exact, wrong = entry.combine(exact), entry.combine(wrong)
+    better = {
+        "lower": exact < wrong,
+        "higher": exact > wrong,
+        "zero": exact.abs() < wrong.abs(),
+        "one": (exact - 1).abs() < (wrong - 1).abs(),
+    }
+    if name == "pod":  # nothing is missed where more is forecast than happened
+        assert (exact == wrong).all()
+    else:
+        assert better[entry.direction].all()
 
 
 def test_channel_errors_computed_by_hand() -> None:
@@ -106,8 +126,8 @@ def test_channel_errors_computed_by_hand() -> None:
     pred = true.clone()
     pred[0, 0, 0, 0, 0] = 0.75  # one cell of 56
     pred[0, 1, 1, 2:4, 5:8] = torch.tensor([[0.5, 0.5, 0.5], [-0.5, -0.5, 0.25]])
-    assert metrics.CHANNEL_NAMES[:2] == ("rmse_unit", "bias_unit")
-    rmse, bias = metrics.scores(pred, true)[1][..., :2].unbind(dim=-1)
+    scores = metrics.scores(pred, true)
+    rmse, bias = scores["rmse_unit"], scores["bias_unit"]
     assert rmse.dtype == bias.dtype == torch.float64
     expected = (torch.tensor([[[0.5625, 0], [0, 1.3125]]]).double() / 56).sqrt()
     torch.testing.assert_close(rmse, expected)
@@ -116,9 +136,9 @@ def test_channel_errors_computed_by_hand() -> None:
 
 def test_channel_errors_agree_with_the_scores_of_the_frame() -> None:
     pred, true = frames(5, 2, 3, 2, 7, 9), frames(6, 2, 3, 2, 7, 9)
-    of_frames, of_channels = metrics.scores(pred, true)
-    mse = of_frames[..., metrics.NAMES.index("mse")]
-    torch.testing.assert_close(of_channels[..., 0].square().sum(dim=-1) * 7 * 9, mse)
+    scores = metrics.scores(pred, true)
+    total = scores["rmse_unit"].square().sum(dim=-1) * 7 * 9
+    torch.testing.assert_close(total, scores["mse"])
 
 
 def test_new_file_adds_a_score(tmp_path: Path) -> None:
@@ -138,7 +158,7 @@ def test_new_file_adds_a_score(tmp_path: Path) -> None:
         "assert metrics.NAMES == ('mse', 'mae', 'rmse', 'psnr', 'ssim', 'largest')\n"
         "assert metrics.SCORES['largest'].remark == 'of 1, lower is better'\n"
         "true = torch.zeros(1, 1, 1, 7, 7)\n"
-        "assert metrics.scores(true - 0.25, true)[0][0, 0, -1] == 0.25\n"
+        "assert metrics.scores(true - 0.25, true)['largest'] == 0.25\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, env=environment)
@@ -164,11 +184,14 @@ def test_missing_cells_do_not_count() -> None:
     """Also not what the forecast says there."""
     complete, pred = frames(7, 2, 3, 2, 12, 13), frames(8, 2, 3, 2, 12, 13)
     true = with_holes(complete)
-    of_frames, of_channels = metrics.scores(pred, true)
-    other = torch.where(true.isnan(), 1e6, pred)
-    for found, expected in zip(metrics.scores(other, true), (of_frames, of_channels), strict=True):
-        torch.testing.assert_close(found, expected, rtol=0, atol=0, equal_nan=True)
-    values = dict(zip(metrics.NAMES, of_frames[0, 1].tolist(), strict=True))
+    domain = metrics.Domain(events=(metrics.Event(0, 0.5, 0.5), metrics.Event(1, 0.2, 0.2)))
+    truth = metrics.Truth.of(true, domain, climatology=frames(9, 2, 3, 2, 12, 13))
+    scores = metrics.scores(pred, truth)
+    assert scores.keys() == metrics.SCORES.keys()
+    others = metrics.scores(torch.where(true.isnan(), 1e6, pred), truth)
+    for name, found in others.items():
+        torch.testing.assert_close(found, scores[name], rtol=0, atol=0, equal_nan=True)
+    values = {name: float(scores[name][0, 1]) for name in metrics.NAMES}
     t, p = true[0, 1].double().numpy(), pred[0, 1].double().numpy()
     known = ~np.isnan(t)
     errors = (p - t)[known]
@@ -177,7 +200,7 @@ def test_missing_cells_do_not_count() -> None:
     assert values["psnr"] == pytest.approx(-10 * np.log10((errors**2).mean()))
     for channel in range(2):
         errors = (p - t)[channel][known[channel]]
-        rmse, bias = of_channels[0, 1, channel, :2].tolist()
+        rmse, bias = (float(scores[n][0, 1, channel]) for n in ("rmse_unit", "bias_unit"))
         assert rmse == pytest.approx(np.sqrt((errors**2).mean()))
         assert bias == pytest.approx(errors.mean())
 
@@ -186,7 +209,7 @@ def test_missing_cells_do_not_count() -> None:
 def test_ssim_leaves_out_windows_that_touch_a_hole(data_range: metrics.SsimRange) -> None:
     complete, pred = frames(9, 1, 2, 2, 14, 15), frames(10, 1, 2, 2, 14, 15)
     true = with_holes(complete)
-    ours = metrics.scores(pred, true, ssim_data_range=data_range)[0]
+    ours = metrics.scores(pred, metrics.Truth.of(true, ssim_data_range=data_range))["ssim"]
     expected = []
     span = 1.0 if data_range == "unit" else np.ptp(true[0, 1].numpy()[~true[0, 1].isnan().numpy()])
     for channel in range(2):
@@ -201,7 +224,7 @@ def test_ssim_leaves_out_windows_that_touch_a_hole(data_range: metrics.SsimRange
             if not holes[y - 3 : y + 4, x - 3 : x + 4].any()
         ]
         expected.append(np.mean(windows))
-    found = float(ours[0, 1, metrics.NAMES.index("ssim")])
+    found = float(ours[0, 1])
     assert found == pytest.approx(np.mean(expected), abs=1e-6)
 
 

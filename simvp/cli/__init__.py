@@ -1,6 +1,6 @@
 """The command line: parses options, calls `simvp.commands`, prints and sets exit codes."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -146,12 +146,21 @@ def test(
             show_default=False,
         ),
     ] = "",
+    part: Annotated[
+        Literal["train", "validation", "test"], typer.Option("--part", help="Samples to score")
+    ] = "test",
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Frames to forecast; default: as many as in training", show_default=False
+        ),
+    ] = None,
 ) -> Summary:
     """Score the best model of a run on the test samples and save the forecasts."""
     config = load_config(ctx, of_run=True)
     from simvp.commands import test as command
 
-    return command.run(config, weights, ConsoleReport())
+    return command.run(config, command.Request(weights, part, steps or 0), ConsoleReport())
 
 
 @app.command()

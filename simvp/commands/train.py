@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from simvp.commands import test
 from simvp.commands.hints import name_option
+from simvp.commands.scoring import make_task, score
 from simvp.config import Config, to_toml
 from simvp.data import augmentation
 from simvp.data.batches import WindowDataset
@@ -71,11 +71,9 @@ def run(
             folder.check_free()  # again, now that nobody else can start a run here
         summary = _fit(config, folder, group, report if group.is_main else Report(), data, resume)
         if and_test:
-            test_set = test.test_set(config, data.split, data.split.data)
-            tested = test.score(
-                *(config, folder, read_weights(folder.best_model), group),
-                *(test_set, data.split, data.split.data, report),
-            )
+            task = make_task(config, folder, data.split, data.split.data)
+            best = read_weights(folder.best_model)
+            tested = score(config, folder, best, group, task, report)
             summary = Summary([*summary.lines, "", *tested.lines], tested.next_command)
         return summary if group.is_main else Summary()
 

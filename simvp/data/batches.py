@@ -19,6 +19,7 @@ from torch import Tensor
 from simvp.data.frame_store import FrameStore
 from simvp.data.scaling import Scaling
 from simvp.data.segments import Segment
+from simvp.data.series import Series
 from simvp.data.windows import num_unused, window_starts
 from simvp.errors import DataError
 from simvp.metrics.similarity import SSIM_WINDOW
@@ -33,6 +34,7 @@ class WindowDataset:
     """All windows of some segments, each (T, C, H, W) float32 in network units.
 
     Attributes:
+        window: number of frames T of a window.
         store: the frames of the segments that are long enough for a window.
         num_unused: number of frames that are in no window.
 
@@ -57,7 +59,7 @@ class WindowDataset:
             scaling: from stored values to network units; None if they are the same.
             may_miss: whether values may be missing (NaN).
         """
-        self._window, self._scaling = window, scaling
+        self.window, self._scaling = window, scaling
         self.segments = [segment for segment in segments if len(segment.frames) >= window]
         self.num_unused = sum(num_unused(len(s.frames), window, stride) for s in segments)
         if not self.segments:
@@ -94,12 +96,12 @@ class WindowDataset:
 
     def __getitem__(self, index: int) -> Tensor:
         start = int(self._start_of[index])
-        return self.store.read(int(self._segment_of[index]), start, start + self._window)
+        return self.store.read(int(self._segment_of[index]), start, start + self.window)
 
     def fingerprint(self) -> str:
         """A short hash of the windows: which frames of which content, and how they are scaled."""
         used = [(s.series.id, s.start, s.stop, s.step, s.fingerprint) for s in self.segments]
-        layout = (used, self._window, self._start_of.tolist(), self._scaling)
+        layout = (used, self.window, self._start_of.tolist(), self._scaling)
         return hashlib.sha256(repr(layout).encode()).hexdigest()[:12]
 
     def id(self, index: int) -> str:
@@ -113,6 +115,11 @@ class WindowDataset:
     def ids(self, indices: Sequence[int]) -> list[str]:
         """Names of several windows."""
         return [self.id(index) for index in indices]
+
+    def frames_of(self, index: int, first: int = 0) -> tuple[Series, range]:
+        """The series of a window and, within it, the window's frames from `first` on."""
+        segment, start = self.segments[int(self._segment_of[index])], int(self._start_of[index])
+        return segment.series, segment.frames[start + first : start + self.window]
 
     def series_ids(self) -> list[str]:
         """The id of the series of each window."""

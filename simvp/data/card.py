@@ -29,6 +29,9 @@ class ChannelCard(Section):
     unit: str = Field("", description="unit of the physical values")
     low: float | None = Field(None, description="physical value that is scaled to 0")
     high: float | None = Field(None, description="physical value that is scaled to 1")
+    thresholds: list[float] = Field(
+        [], description="events to score: the value is at this threshold or above"
+    )
 
 
 class DatasetCard(ChannelCard):
@@ -80,6 +83,13 @@ class DatasetCard(ChannelCard):
                 f"{path}: the data card does not fit because it contradicts the files ({reason}); "
                 "correct it, or set boundary_x and boundary_y in it"
             ) from None
+
+    def without_thresholds(self) -> "DatasetCard":
+        """The same card without events to score, which do not matter to a forecast."""
+        channels = {
+            name: card.model_copy(update={"thresholds": []}) for name, card in self.channels.items()
+        }
+        return self.model_copy(update={"thresholds": [], "channels": channels})
 
     def stored_as(self) -> Stored:
         """Whether the files hold physical or scaled values."""

@@ -151,6 +151,14 @@ def is_horizontal(attributes: Mapping[str, Any]) -> bool:
     return standard_name in ("latitude", "longitude") or units in _DEGREES
 
 
+def is_latitude(name: str, attributes: Mapping[str, Any]) -> bool:
+    """Whether a coordinate holds latitudes in degrees, of the earth or of a rotated grid."""
+    if as_text(attributes, "standard_name") in ("latitude", "grid_latitude"):
+        return True
+    units = as_text(attributes, "units").lower()
+    return _DEGREES.get(units) == "y" or (not units and name.lower() in ("lat", "latitude"))
+
+
 def _by_attributes(attributes: Mapping[str, Any]) -> str | None:
     axis = as_text(attributes, "axis").lower()
     if axis in ("t", "z", "y", "x"):

@@ -13,7 +13,7 @@ from simvp.data.card import CARD_NAME, DatasetCard, check_vectors, is_folder, re
 from simvp.data.description import DataDescription
 from simvp.data.scaling import Scaling, Statistics, mean_and_std
 from simvp.data.segments import Segment
-from simvp.data.series import Series
+from simvp.data.series import Coordinates, Series
 from simvp.data.source import open_with
 from simvp.data.sources.frames import FrameSeries, open_frame
 from simvp.data.split_records import PARTS, SUFFIX, SegmentRecord, SplitRecord
@@ -32,6 +32,7 @@ class Split:
         data: channels, shape, scaling and data card.
         statistics: of the training part, in physical units; None in files of version 1.
         parts: the segments of each part.
+        coordinates: of rows and columns, as far as the files say them.
     """
 
     path: Path
@@ -39,6 +40,7 @@ class Split:
     data: DataDescription
     statistics: Statistics | None
     parts: dict[str, list[Segment]]
+    coordinates: Coordinates = Coordinates()
 
     def segments(self, part: str) -> list[Segment]:
         """The segments of "train", "validation" or "test".
@@ -169,7 +171,7 @@ def _from_record(path: Path, record: SplitRecord) -> Split:
         options=record.source.options,
         step=abs(record.train.segments[0].step) if record.train.segments else 1,
     )
-    return Split(path, source.path, data, record.statistics, parts)
+    return Split(path, source.path, data, record.statistics, parts, source.coordinates)
 
 
 def _segments(path: Path, series: dict[str, Series], records: list[SegmentRecord]) -> list[Segment]:

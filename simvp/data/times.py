@@ -48,6 +48,10 @@ class Times:
 
         return Times(cftime.date2num(dates, EPOCH, self.calendar), self.unit, self.calendar)
 
+    def take(self, indices: NDArray[np.int64]) -> "Times":
+        """The times of some frames."""
+        return Times(self.values[indices], self.unit, self.calendar)
+
     def cut(self, first: int, last: int) -> "Times":
         """The times first..last-1."""
         return Times(self.values[first:last], self.unit, self.calendar)

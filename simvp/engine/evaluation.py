@@ -1,11 +1,11 @@
 """Scoring forecasts: each window once, by whichever process, with the same result for any number.
 
 N: windows; B: batch; T: forecast steps; C: channels, C' of which are forecast, the first ones;
-H, W: height and width; M: scores.
+H, W: height and width; K: terms.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,11 +14,16 @@ from torch import Tensor
 from simvp import metrics
 from simvp.config import Config
 from simvp.data.batches import WindowDataset, batches, scoring_batches
+from simvp.data.climatology import Climatology
 from simvp.engine.statistics import recompute_statistics
+from simvp.metrics import SCORES, Domain, Truth
+from simvp.metrics.bootstrap import interval
 from simvp.models.simvp import SimVP
 from simvp.progress import Advance
 from simvp.runtime.devices import autocast
 from simvp.runtime.group import Group
+
+CLIMATOLOGY = "climatology"
 
 ForecastFunction = Callable[[Tensor, int], Tensor]
 # Called with ids, inputs, truths and forecasts of a batch, all of them on the device. Truths and
@@ -31,59 +36,61 @@ class Evaluation:
     """The scores of every forecast frame, float64.
 
     Attributes:
-        frame_scores: (N, T, M), M as in `metrics.NAMES`.
-        channel_scores: (N, T, C', M), M as in `metrics.CHANNEL_NAMES`, in [0, 1] units.
+        values: for each score (N, T, ...), further axes as its function returns them, see
+            `metrics.scores`.
     """
 
-    frame_scores: Tensor
-    channel_scores: Tensor
+    values: Mapping[str, Tensor]
 
-    def mean(self) -> dict[str, float]:
-        """Each score, averaged over windows and steps."""
-        return _named(finite_mean(self.frame_scores.flatten(0, 1)))
+    def mean(self, name: str) -> Tensor:
+        """A score over all windows and steps: (), (C',) or (events,)."""
+        return SCORES[name].combined(self._terms(name).sum(dim=(0, 1)))
 
-    def per_step(self) -> dict[str, list[float]]:
-        """Each score for each forecast step, averaged over windows."""
-        means = finite_mean(self.frame_scores)
-        return {name: means[:, i].tolist() for i, name in enumerate(metrics.NAMES)}
+    def per_step(self, name: str) -> Tensor:
+        """A score over all windows for each step, (T, ...)."""
+        return SCORES[name].combined(self._terms(name).sum(dim=0))
 
-    def per_window(self) -> dict[str, Tensor]:
-        """Each score of every window, averaged over steps, (N,)."""
-        means = finite_mean(self.frame_scores.transpose(0, 1))
-        return {name: means[:, i] for i, name in enumerate(metrics.NAMES)}
+    def per_window(self, name: str) -> Tensor:
+        """A score over all steps for each window, (N, ...)."""
+        return SCORES[name].combined(self._terms(name).sum(dim=1))
+
+    def interval(self, name: str, blocks: Sequence[str]) -> Tensor | None:
+        """The 95 % interval of `mean`, (2, ...); None if all windows are of one series.
+
+        Args:
+            blocks: the series of each window.
+        """
+        return interval(self._terms(name).sum(dim=1), blocks, SCORES[name].combined)
 
     def left_out(self) -> dict[str, int]:
         """The number of frames where a score is not defined, which means leave out."""
-        counts = (~self.frame_scores.isfinite()).sum(dim=(0, 1)).tolist()
-        return {name: count for name, count in zip(metrics.NAMES, counts, strict=True) if count}
+        counts = {
+            name: int((~self.values[name].isfinite()).sum())
+            for name in metrics.NAMES
+            if name in self.values
+        }
+        return {name: count for name, count in counts.items() if count}
 
     def loss(self, shape: tuple[int, int, int]) -> float:
         """The mean squared error per value of frames (C', H, W), which selects the best model."""
-        errors = self.frame_scores[..., metrics.NAMES.index("mse")]
-        return float(errors.mean()) / math.prod(shape)  # not finite if any forecast is not
+        return float(self.values["mse"].mean()) / math.prod(shape)  # not finite if a forecast isn't
 
-
-def finite_mean(values: Tensor) -> Tensor:
-    """The mean over the first axis of the finite values; the PSNR of an exact frame is infinite.
-
-    NaN where no value is finite.
-    """
-    return torch.where(values.isfinite(), values, torch.nan).nanmean(dim=0)
-
-
-def _named(values: Tensor) -> dict[str, float]:
-    return dict(zip(metrics.NAMES, values.tolist(), strict=True))
+    def _terms(self, name: str) -> Tensor:
+        return SCORES[name].terms(self.values[name])
 
 
 @torch.inference_mode()
 def evaluate(
-    forecasters: dict[str, ForecastFunction],
+    forecasters: Mapping[str, ForecastFunction],
     dataset: WindowDataset,
     config: Config,
     group: Group,
     *,
     num_forecast: int,
     advance: Advance,
+    names: Sequence[str] = metrics.NAMES,
+    domain: Domain | None = None,
+    climatology: Climatology | None = None,
     consume: Consumer | None = None,
 ) -> dict[str, Evaluation]:
     """Score every forecaster on every window of the dataset, in `metrics.precision`.
@@ -93,29 +100,45 @@ def evaluate(
             frames. All are scored; the forecasts of the first one go to `consume`.
         num_forecast: number of channels C' that are forecast; further ones are not scored.
         advance: called with the number of windows that are done.
+        names: of the scores.
+        domain: what the scores need to know of the data.
+        climatology: is scored as well if it depends on the season.
         consume: called for each batch.
     Returns: for each forecaster its scores, the same in every process.
     """
-    pre, aft = config.data.pre_seq_length, config.data.aft_seq_length
+    pre = config.data.pre_seq_length
+    domain = domain or Domain()
     local = scoring_batches(
         len(dataset), config.train.val_batch_size, rank=group.rank, world_size=group.world_size
     )
     scored: dict[str, list[Tensor]] = {name: [] for name in forecasters}
+    if climatology is not None and climatology.is_seasonal:
+        scored[CLIMATOLOGY] = []
     consumed = next(iter(forecasters))
     for indices, frames in batches(dataset, local, group.device.type):
         frames = frames.to(group.device, non_blocking=True)
         inputs, true = frames[:, :pre], frames[:, pre:, :num_forecast]
-        for name, forecast in forecasters.items():
-            with autocast(group.device, config.metrics.precision):
-                pred = forecast(inputs, aft)
-            pred = pred[:, :, :num_forecast].float()
-            scored[name].append(_scores(pred, true, config))
+        usual = None
+        if climatology is not None:
+            usual = climatology.of(dataset, indices.tolist(), first=pre).to(group.device)
+        truth = Truth.of(true, domain, usual, config.metrics.ssim_data_range)
+        for name in scored:
+            if name == CLIMATOLOGY and usual is not None:
+                pred = usual
+            else:
+                with autocast(group.device, config.metrics.precision):
+                    pred = forecasters[name](inputs, true.shape[1])
+                pred = pred[:, :, :num_forecast].float()
+            found = metrics.scores(pred, truth, names).values()
+            # Side by side on the device: nothing waits for it.
+            scored[name].append(torch.cat([v.reshape(*true.shape[:2], -1) for v in found], dim=-1))
             if consume is not None and name == consumed:
                 consume(dataset.ids(indices.tolist()), inputs, true, with_holes(inputs, pred))
         advance(len(indices) * group.world_size, "")
     rows = [index for indices in local for index in indices]
-    shape = (len(dataset), aft, num_forecast)
-    return {name: _gathered(shape, rows, pieces, group) for name, pieces in scored.items()}
+    shapes = {name: SCORES[name].shape(domain, num_forecast) for name in names}
+    size = (len(dataset), dataset.window - pre)
+    return {name: _gathered(size, shapes, rows, pieces, group) for name, pieces in scored.items()}
 
 
 def validate(
@@ -155,28 +178,29 @@ def with_holes(inputs: Tensor, forecast: Tensor) -> Tensor:
     return torch.where(of_forecast.isnan().all(dim=1, keepdim=True), torch.nan, forecast)
 
 
-def _scores(pred: Tensor, true: Tensor, config: Config) -> Tensor:
-    """All scores of a batch side by side, (B, T, columns), on the device: nothing waits for it."""
-    of_frames, of_channels = metrics.scores(
-        pred, true, ssim_data_range=config.metrics.ssim_data_range
-    )
-    return torch.cat([of_frames, of_channels.flatten(2)], dim=-1)
-
-
 def _gathered(
-    shape: tuple[int, int, int], rows: list[int], pieces: list[Tensor], group: Group
+    size: tuple[int, int],
+    shapes: Mapping[str, tuple[int, ...]],
+    rows: list[int],
+    pieces: list[Tensor],
+    group: Group,
 ) -> Evaluation:
     """The scores of all processes.
 
     Args:
-        shape: number of windows, forecast steps and forecast channels.
+        size: number of windows and of forecast steps.
+        shapes: of each score for one frame.
         rows, pieces: this process's windows and their scores.
     """
-    num_windows, steps, channels = shape
-    sizes = [len(metrics.NAMES), channels * len(metrics.CHANNEL_NAMES)]
-    scores = torch.zeros(num_windows, steps, sum(sizes), dtype=torch.float64)
+    widths = [math.prod(shape) for shape in shapes.values()]
+    scores = torch.zeros(*size, sum(widths), dtype=torch.float64)
     if pieces:
         scores[rows] = torch.cat(pieces).cpu().double()
     # The order of summation does not matter: all terms but one are 0.
-    of_frames, of_channels = torch.split(group.sum(scores), sizes, dim=-1)
-    return Evaluation(of_frames, of_channels.reshape(*shape, -1))
+    columns = torch.split(group.sum(scores), widths, dim=-1)
+    return Evaluation(
+        {
+            name: values.reshape(*size, *shape)
+            for (name, shape), values in zip(shapes.items(), columns, strict=True)
+        }
+    )

@@ -1,42 +1,44 @@
-"""The scores of a test as tables to read, at most 80 columns wide."""
+"""The record of a test as tables to read, at most 80 columns wide for a few channels."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from simvp import metrics
-from simvp.data.batches import WindowDataset
 from simvp.data.description import DataDescription
-from simvp.engine.evaluation import Evaluation
-from simvp.engine.results import (
-    FORECAST,
-    PERSISTENCE,
-    channel_scores,
-    intervals,
-    skill_per_step,
-    useful_until,
-)
+from simvp.engine.domain import PERSISTENCE, TRAINING_MEAN
+from simvp.engine.evaluation import CLIMATOLOGY
+from simvp.engine.results import Record
 from simvp.progress import Table
 
+_MOST_STEPS = 12  # rows of the table of steps
+_UNDEFINED = "-"
 
-def lines(
-    evaluations: Mapping[str, Evaluation], dataset: WindowDataset, data: DataDescription
-) -> list[str | Table]:
-    """Whether the forecast is of use; each score beside the baselines; those of each channel."""
+
+def lines(record: Record, data: DataDescription, *, with_steps: bool) -> list[str | Table]:
+    """Whether the forecast is of use; each score beside the baselines; those of each channel.
+
+    Args:
+        record: of `results.describe`.
+        with_steps: whether to show the scores of single steps.
+    """
+    tables = [_channels(record, data), *_events(record, data)]
+    if with_steps:
+        tables.append(_steps(record))
     return [
-        *_verdict(evaluations),
-        _scores(evaluations, dataset),
+        *_verdict(record),
+        _scores(record),
         _directions(),
-        *_left_out(evaluations[FORECAST]),
+        *_remarks(record),
+        *[item for table in tables for item in ("", table)],
         "",
-        _channels(evaluations, data),
-        "",
-        *_skill(evaluations),
+        *_usefulness(record, data),
     ]
 
 
-def _verdict(evaluations: Mapping[str, Evaluation]) -> list[str]:
+def _verdict(record: Record) -> list[str]:
     """A warning if persistence is better."""
-    forecast, persistence = (evaluations[n].mean()["mse"] for n in (FORECAST, PERSISTENCE))
+    forecast, persistence = record["mse"], record[PERSISTENCE]["mse"]
     if forecast < persistence:
         return []
     return [
@@ -47,17 +49,18 @@ def _verdict(evaluations: Mapping[str, Evaluation]) -> list[str]:
     ]
 
 
-def _scores(evaluations: Mapping[str, Evaluation], dataset: WindowDataset) -> Table:
-    means = {name: evaluation.mean() for name, evaluation in evaluations.items()}
-    bounds = intervals(evaluations[FORECAST], dataset)
-    header = ["score", "forecast", "95 % interval", *(n.replace("_", " ") for n in list(means)[1:])]
+def _scores(record: Record) -> Table:
+    baselines = [n for n in (PERSISTENCE, TRAINING_MEAN, CLIMATOLOGY) if n in record]
+    header = ["score", "forecast", "95 % interval", *(n.replace("_", " ") for n in baselines)]
+    if all(between is None for between in record["interval"].values()):
+        header.remove("95 % interval")
     rows = []
     for name in metrics.NAMES:
-        between = bounds[name]
-        shown = "" if between is None else f"{between[0]:.4g} to {between[1]:.4g}"
-        values = [f"{mean[name]:.4f}" for mean in means.values()]
+        between = record["interval"][name]
+        shown = [] if between is None else [f"{between[0]:.4g} to {between[1]:.4g}"]
+        values = [f"{scores[name]:.4f}" for scores in (record, *(record[n] for n in baselines))]
         unit = " (dB)" if metrics.SCORES[name].unit == "dB" else ""
-        rows.append([name + unit, values[0], shown, *values[1:]])
+        rows.append([name + unit, values[0], *shown, *values[1:]])
     return Table(header, rows)
 
 
@@ -69,48 +72,124 @@ def _directions() -> str:
     return "; ".join(f"{what} is better: {', '.join(names)}" for what, names in groups.items())
 
 
-def _left_out(forecast: Evaluation) -> list[str]:
-    """Frames that a mean leaves out, because the score is not defined for them."""
-    count = forecast.frame_scores.shape[0] * forecast.frame_scores.shape[1]
-    return [
+def _remarks(record: Record) -> list[str]:
+    """Why there is no interval, and frames where a score is not defined."""
+    found = []
+    if record["interval"]["mse"] is None:
+        found.append("no intervals: the windows are all of one sample")
+    count = record["num_samples"] * len(record["per_step"]["mse"])
+    return found + [
         f"{name}: {number} of {count} frames are left out, where it is not defined"
-        for name, number in forecast.left_out().items()
+        for name, number in record["left_out"].items()
     ]
 
 
-_COLUMNS = {
+_CHANNEL_TITLES = {
     "rmse_unit": "RMSE",
     "bias_unit": "bias",
     "vrmse": "VRMSE",
     "spectral_low": "low",
     "spectral_middle": "middle",
     "spectral_high": "high",
+    "acc": "ACC",
 }
+_EVENT_TITLES = {"csi": "CSI", "pod": "POD", "far": "FAR", "fss_3": "FSS 3x3", "fss_9": "FSS 9x9"}
+# Known scores that metrics.json has, but no table.
+_NOT_SHOWN = {"nrmse", "energy_low", "energy_middle", "energy_high"}
 
 
-def _channels(evaluations: Mapping[str, Evaluation], data: DataDescription) -> Table:
-    """A row for each channel; RMSE and bias are in its unit, low to high are spectral errors."""
-    found = channel_scores(evaluations[FORECAST], data)
-    baseline = channel_scores(evaluations[PERSISTENCE], data)
-    names = [*_COLUMNS, *(name for name in metrics.CHANNEL_NAMES if name not in _COLUMNS)]
+def _titles(known: Mapping[str, str], per: metrics.Per, found: Record) -> dict[str, str]:
+    """The scores to show, with their titles: the known ones, and those of files added later."""
+    added = [
+        name
+        for name, score in metrics.SCORES.items()
+        if score.per == per and name not in known and name not in _NOT_SHOWN
+    ]
+    return {name: known.get(name, name) for name in [*known, *added] if name in found}
+
+
+def _channels(record: Record, data: DataDescription) -> Table:
+    """Two rows for each channel; RMSE and bias are in its unit, low to high are spectral errors."""
+    titles = _titles(_CHANNEL_TITLES, "channel", next(iter(record["channels"].values())))
     rows = []
-    for channel, scores in found.items():
-        cells = ["-" if math.isnan(scores[name]) else f"{scores[name]:.4g}" for name in names]
-        cells.insert(1, f"{baseline[channel]['rmse_unit']:.4g}")
-        rows.append([data.card.name_of(channel), scores["unit"], *cells])
-    titles = [_COLUMNS.get(name, name) for name in names]
-    titles.insert(1, "persistence")
-    return Table(["channel", "unit", *titles], rows)
+    for channel, scores in record["channels"].items():
+        baseline = record[PERSISTENCE]["channels"][channel]
+        rows += _pair([data.card.name_of(channel), scores["unit"]], scores, baseline, titles)
+    return _without_empty(Table(["channel", "unit", *titles.values()], rows))
 
 
-def _skill(evaluations: Mapping[str, Evaluation]) -> list[str]:
+def _events(record: Record, data: DataDescription) -> list[Table]:
+    """Two rows for each threshold of the data card, if there are any."""
+    rows, titles = [], {}
+    for channel, scores in record["channels"].items():
+        baselines = record[PERSISTENCE]["channels"][channel].get("events", [])
+        for event, baseline in zip(scores.get("events", []), baselines, strict=True):
+            titles = _titles(_EVENT_TITLES, "event", event)
+            unit = scores["unit"]
+            name = f"{data.card.name_of(channel)} >= {event['threshold']:g} {unit}".strip()
+            rows += _pair([name], event, baseline, titles)
+    return [Table(["event", *titles.values()], rows)] if rows else []
+
+
+def _without_empty(table: Table) -> Table:
+    """The same without columns that have no value: spectra of frames with missing values."""
+    used = [i for i in range(len(table.header)) if {row[i] for row in table.rows} - {_UNDEFINED}]
+    return Table([table.header[i] for i in used], [[row[i] for i in used] for row in table.rows])
+
+
+def _pair(
+    labels: Sequence[str],
+    scores: Mapping[str, Any],
+    baseline: Mapping[str, Any],
+    titles: Mapping[str, str],
+) -> list[list[str]]:
+    """A row of scores and one of those of persistence."""
+    blank = [""] * (len(labels) - 1)
+    return [
+        [*labels, *(_number(scores[name]) for name in titles)],
+        ["  persistence", *blank, *(_number(baseline[name]) for name in titles)],
+    ]
+
+
+def _number(value: float) -> str:
+    return _UNDEFINED if math.isnan(value) else f"{value:.3g}"
+
+
+def _steps(record: Record) -> Table:
+    """Errors, and energy relative to the truth, at some steps; means over the channels."""
+    count = len(record["per_step"]["mse"])
+    shown = sorted({round(1 + i * (count - 1) / (_MOST_STEPS - 1)) for i in range(_MOST_STEPS)})
+    names = {name: f"energy {name[7:]}" for name in metrics.SCORES if name.startswith("energy_")}
+    names = {"vrmse": "VRMSE", **names}
+    rows = []
+    for step in shown:
+        cells = [
+            record["per_step"]["mse"][step - 1],
+            record[PERSISTENCE]["per_step"]["mse"][step - 1],
+        ]
+        for name in names:
+            values = [c["per_step"][name][step - 1] for c in record["channels"].values()]
+            known = [value for value in values if not math.isnan(value)]
+            cells.append(sum(known) / len(known) if known else math.nan)
+        rows.append([str(step), *map(_number, cells)])
+    return _without_empty(Table(["step", "mse", "persistence", *names.values()], rows))
+
+
+def _usefulness(record: Record, data: DataDescription) -> list[str]:
     """Up to which step the forecast is of use, and its skill at the ends."""
-    skill, until = skill_per_step(evaluations), useful_until(evaluations)
+    skill, until = record["skill_per_step"], record["useful_until"]
     steps = len(skill)
     where = f"up to step {until} of {steps}" if until else f"at none of the {steps} steps"
-    first, last = float(skill[0]), float(skill[-1])
-    later = f", {last:.3g} at step {steps}" if steps > 1 else ""
-    return [
+    later = f", {skill[-1]:.3g} at step {steps}" if steps > 1 else ""
+    found = [
         f"better than the baselines {where}",
-        f"skill against persistence: {first:.3g} at step 1{later}",
+        f"skill against persistence: {skill[0]:.3g} at step 1{later}",
     ]
+    for channel, scores in record["channels"].items():
+        first = scores["vrmse_above_1_from"]
+        if first is not None:
+            found.append(
+                f"{data.card.name_of(channel)}: worse than the mean of the true frame (VRMSE 1 or "
+                f"more) from step {first} on"
+            )
+    return found

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from simvp import metrics
 from simvp.config import Config
 from simvp.data import augmentation
 from simvp.data.augmentation import Vector
@@ -217,7 +218,7 @@ class Trainer:
             "lr": self._schedule(last_step)[0] * self.config.train.lr,
             "train_loss": float(totals[0] / totals[1]),
             "val_loss": val_loss,
-            **{f"val_{name}": value for name, value in scores.mean().items()},
+            **{f"val_{name}": float(scores.mean(name)) for name in metrics.NAMES},
         }
         is_best = val_loss < self.progress.best_loss
         self.progress.best_loss = min(val_loss, self.progress.best_loss)

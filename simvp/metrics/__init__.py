@@ -5,84 +5,27 @@ it in batches, on the device of the frames and without waiting for it. Scores ar
 and averaged last, weighted by count: the result depends neither on the batch size nor on the number
 of processes.
 
-B: batch; T: frames; C: channels; H, W: height and width; M: scores. Frames are in [0, 1].
+B: batch; T: frames; C: channels; E: events; H, W: height and width. Frames are in [0, 1].
 """
 
 import importlib
 import pkgutil
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any, Literal, TypeVar
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-SsimRange = Literal["unit", "frame"]
-# Which values are better; "zero": the nearer to zero.
-Direction = Literal["lower", "higher", "zero"]
-Result = TypeVar("Result")
+from simvp.metrics.comparison import Comparison, Domain, Event, SsimRange, Truth
 
+__all__ = ["Comparison", "Domain", "Event", "Score", "SsimRange", "Truth", "score", "scores"]
 
-@dataclass(frozen=True)
-class Comparison:
-    """Forecast and true frames, with intermediate results that several scores share.
-
-    Cells whose truth is missing (NaN) do not count. A score of a frame without valid cells is NaN.
-
-    Attributes:
-        pred, true: (B, T, C, H, W), scaled to [0, 1]; float64 where the device has it.
-        ssim_data_range: "unit" for 1.0; "frame" for the range of each true frame.
-    """
-
-    pred: Tensor
-    true: Tensor
-    ssim_data_range: SsimRange = "unit"
-    _results: dict[Callable[["Comparison"], Any], Any] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, pred: Tensor, true: Tensor, *, ssim_data_range: SsimRange = "unit") -> "Comparison":
-        """Raises: ValueError if the shapes differ."""
-        if pred.shape != true.shape:
-            raise ValueError(f"pred has shape {tuple(pred.shape)}, true {tuple(true.shape)}")
-        # Sums of thousands of squares and SSIM's differences of nearly equal numbers lose digits in
-        # float32; the cost is small compared with the network's. Apple's GPUs have no float64.
-        precise = torch.float32 if pred.device.type == "mps" else torch.float64
-        return cls(pred.to(precise), true.to(precise), ssim_data_range)
-
-    def once(self, compute: Callable[["Comparison"], Result]) -> Result:
-        """The result of `compute(self)`, which is kept for other scores that need it as well."""
-        if compute not in self._results:
-            self._results[compute] = compute(self)
-        result: Result = self._results[compute]
-        return result
-
-    @cached_property
-    def valid(self) -> Tensor:
-        """Whether the truth is known, (B, T, C, H, W)."""
-        return self.true.isfinite()
-
-    @cached_property
-    def difference(self) -> Tensor:
-        """Forecast minus truth, 0 where the truth is missing, (B, T, C, H, W)."""
-        return torch.where(self.valid, self.pred - self.true, 0.0)
-
-    def mean(self, values: Tensor, dim: tuple[int, ...]) -> Tensor:
-        """Mean over the valid cells of values (B, T, C, H, W) that are 0 elsewhere."""
-        return values.sum(dim) / self.valid.sum(dim)
-
-    def total(self, values: Tensor) -> Tensor:
-        """Sum over a frame, (B, T): mean over the valid cells times the number of all cells."""
-        share = self.valid.sum(dim=(2, 3, 4)) / self.valid[0, 0].numel()
-        return values.sum(dim=(2, 3, 4)) / share
-
-    @cached_property
-    def squared_error(self) -> Tensor:
-        """Squared error summed over the pixels and channels of a frame, (B, T)."""
-        return self.total(self.difference.square())
-
-
+# Which values are better; "zero" and "one": the nearer to it.
+Direction = Literal["lower", "higher", "zero", "one"]
+Per = Literal["frame", "channel", "event"]
 ScoreFunction = Callable[[Comparison], Tensor]
+Combine = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -92,20 +35,47 @@ class Score:
     Attributes:
         unit: as displayed, for example "dB"; "channel" for the unit of the channel, in which case
             `function` returns values for data in [0, 1], to be multiplied by the channel's range.
-        per: whether `function` returns a value per frame, (B, T), or per channel, (B, T, C).
+        per: whether `function` returns a value per frame, (B, T), per channel, (B, T, C), or per
+            event, (B, T, E).
+        combine: None for the mean of the values of all frames that are finite. Otherwise `function`
+            returns terms along another axis, the last one, and this maps their sums to the score.
+        num_terms: number of these terms.
+        needs_climatology: whether it can be computed only if the climatology is known.
     """
 
     name: str
     unit: str
     direction: Direction
-    per: Literal["frame", "channel"]
+    per: Per
     function: ScoreFunction
+    combine: Combine | None = None
+    num_terms: int = 1
+    needs_climatology: bool = False
 
     @property
     def remark(self) -> str:
         """Unit and direction in words, like `dB, higher is better`."""
-        better = "nearer to zero" if self.direction == "zero" else self.direction
+        near = {"zero": "nearer to zero", "one": "nearer to one"}
+        better = near.get(self.direction, self.direction)
         return ", ".join(filter(None, (self.unit, f"{better} is better")))
+
+    def shape(self, domain: Domain, channels: int) -> tuple[int, ...]:
+        """Of the result of `function` without the axes of batch and frames."""
+        items = {"frame": (), "channel": (channels,), "event": (len(domain.events),)}[self.per]
+        return items if self.combine is None else (*items, self.num_terms)
+
+    def terms(self, values: Tensor) -> Tensor:
+        """What to sum over frames: (..., K) from results of `function`."""
+        if self.combine is not None:
+            return values
+        finite = values.isfinite()
+        return torch.stack([torch.where(finite, values, 0.0), finite.to(values.dtype)], dim=-1)
+
+    def combined(self, sums: Tensor) -> Tensor:
+        """The score from sums of terms, (..., K) -> (...); NaN where it is not defined."""
+        if self.combine is not None:
+            return self.combine(sums)
+        return sums[..., 0] / sums[..., 1]
 
 
 SCORES: dict[str, Score] = {}
@@ -116,13 +86,18 @@ def score(
     *,
     unit: str = "",
     direction: Direction,
-    per: Literal["frame", "channel"] = "frame",
+    per: Per = "frame",
+    combine: Combine | None = None,
+    num_terms: int = 1,
+    needs_climatology: bool = False,
 ) -> Callable[[ScoreFunction], ScoreFunction]:
     """Register the decorated function as a score; the arguments are those of `Score`."""
 
     def register(function: ScoreFunction) -> ScoreFunction:
         assert name not in SCORES, f"two scores are named {name}"
-        SCORES[name] = Score(name, unit, direction, per, function)
+        SCORES[name] = Score(
+            name, unit, direction, per, function, combine, num_terms, needs_climatology
+        )
         return function
 
     return register
@@ -133,27 +108,35 @@ for _module in ("errors", "similarity", *(found.name for found in pkgutil.iter_m
     importlib.import_module(f"{__name__}.{_module}")
 
 NAMES = tuple(name for name, entry in SCORES.items() if entry.per == "frame")
-CHANNEL_NAMES = tuple(name for name, entry in SCORES.items() if entry.per == "channel")
+
+
+def names_for(domain: Domain, *, has_climatology: bool) -> tuple[str, ...]:
+    """The scores that can be computed."""
+    return tuple(
+        name
+        for name, entry in SCORES.items()
+        if (domain.events or entry.per != "event")
+        and (has_climatology or not entry.needs_climatology)
+    )
 
 
 def scores(
-    pred: Tensor, true: Tensor, *, ssim_data_range: SsimRange = "unit"
-) -> tuple[Tensor, Tensor]:
-    """Compute all scores of each frame, on its device, in float64 where the device has it.
+    pred: Tensor, true: Tensor | Truth, names: Sequence[str] | None = None
+) -> dict[str, Tensor]:
+    """Compute scores of each frame, on its device, in float64 where the device has it.
 
     Args:
         pred, true: (B, T, C, H, W), scaled to [0, 1].
-        ssim_data_range: "unit" for 1.0; "frame" for the range of each true frame.
-    Returns: (B, T, M), M as in NAMES, and (B, T, C, M), M as in CHANNEL_NAMES. Scores whose unit is
-        "channel" are in [0, 1] units.
+        names: of the scores; None for all that can be computed.
+    Returns: for each score (B, T), or (B, T, C), or (B, T, E), with another axis of terms where the
+        score has `combine`. Scores whose unit is "channel" are in [0, 1] units.
     Raises: ValueError if the shapes differ.
     """
-    frames = Comparison.of(pred, true, ssim_data_range=ssim_data_range)
-    of_frames, of_channels = (
-        torch.stack([SCORES[name].function(frames) for name in names], dim=-1)
-        for names in (NAMES, CHANNEL_NAMES)
-    )
-    return of_frames, of_channels
+    frames = Comparison.of(pred, true)
+    if names is None:
+        has_climatology = frames.truth.climatology is not None
+        names = names_for(frames.truth.domain, has_climatology=has_climatology)
+    return {name: SCORES[name].function(frames) for name in names}
 
 
 def persistence(inputs: Tensor, num_steps: int) -> Tensor:

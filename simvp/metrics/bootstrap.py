@@ -1,32 +1,40 @@
-"""Confidence intervals of mean scores."""
+"""Confidence intervals of scores."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+import torch
+from torch import Tensor
 
 _DRAWS = 1000
+_AT_ONCE = 100  # draws
 
 
 def interval(
-    values: NDArray[np.float64], blocks: Sequence[str], *, seed: int = 0
-) -> tuple[float, float] | None:
-    """The 95 % interval of a mean by the bootstrap: the 2.5 % and 97.5 % quantiles of 1000 draws.
+    terms: Tensor, blocks: Sequence[str], combine: Callable[[Tensor], Tensor], *, seed: int = 0
+) -> Tensor | None:
+    """The 95 % interval of a score by the bootstrap: the 2.5 % and 97.5 % quantiles of 1000 draws.
 
     Args:
-        values: a score of each window, (N,); values that are not finite are left out.
+        terms: what is summed over windows, (N, ..., K).
         blocks: the series of each window. Windows of one series are drawn together, because they
             are not independent.
-    Returns: the interval; None if there are fewer than two series.
+        combine: from sums of terms, (..., K), to the score, (...).
+    Returns: both ends, (2, ...), NaN where the score is not defined; None if fewer than two series
+        have terms.
     Source: Efron, "Bootstrap methods: another look at the jackknife", Ann. Statist. 7(1), 1979.
     """
-    finite = np.isfinite(values)
-    names, index = np.unique(np.asarray(blocks)[finite], return_inverse=True)
-    if len(names) < 2:
+    names, index = np.unique(np.asarray(blocks), return_inverse=True)
+    flat = terms.double().flatten(1)
+    sums = flat.new_zeros(len(names), flat.shape[1]).index_add_(0, torch.from_numpy(index), flat)
+    sums = sums[(sums != 0).any(dim=1)]
+    count = len(sums)
+    if count < 2:
         return None
-    sums = np.bincount(index, values[finite])
-    counts = np.bincount(index)
-    drawn = np.random.default_rng(seed).integers(len(names), size=(_DRAWS, len(names)))
-    means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
-    low, high = np.quantile(means, (0.025, 0.975))
-    return float(low), float(high)
+    rng = np.random.default_rng(seed)
+    pieces = []
+    for _ in range(_DRAWS // _AT_ONCE):
+        times = rng.multinomial(count, np.full(count, 1 / count), _AT_ONCE)
+        pieces.append(torch.from_numpy(times).double() @ sums)
+    scores = combine(torch.cat(pieces).reshape(_DRAWS, *terms.shape[1:]))
+    return scores.nanquantile(scores.new_tensor([0.025, 0.975]), dim=0)

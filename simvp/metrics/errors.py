@@ -24,7 +24,7 @@ def mae(frames: Comparison) -> Tensor:
 
     Source: OpenSTL, `openstl/core/metrics.py`.
     """
-    return frames.total(frames.difference.abs())
+    return frames.truth.total(frames.difference.abs())
 
 
 @score("rmse", unit="per frame", direction="lower")
@@ -44,11 +44,14 @@ def psnr(frames: Comparison) -> Tensor:
 
 @score("rmse_unit", unit="channel", direction="lower", per="channel")
 def rmse_unit(frames: Comparison) -> Tensor:
-    """Root mean square error of each channel, sqrt(mean((pred - true)^2)), (B, T, C)."""
-    return frames.mean(frames.difference.square(), (-2, -1)).sqrt()
+    """Root mean square error of each channel, sqrt(mean((pred - true)^2)), (B, T, C).
+
+    The mean is weighted by the area of the cells.
+    """
+    return frames.truth.area_mean(frames.squared_difference).sqrt()
 
 
 @score("bias_unit", unit="channel", direction="zero", per="channel")
 def bias_unit(frames: Comparison) -> Tensor:
-    """Mean error of each channel, mean(pred - true), (B, T, C)."""
-    return frames.mean(frames.difference, (-2, -1))
+    """Mean error of each channel, mean(pred - true), (B, T, C), weighted by the area of cells."""
+    return frames.truth.area_mean(frames.difference)

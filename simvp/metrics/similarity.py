@@ -4,57 +4,68 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from simvp.metrics import Comparison, SsimRange, score
+from simvp.metrics import Comparison, SsimRange, Truth, score
 from simvp.physics import SMALLEST_GRID
 
 # Window and constants of scikit-image's `structural_similarity`, after Wang et al. 2004.
 SSIM_WINDOW = SMALLEST_GRID
 _SSIM_K1, _SSIM_K2 = 0.01, 0.03
-
-
-@score("ssim", direction="higher")
-def _ssim(frames: Comparison) -> Tensor:
-    return ssim(frames.pred, frames.true, data_range=frames.ssim_data_range)
+_UNBIASED = SSIM_WINDOW**2 / (SSIM_WINDOW**2 - 1)  # from the variance of a population to a sample's
 
 
 def ssim(pred: Tensor, true: Tensor, *, data_range: SsimRange = "unit") -> Tensor:
-    """Structural similarity of each frame, the mean over its channels: (B, T, C, H, W) -> (B, T).
+    """Structural similarity of each frame, see `similarity`: (B, T, C, H, W) -> (B, T)."""
+    return similarity(Comparison.of(pred, Truth.of(true, ssim_data_range=data_range)))
+
+
+@score("ssim", direction="higher")
+def similarity(frames: Comparison) -> Tensor:
+    """Structural similarity of each frame, the mean over its channels, (B, T).
 
     As scikit-image computes it with its defaults: 7x7 uniform window, sample covariance, windows
     that do not fit in the frame left out. The prediction is clipped to [0, 1] first. Windows that
-    touch a missing value (NaN in `true`) are left out.
+    touch a missing value are left out.
 
-    Args:
-        data_range: "unit" for 1.0; "frame" for the range of each true frame.
     Raises: ValueError if a frame is smaller than the window.
     Source: Wang et al., "Image Quality Assessment: From Error Visibility to Structural
         Similarity", IEEE TIP 13(4), 2004.
     """
-    if min(pred.shape[-2:]) < SSIM_WINDOW:
+    if min(frames.pred.shape[-2:]) < SSIM_WINDOW:
         raise ValueError(f"SSIM needs frames of {SSIM_WINDOW}x{SSIM_WINDOW} pixels or more")
-    shape = pred.shape[:3]
-    valid = true.isfinite()
-    pred = torch.where(valid, pred.clamp(0.0, 1.0), 0.0).flatten(0, 2)
-    span = pred.new_ones(())
-    if data_range == "frame":
-        low = torch.where(valid, true, torch.inf).flatten(2).amin(dim=-1)
-        high = torch.where(valid, true, -torch.inf).flatten(2).amax(dim=-1)
-        span = (high - low).flatten().repeat_interleave(shape[2]).reshape(-1, 1, 1)
-    true = torch.where(valid, true, 0.0).flatten(0, 2)
+    truth = frames.truth
+    mean_true, var_true, counts = truth.once(_moments)
+    pred = torch.where(truth.valid, frames.pred.clamp(0.0, 1.0), 0.0)
+    mean_pred = _window_mean(pred)
+    var_pred = _UNBIASED * (_window_mean(pred.square()) - mean_pred.square())
+    covariance = _UNBIASED * (_window_mean(pred * truth.filled) - mean_pred * mean_true)
+    span = truth.once(_span)
     c1, c2 = (_SSIM_K1 * span).square(), (_SSIM_K2 * span).square()
+    ratio = (2 * mean_pred * mean_true + c1) * (2 * covariance + c2)
+    ratio /= (mean_pred.square() + mean_true.square() + c1) * (var_pred + var_true + c2)
+    of_channels = (ratio * counts).sum((-2, -1)) / counts.sum((-2, -1))
+    return of_channels.nanmean(dim=-1)
 
-    mean_pred, mean_true = _window_mean(pred), _window_mean(true)
-    unbiased = SSIM_WINDOW**2 / (SSIM_WINDOW**2 - 1)
-    var_pred = unbiased * (_window_mean(pred * pred) - mean_pred.square())
-    var_true = unbiased * (_window_mean(true * true) - mean_true.square())
-    covariance = unbiased * (_window_mean(pred * true) - mean_pred * mean_true)
-    similarity = (2 * mean_pred * mean_true + c1) * (2 * covariance + c2)
-    similarity /= (mean_pred.square() + mean_true.square() + c1) * (var_pred + var_true + c2)
-    touches = F.max_pool2d((~valid).flatten(0, 2).to(pred.dtype), SSIM_WINDOW, stride=1)
-    of_channels = (similarity * (1 - touches)).sum(dim=(-2, -1)) / (1 - touches).sum(dim=(-2, -1))
-    return of_channels.reshape(shape).nanmean(dim=-1)
+
+def _moments(truth: Truth) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean and variance of the truth in each window, and whether it is complete (1) or not (0)."""
+    mean = _window_mean(truth.filled)
+    variance = _UNBIASED * (_window_mean(truth.filled.square()) - mean.square())
+    missing = (~truth.valid).flatten(0, 1).to(mean.dtype)
+    touches = F.max_pool2d(missing, SSIM_WINDOW, stride=1).reshape(mean.shape)
+    return mean, variance, 1 - touches
+
+
+def _span(truth: Truth) -> Tensor:
+    """The data range of each frame, of shape (B, T, 1, 1, 1) or ()."""
+    if truth.ssim_data_range == "unit":
+        return truth.frames.new_ones(())
+    low = torch.where(truth.valid, truth.frames, torch.inf).amin((2, 3, 4), keepdim=True)
+    high = torch.where(truth.valid, truth.frames, -torch.inf).amax((2, 3, 4), keepdim=True)
+    return high - low
 
 
 def _window_mean(images: Tensor) -> Tensor:
-    """Mean over each window that fits: (N, H, W) -> (N, H - 6, W - 6)."""
-    return F.avg_pool2d(images.unsqueeze(1), SSIM_WINDOW, stride=1).squeeze(1)
+    """Mean over each window that fits: (B, T, C, H, W) -> (B, T, C, H - 6, W - 6)."""
+    columns = F.avg_pool2d(images.flatten(0, 1), (SSIM_WINDOW, 1), stride=1)
+    means = F.avg_pool2d(columns, (1, SSIM_WINDOW), stride=1)
+    return means.reshape(*images.shape[:3], *means.shape[-2:])

@@ -3,14 +3,18 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from helpers import Simvp, squeezed
+from helpers import TINY, Simvp, squeezed
 
 from simvp.data import read_split
+
+BANDS = ("low", "middle", "high")
 
 
 def test_saved_frames_match_the_samples(tested: Path) -> None:
@@ -99,14 +103,114 @@ def test_table_shows_the_scores_beside_the_baselines(tested: Path, simvp: Simvp)
         expected = f"{record[name]:.4f} {low:.4g} to {high:.4g} {baselines}"
         assert expected in table
     (channel,) = record["channels"].values()
-    baseline = record["persistence"]["channels"]["value"]["rmse_unit"]
-    names = ("bias_unit", "vrmse", "spectral_low", "spectral_middle", "spectral_high")
-    others = " ".join(f"{channel[name]:.4g}" for name in names)
-    assert f"{channel['rmse_unit']:.4g} {baseline:.4g} {others}" in table
+    baseline = record["persistence"]["channels"]["value"]
+    names = ("rmse_unit", "bias_unit", "vrmse", *(f"spectral_{b}" for b in BANDS), "acc")
+    for label, scores in (("value", channel), ("persistence", baseline)):
+        assert " ".join([label, *(f"{scores[name]:.3g}" for name in names)]) in table
     until = record["useful_until"]
     where = f"up to step {until} of 4" if until else "at none of the 4 steps"
     assert f"better than the baselines {where}" in text
     assert max(map(len, text.splitlines()[:12])) <= 80
+
+
+def test_all_scores_do_not_depend_on_batches_and_processes(tested: Path, simvp: Simvp) -> None:
+    with_thresholds("data", 0.3, 0.6)
+    simvp("test")
+    one = scores_of(tested / "saved")
+    assert {"csi", "fss_9"} < one["channels"]["value"]["events"][1].keys()
+    for options in (["--set", "train.val_batch_size=1"], ["--nproc", "2"], ["--nproc", "3"]):
+        subprocess.run([sys.executable, "-m", "simvp", "test", *options], check=True)
+        assert_close(scores_of(tested / "saved"), one)
+
+
+def with_thresholds(data: str, *values: float) -> None:
+    """Add thresholds to a data card, after training."""
+    (Path(data) / "dataset.toml").write_text(f"thresholds = {[*values]}\n")
+
+
+def scores_of(folder: Path) -> dict:
+    return json.loads((folder / "metrics.json").read_text())
+
+
+def assert_close(found: object, expected: object) -> None:
+    """Equal but for the rounding of the network's forecast."""
+    assert type(found) is type(expected)
+    if isinstance(found, dict):
+        assert found.keys() == expected.keys()
+        for key in found:
+            assert_close(found[key], expected[key])
+    elif isinstance(found, list):
+        assert len(found) == len(expected)
+        for one, other in zip(found, expected, strict=True):
+            assert_close(one, other)
+    elif isinstance(found, float):
+        assert found == pytest.approx(expected, rel=1e-4, abs=1e-5)
+    else:
+        assert found == expected
+
+
+def test_events_are_those_of_the_saved_frames(tested: Path, simvp: Simvp) -> None:
+    """Thresholds that were added to the card after training are scored, without a warning."""
+    value = float(np.load(next((tested / "saved" / "trues").rglob("0.npy")))[0, 3, 4])
+    with_thresholds("data", value)
+    output = simvp("test").stdout
+    assert "warning: the data card" not in output
+    pred, true = (
+        np.stack([np.load(path) for path in sorted((tested / "saved" / kind).rglob("*.npy"))])
+        for kind in ("preds", "trues")
+    )
+    (event,) = scores_of(tested / "saved")["channels"]["value"]["events"]
+    assert event["threshold"] == value
+    forecast, observed = pred >= np.float32(value), true >= np.float32(value)
+    hits, misses = (forecast & observed).sum(), (~forecast & observed).sum()
+    false_alarms = (forecast & ~observed).sum()
+    assert event["csi"] == pytest.approx(hits / (hits + misses + false_alarms), rel=1e-12)
+    assert event["pod"] == pytest.approx(hits / (hits + misses), rel=1e-12)
+    assert event["far"] == pytest.approx(false_alarms / (hits + false_alarms), rel=1e-12)
+    csi, pod, far = (f"{event[name]:.3g}" for name in ("csi", "pod", "far"))
+    assert f"value >= {value:g} {csi} {pod} {far}" in squeezed(output)
+
+
+def test_another_part_goes_to_a_folder_of_its_own(tested: Path, simvp: Simvp) -> None:
+    before = (tested / "saved" / "metrics.json").read_bytes()
+    output = simvp("test", "--part", "validation").stdout
+    assert "2 validation windows, 3 frames in, 4 forecast" in output
+    validation = tested / "tests" / "validation"
+    listed = {s.series.id for s in read_split("data").segments("validation")}
+    assert {path.name for path in (validation / "preds").iterdir()} == listed
+    assert scores_of(validation)["part"] == "validation"
+    assert (tested / "saved" / "metrics.json").read_bytes() == before
+    # The best model is the one with this validation score.
+    history = np.genfromtxt(tested / "metrics.csv", delimiter=",", names=True)
+    assert scores_of(validation)["mse"] == pytest.approx(history["val_mse"].min(), rel=1e-5)
+    simvp("test", "--part", "validation")
+    assert "part" in simvp("test", "--part", "valid", code=2).stderr
+
+
+def test_longer_forecast_continues_the_usual_one(tested: Path, simvp: Simvp) -> None:
+    output = simvp("test", "--steps", "5").stdout
+    assert "the last 1 steps are beyond the 4 steps that the run was trained for" in output
+    assert "energy low" in output
+    usual, longer = scores_of(tested / "saved"), scores_of(tested / "tests" / "5-steps")
+    assert longer["steps"] == 5
+    assert longer["per_step"]["mse"][:4] == pytest.approx(usual["per_step"]["mse"], rel=1e-6)
+    first = longer["channels"]["value"]["vrmse_above_1_from"]
+    vrmse = longer["channels"]["value"]["per_step"]["vrmse"]
+    assert first == next((i for i, value in enumerate(vrmse, 1) if value >= 1), None)
+    refused = simvp("test", "--steps", "6", code=2).stderr
+    assert "steps = 6: the longest test sample has 8 frames, enough for 5 steps" in refused
+
+
+def test_another_split_goes_to_a_folder_of_its_own(tested: Path, simvp: Simvp) -> None:
+    before = (tested / "saved" / "metrics.json").read_bytes()
+    simvp("split", "data", "--seed", "5", "--output", "other")
+    (split,) = Path("other").iterdir()
+    simvp("test", "--data", str(split))
+    (folder,) = (tested / "tests").iterdir()
+    assert folder.name == f"data-{split.name[:8]}"
+    assert (tested / "saved" / "metrics.json").read_bytes() == before
+    simvp("train", "--data-path", "data", "--overwrite", "--epochs", "1", *TINY)
+    assert not (tested / "tests").exists()
 
 
 def test_forecast_worse_than_persistence_is_said_first(tested: Path, simvp: Simvp) -> None:
@@ -119,7 +223,8 @@ def test_forecast_worse_than_persistence_is_said_first(tested: Path, simvp: Simv
     lines = simvp("test", "--data", str(split)).stdout.splitlines()
     first = next(line for line in lines if not line.startswith("warning: 2 of the test samples"))
     assert first.startswith("warning: the forecast is worse than persistence")
-    record = json.loads((tested / "saved" / "metrics.json").read_text())
+    (folder,) = (tested / "tests").iterdir()
+    record = scores_of(folder)
     assert record["persistence"]["psnr"] is None and record["skill"] is None
     assert record["useful_until"] == 0
 

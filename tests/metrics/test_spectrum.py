@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from simvp.metrics import Comparison
-from simvp.metrics.spectrum import band_errors, bands
+from simvp.metrics.spectrum import band_energies, band_errors, bands
 
 H, W = 16, 24
 
@@ -49,3 +49,27 @@ def test_spectral_errors_of_frames_with_holes_are_not_defined() -> None:
     true[0, 1, 0, 3, 4] = torch.nan
     found = band_errors(Comparison.of(torch.zeros_like(true), true))
     assert found[0, 0].isfinite().all() and found[0, 1].isnan().all()
+
+
+@pytest.mark.parametrize(("height", "width"), [(16, 24), (7, 9), (33, 8)])
+def test_bands_of_noise_are_those_of_the_whole_spectrum(height: int, width: int) -> None:
+    """Half of the spectrum of real fields is enough."""
+    rng = np.random.default_rng(0)
+    pred, true = rng.normal(size=(2, height, width))
+    frames = Comparison.of(*(torch.from_numpy(v)[None, None, None] for v in (pred, true)))
+    errors, energies = band_errors(frames)[0, 0, 0], band_energies(frames)[0, 0, 0]
+    of_pred, of_true, of_error = (
+        np.abs(np.fft.fft2(values)) ** 2 for values in (pred, true, pred - true)
+    )
+    for band in range(3):
+        inside = bands(height, width) == band
+        total = of_true[inside].sum() + 1e-7
+        assert float(errors[band]) == pytest.approx(of_error[inside].sum() / total, rel=1e-9)
+        assert float(energies[band]) == pytest.approx(of_pred[inside].sum() / total, rel=1e-9)
+
+
+def test_energy_of_a_smooth_forecast_is_below_1() -> None:
+    true = wave(1, 1) + wave(3, 3) + wave(6, 9)
+    smooth = wave(1, 1) + 0.5 * wave(3, 3)
+    found = band_energies(Comparison.of(smooth, true))[0, 0, 0]
+    torch.testing.assert_close(found, torch.tensor([1, 0.25, 0]).double(), rtol=1e-6, atol=1e-9)

@@ -1,0 +1,242 @@
+"""Score a network on windows of a split, and save inputs, truths, forecasts and scores."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from simvp.commands.hints import name_option, short_id
+from simvp.config import Config, read_layer, to_toml
+from simvp.data.batches import WindowDataset
+from simvp.data.climatology import Climatology, find_climatology
+from simvp.data.description import DataDescription
+from simvp.data.frame_store import FrameStore
+from simvp.data.preparation import prepare
+from simvp.data.scaling import Scaling
+from simvp.data.sources.frames import write_frames
+from simvp.data.split import Split
+from simvp.engine import build_network, evaluate, score_tables
+from simvp.engine.domain import FORECAST, baselines, build_domain
+from simvp.engine.evaluation import Evaluation
+from simvp.engine.results import describe, write_scores
+from simvp.engine.weights import StoredWeights
+from simvp.errors import ConfigError, RunError
+from simvp.metrics import names_for
+from simvp.progress import Report, Summary, Table
+from simvp.runs import FRAME_KINDS, RunFolder
+from simvp.runtime.devices import describe_precision
+from simvp.runtime.group import Group
+from simvp.storage.files import (
+    TEMPORARY_PREFIX,
+    in_background,
+    publish_text,
+    remove_stale,
+    replace_folder,
+)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is scored, and where the results go.
+
+    Attributes:
+        data: channels, scaling and units, as the run was trained.
+        steps: number of steps to forecast.
+        dataset: the windows.
+        target: the folder to write.
+    """
+
+    split: Split
+    data: DataDescription
+    part: str
+    steps: int
+    dataset: WindowDataset
+    target: Path
+
+
+def make_task(
+    config: Config,
+    folder: RunFolder,
+    split: Split,
+    data: DataDescription,
+    part: str = "test",
+    steps: int = 0,
+) -> Task:
+    """The windows to score, as many steps apart as are forecast.
+
+    What is not the test of the run as it was trained goes to a folder of its own.
+
+    Args:
+        data: channels, scaling and units, as the run was trained.
+        part: "train", "validation" or "test".
+        steps: number of steps to forecast; 0 for as many as the run was trained for.
+    Raises: ConfigError or DataError if no sample is long enough.
+    """
+    pre, trained = config.data.pre_seq_length, config.data.aft_seq_length
+    steps = steps or trained
+    segments = split.segments(part)
+    longest = max(len(segment.frames) for segment in segments)
+    if steps != trained and longest < pre + steps:
+        raise ConfigError(
+            f"steps = {steps}: the longest {part} sample has {longest} frames, enough for "
+            f"{max(0, longest - pre)} steps after {pre} input frames; lower --steps, or leave it "
+            "out"
+        )
+    dataset = WindowDataset(
+        segments,
+        window=pre + steps,
+        stride=steps,
+        scaling=data.network_scaling,
+        may_miss=data.has_missing,
+    )
+    words = [] if is_own(folder, split) else [f"{split.source.stem}-{split.path.name[:8]}"]
+    words += [part] * (part != "test")
+    words += [f"{steps}-steps"] * (steps != trained)
+    target = folder.tests / "-".join(words) if words else folder.saved
+    return Task(split, data, part, steps, dataset, target)
+
+
+def is_own(folder: RunFolder, split: Split) -> bool:
+    """Whether a split is the one that the run was trained on; a run without a folder has none."""
+    if not folder.config_file.exists():
+        return True
+    data = read_layer(folder.config_file).tables["data"]
+    return Path(data["split"]).resolve() == split.path.resolve() if data["split"] else True
+
+
+def score(
+    config: Config,
+    folder: RunFolder,
+    weights: StoredWeights,
+    group: Group,
+    task: Task,
+    report: Report,
+) -> Summary:
+    """Forecast every window, save inputs, truths, forecasts and their scores.
+
+    Every process of the group calls this; the target folder appears once all is written.
+    """
+    report = report if group.is_main else Report()
+    data, dataset = task.data, task.dataset
+    prepare([dataset.store], task.split, config.data.cache, group, report)
+    climatology = _climatology(task, group, report)
+    network = build_network(config, data, group.device)
+    weights.load_into(network)
+    network.eval()
+    staging = task.target.parent / f"{TEMPORARY_PREFIX}{task.target.name}"
+    if group.is_main:
+        _make_room(folder, staging, config, data)
+    group.wait()
+    domain = build_domain(data, task.split.data.card, task.split.coordinates, group.device)
+    with report.progress("testing", len(dataset)) as advance, in_background() as call:
+        scores = evaluate(
+            {FORECAST: network, **baselines(data)},
+            dataset,
+            config,
+            group,
+            num_forecast=network.num_forecast,
+            advance=advance,
+            names=names_for(domain, has_climatology=climatology is not None),
+            domain=domain,
+            climatology=climatology,
+            consume=lambda ids, *frames: call(_save, staging, data.network_scaling, ids, *frames),
+        )
+    group.wait()  # until the other processes have written their forecasts
+    if not group.is_main:
+        return Summary()
+    _check_finite(scores[FORECAST], dataset, weights.path)
+    record = describe(scores, dataset, data, domain)
+    settings = {
+        "part": task.part,
+        "steps": task.steps,
+        "weights": str(weights.path),
+        "split": config.data.split,
+        "ssim_data_range": config.metrics.ssim_data_range,
+    }
+    write_scores(staging, {**record, **settings})
+    replace_folder(staging, task.target)
+    return _summary(
+        config,
+        folder,
+        task,
+        score_tables.lines(record, data, with_steps=task.steps > config.data.aft_seq_length),
+        describe_precision(group.device, config.metrics.precision),
+        weights.path,
+        is_weighted=domain.area is not None,
+    )
+
+
+def _climatology(task: Task, group: Group, report: Report) -> Climatology | None:
+    """The climatology of the training part; None if there is none, or it does not fit."""
+    segments = task.split.parts.get("train", [])
+    if not segments:
+        return None
+    data, channels = task.data, len(task.data.forecast_channels)
+    fill = data.mean or (0.5,) * len(data.channels)
+    store = FrameStore(segments, scaling=data.network_scaling, may_miss=True)
+    return find_climatology(store, fill[:channels], group, report)
+
+
+def _make_room(folder: RunFolder, staging: Path, config: Config, data: DataDescription) -> None:
+    folder.check_own()
+    if folder.exists():
+        for parent in {folder.path, staging.parent}:
+            remove_stale(parent)
+        if not folder.data_file.exists():  # a run of version 1
+            publish_text(folder.data_file, data.to_json())
+    else:
+        folder.begin(to_toml(config), data.to_json())
+    staging.mkdir(parents=True)
+
+
+def _check_finite(forecast: Evaluation, dataset: WindowDataset, weights: Path) -> None:
+    """Raises RunError if a forecast is not finite: its scores would be left out of the means."""
+    errors = forecast.values["mse"]
+    broken = [dataset.id(i) for i in range(len(dataset)) if not errors[i].isfinite().all()]
+    if broken:
+        raise RunError(
+            f"{weights}: the forecast of {len(broken)} samples is not finite, the first one is "
+            f"{broken[0]}; use other weights, or train again with a lower --lr"
+        )
+
+
+def _save(staging: Path, scaling: Scaling | None, ids: Sequence[str], *frames: Tensor) -> None:
+    """Write inputs, truths and forecasts of a batch as the data's own files hold such values."""
+    for kind, batch in zip(FRAME_KINDS, frames, strict=True):
+        array = batch.cpu().numpy()
+        for window_id, window in zip(ids, array, strict=True):
+            if scaling is not None:  # the inputs have more channels
+                window = scaling.first(window.shape[1]).to_physical(window)
+            write_frames(staging / kind / window_id, window)
+
+
+def _summary(
+    config: Config,
+    folder: RunFolder,
+    task: Task,
+    tables: Sequence[str | Table],
+    precision: str,
+    weights: Path,
+    *,
+    is_weighted: bool,
+) -> Summary:
+    """The scores, and how they came about."""
+    lines = [*tables]
+    if is_weighted:
+        lines.append("RMSE, bias and ACC are weighted by the area of the cells")
+    beyond = task.steps - config.data.aft_seq_length
+    if beyond > 0:
+        lines.append(
+            f"the last {beyond} steps are beyond the {config.data.aft_seq_length} steps that the "
+            "run was trained for"
+        )
+    lines += [
+        f"{len(task.dataset)} {task.part} windows, {config.data.pre_seq_length} frames in, "
+        f"{task.steps} forecast, with {weights}",
+        precision,
+        f"wrote {task.target}: inputs, trues, preds, metrics.json, metrics.npy",
+    ]
+    sample = short_id(task.dataset.id(0))
+    is_usual = task.target == folder.saved
+    return Summary(lines, f"simvp viz {sample}{name_option(config)}" if is_usual else "")
