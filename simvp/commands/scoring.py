@@ -147,14 +147,7 @@ def score(
         return Summary()
     _check_finite(scores[FORECAST], dataset, weights.path)
     record = describe(scores, dataset, data, domain)
-    settings = {
-        "part": task.part,
-        "steps": task.steps,
-        "weights": str(weights.path),
-        "split": config.data.split,
-        "ssim_data_range": config.metrics.ssim_data_range,
-    }
-    write_scores(staging, {**record, **settings})
+    write_scores(staging, {**record, **_conditions(config, task, weights.path)})
     replace_folder(staging, task.target)
     return _summary(
         config,
@@ -165,6 +158,17 @@ def score(
         weights.path,
         is_weighted=domain.area is not None,
     )
+
+
+def _conditions(config: Config, task: Task, weights: Path) -> dict[str, str | int]:
+    """What was scored, and how."""
+    return {
+        "part": task.part,
+        "steps": task.steps,
+        "weights": str(weights),
+        "split": config.data.split,
+        "ssim_data_range": config.metrics.ssim_data_range,
+    }
 
 
 def _climatology(task: Task, group: Group, report: Report) -> Climatology | None:
