@@ -41,6 +41,16 @@ class Forecaster:
     trained_steps: int
     data: DataDescription
 
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Names of the channels that `predict` needs, in order; those that are forecast first."""
+        return self.data.channels
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """The unit of each channel; empty where it is not known."""
+        return tuple(self.data.card.channel(name).unit for name in self.channels)
+
     def predict(self, frames: Frames, steps: int | None = None) -> Frames:
         """Forecast the frames that follow the given ones.
 
@@ -77,6 +87,22 @@ class Forecaster:
         if frames.ndim == 5:
             return forecast
         return forecast[0] if frames.ndim == 4 else forecast[0, :, 0]
+
+    def export(self, path: str | Path, steps: int | None = None) -> None:
+        """Write an ONNX model of `predict`, for programs without PyTorch.
+
+        It maps `frames`, physical values (B, T, C, H, W) with T = `frames_in`, to `forecast`, (B,
+        steps, C', H, W). The number of samples B is free.
+
+        Args:
+            path: the file, like model.onnx.
+            steps: number of frames to forecast; by default `trained_steps`.
+        Raises: ConfigError without the packages of `pip install 'simvp[onnx]'`; RunFailed if the
+            exported model forecasts something else; OutputError if the file cannot be written.
+        """
+        from simvp.engine.export import export_onnx
+
+        export_onnx(self, Path(path), self.trained_steps if steps is None else steps)
 
     def from_scaled(self, inputs: Tensor, steps: int) -> Tensor:
         """The forecast in physical values from inputs (B, T, C, H, W) in network units.

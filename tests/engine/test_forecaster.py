@@ -1,14 +1,19 @@
 """The Python API of a trained run: forecasts in physical units, and invalid inputs."""
 
+import copy
+import pickle
+import sys
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 from helpers import TINY, Simvp, squeezed
+from safetensors.torch import save_file
 
 import simvp as package
-from simvp.errors import RunError
+from simvp.errors import ConfigError, RunError, RunFailed
 
 CARD = "unit = 'K'\nlow = 250.0\nhigh = 300.0\n"
 
@@ -94,3 +99,58 @@ def test_run_with_missing_or_damaged_data_description_is_refused(run: Path, simv
     assert package.load(run).data.card.unit == "K"
     with pytest.raises(RunError, match="run not found"):
         package.load(run.parent / "other")
+
+
+def test_forecaster_names_its_channels_and_units(run: Path) -> None:
+    forecaster = package.load(run)
+    assert (forecaster.channels, forecaster.units) == (("value",), ("K",))
+
+
+def test_forecaster_can_be_pickled_and_copied(run: Path) -> None:
+    """For processes of a pool, and for notebooks."""
+    forecaster = package.load(run)
+    inputs = 250.0 + 50.0 * saved(run, "inputs", 3)
+    expected = forecaster.predict(inputs)
+    for other in (pickle.loads(pickle.dumps(forecaster)), copy.deepcopy(forecaster)):
+        np.testing.assert_array_equal(other.predict(inputs), expected)
+
+
+def test_weights_can_be_saved_as_safetensors(run: Path, simvp: Simvp) -> None:
+    forecaster = package.load(run)
+    save_file(forecaster.network.state_dict(), "weights.safetensors")
+    before = (run / "saved" / "metrics.npy").read_bytes()
+    simvp("test", "--weights", "weights.safetensors")
+    assert (run / "saved" / "metrics.npy").read_bytes() == before
+
+
+def test_network_can_be_exported_by_torch(run: Path) -> None:
+    network = package.load(run).network
+    inputs, other = torch.rand(2, 3, 1, 9, 11), torch.rand(5, 3, 1, 9, 11)
+    program = torch.export.export(
+        network, (inputs,), dynamic_shapes=({0: torch.export.Dim("batch")},)
+    )
+    torch.testing.assert_close(program.module()(other), network(other), rtol=0, atol=1e-6)
+
+
+def test_onnx_model_forecasts_the_same(run: Path) -> None:
+    forecaster = package.load(run)
+    forecaster.export("model.onnx", steps=5)
+    inputs = 250.0 + 50.0 * np.random.default_rng(0).random((3, 3, 1, 9, 11), np.float32)
+    session = onnxruntime.InferenceSession("model.onnx", providers=["CPUExecutionProvider"])
+    (found,) = session.run(["forecast"], {"frames": inputs})
+    np.testing.assert_allclose(found, forecaster.predict(inputs, 5), atol=1e-3)
+
+
+def test_onnx_model_that_forecasts_something_else_is_not_written(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("simvp.engine.export._TOLERANCE", 0.0)
+    with pytest.raises(RunFailed, match=r"model\.onnx: not written, .* of the range of the data"):
+        package.load(run).export("model.onnx")
+    assert not Path("model.onnx").exists()
+
+
+def test_missing_packages_for_onnx_are_named(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(ConfigError, match=r"onnxruntime; install it with `pip install 'simvp\[onn"):
+        package.load(run).export("model.onnx")

@@ -6,6 +6,7 @@ Sources: arXiv 2206.05099 (v1), 2211.12509 (v2).
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -73,7 +74,7 @@ class SimVP(nn.Module):
         num_frames, channels, height, width = in_shape
         self.stride = downsampling(N_S)
         definition = translators.load(model_type)
-        self.fit_grid = getattr(definition, "fit_grid", lambda grid: grid)
+        self.fit_grid = getattr(definition, "fit_grid", _unchanged)
         self.num_forecast = channels - num_input_only
         self.takes_mask, self.is_standardizing = takes_mask, std is not None
         for name, values in (("mean", mean), ("std", std)):
@@ -87,6 +88,7 @@ class SimVP(nn.Module):
             self.translator = Chain(definition.Block, num_frames * hid_S, hid_T, N_T, settings)
         self.decoder = Decoder(hid_S, self.num_forecast, N_S, spatio_kernel_dec)
         set_boundary(self, boundary)
+        self.register_state_dict_post_hook(_make_contiguous)  # type: ignore[no-untyped-call]
 
     def forward(self, frames: Tensor, num_steps: int | None = None) -> Tensor:
         """Forecast the next `num_steps` frames: (B, T, C, H, W) -> (B, num_steps, C', H, W).
@@ -135,6 +137,19 @@ class SimVP(nn.Module):
         rows, columns = self._grid(height, width)
         padding = (0, columns * self.stride - width, 0, rows * self.stride - height)
         return F.pad(frames, padding, mode="replicate") if any(padding) else frames
+
+
+def _make_contiguous(
+    network: nn.Module, state_dict: dict[str, Any], prefix: str, metadata: dict[str, Any]
+) -> None:
+    """Weights in channels-last format are copied, because safetensors cannot store them."""
+    for name, value in state_dict.items():
+        if name.startswith(prefix) and isinstance(value, Tensor):
+            state_dict[name] = value.contiguous()
+
+
+def _unchanged(grid: tuple[int, int]) -> tuple[int, int]:
+    return grid
 
 
 # Both functions preserve the channels-last memory format; a plain reshape would convert to
