@@ -74,8 +74,8 @@ def run(config: Config, request: Request, report: Report) -> Summary:
         return Summary()
     if left_out:
         warnings.append(
-            f"warning: {len(left_out)} samples are too short for the {pre} input frames: "
-            f"{', '.join(left_out[:3])}{', ...' if len(left_out) > 3 else ''}"
+            f"warning: {len(left_out)} samples are left out, because they do not have the {pre} "
+            f"input frames: {', '.join(left_out[:3])}{', ...' if len(left_out) > 3 else ''}"
         )
     with launcher.join(config) as group:
         report = report if group.is_main else Report()

@@ -116,6 +116,7 @@ def change_grid(source: Source, crop: str | None, resize: str | None) -> Source:
             shape=shape,
             stored_scaling=item.stored_scaling,
             record=item.record,
+            record_start=item.record_start,
             whole=item,
             rows=rows,
             columns=columns,

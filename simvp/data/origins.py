@@ -30,15 +30,25 @@ class Origin:
     inputs: int
     step: int
 
-    def read(self, scaling: Scaling, *, may_miss: bool) -> Frames:
+    def read(self, scaling: Scaling, *, may_miss: bool, num_forecast: int | None = None) -> Frames:
         """The input frames (T, C, H, W) in network units.
 
-        Raises: DataError if one is damaged, or a value is infinite, or missing without `may_miss`.
+        Args:
+            num_forecast: number of channels that are forecast, the first ones; None for all.
+        Raises: DataError if one is damaged or has no values, or a value is infinite, or missing
+            without `may_miss`.
         """
         first = self.last - (self.inputs - 1) * self.step
         segment = Segment(self.series, first, self.last + 1, self.step)
         frames = segment.read_stored(0, self.inputs)
         check_finite(segment, frames, 0, may_miss=may_miss)
+        empty = np.isnan(frames[:, :num_forecast]).all(axis=(1, 2, 3))
+        if empty.any():
+            name = self.series.locate(segment.frames[int(empty.argmax())])
+            raise DataError(
+                f"{name}: has no values, but is one of the {self.inputs} input frames; choose "
+                "another last input frame with --at"
+            )
         stored = self.series.stored_scaling
         if stored is None:
             return frames if scaling.is_identity else scaling.to_unit(frames)
@@ -62,46 +72,74 @@ class Origin:
 def find_origins(
     series: Sequence[Series], at: str, *, inputs: int, step: int
 ) -> tuple[list[Origin], list[str]]:
-    """The forecasts to make, and the ids of series that are too short for any.
+    """The forecasts to make, and the ids of series and records that have too few frames for any.
 
     Args:
-        at: the last input frame: its number, a date, "all" for every possible one, or empty for the
-            last frame of each series.
-    Raises: ConfigError if `at` is none of these; DataError if no series is long enough.
+        at: the last input frame: its number within its series or record, a date, "all" for every
+            possible one, or empty for the last frame of each series or record.
+    Raises: ConfigError if `at` is none of these, or no series has this frame; DataError if no
+        series has enough frames before it.
     """
     needed = (inputs - 1) * step + 1
+    records: dict[str, list[Series]] = {}
+    for item in series:
+        records.setdefault(item.record or item.id, []).append(item)
     origins: list[Origin] = []
     left_out = []
-    for item in series:
-        if at == "all":
-            chosen: Sequence[int] = range(needed - 1, item.length)
-        else:
-            chosen = [_last_input(item, at)]
-        found = [Origin(item, last, inputs, step) for last in chosen if last >= needed - 1]
+    for name, pieces in records.items():
+        last_inputs = _last_inputs(pieces, at)
+        found = [
+            Origin(item, last, inputs, step) for item, last in last_inputs if last + 1 >= needed
+        ]
         origins += found
-        left_out += [] if found else [item.id]
+        left_out += [] if found else [name]
     if not origins:
-        first = series[0]
-        last = first.length - 1 if at == "all" else _last_input(first, at)
+        name, pieces = next(iter(records.items()))
+        candidates = _last_inputs(pieces, at)
+        if not candidates:
+            raise ConfigError(f"at = {at}: sample {name} has {_extent(pieces, at)}")
+        last = max(last for _, last in candidates)
         raise DataError(
-            f"sample {first.id}: has {last + 1} frames up to the beginning of the forecast, but "
-            f"{needed} are needed as input; give more frames, or a later --at"
+            f"sample {candidates[-1][0].id}: has {last + 1} frames up to the beginning of the "
+            f"forecast, but {needed} are needed as input; give more frames, or a later --at"
         )
     return origins, left_out
 
 
-def _last_input(series: Series, at: str) -> int:
-    """The frame of a number, or the last one at a date or earlier. Raises ConfigError."""
+def _last_inputs(pieces: Sequence[Series], at: str) -> list[tuple[Series, int]]:
+    """The pieces of a record where forecasts begin, and the last input frame within each.
+
+    A date means the last frame at this date or earlier.
+
+    Returns: an empty list if the record does not have the frame.
+    Raises: ConfigError if `at` is not the number of a frame, a date or "all".
+    """
+    if at == "all":
+        return [(piece, last) for piece in pieces for last in range(piece.length)]
     if not at:
-        return series.length - 1
+        return [(pieces[-1], pieces[-1].length - 1)]
     if at.isdecimal():
-        if int(at) >= series.length:
-            raise ConfigError(
-                f"at = {at}: sample {series.id} has the frames 0 to {series.length - 1}"
-            )
-        return int(at)
-    number = f"the number of a frame, from 0 to {series.length - 1}, or all"
-    times, seconds = time_of_date(series, "at", at, instead=number)
-    if seconds > times.values[-1]:
-        raise ConfigError(f"at = {at!r}: sample {series.id} ends at {times.label(-1)}")
-    return int(np.searchsorted(times.values, seconds, side="right")) - 1
+        numbers = ((piece, int(at) - piece.record_start) for piece in pieces)
+        return [(piece, last) for piece, last in numbers if 0 <= last < piece.length]
+    number = f"the number of a frame, from 0 to {_num_frames(pieces) - 1}, or all"
+    found = [(piece, *time_of_date(piece, "at", at, instead=number)) for piece in pieces]
+    _, last_times, seconds = found[-1]
+    if seconds > last_times.values[-1]:
+        return []
+    begun = [(piece, times) for piece, times, _ in found if times.values[0] <= seconds]
+    return [
+        (piece, int(np.searchsorted(times.values, seconds, side="right")) - 1)
+        for piece, times in begun[-1:]
+    ]
+
+
+def _num_frames(pieces: Sequence[Series]) -> int:
+    return pieces[-1].record_start + pieces[-1].length
+
+
+def _extent(pieces: Sequence[Series], at: str) -> str:
+    """The frames of a record, or its dates if it was asked for one."""
+    first, last = pieces[0].times, pieces[-1].times
+    if at.isdecimal() or first is None or last is None:
+        return f"the frames 0 to {_num_frames(pieces) - 1}"
+    return f"frames from {first.label(0)} to {last.label(-1)}"

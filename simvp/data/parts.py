@@ -91,13 +91,14 @@ def by_time(segments: Sequence[Segment], ratios: Sequence[float], gap: int) -> P
     parts: Parts = [[], [], []]
     used = sum(ratio > 0 for ratio in ratios)
     for pieces in by_record(segments):
+        name = pieces[0].series.record or pieces[0].series.id
         total = sum(len(piece.frames) for piece in pieces)
         num_frames = total - gap * (used - 1)
         sizes = part_sizes(max(num_frames, 0), ratios)
         if num_frames < used:
             raise DataError(
-                f"sample {pieces[0].series.id}: has {total} frames, too few for {used} parts with "
-                f"gaps of {gap} frames; lower --gap, or use --by series"
+                f"sample {name}: has {total} frames, too few for {used} parts with gaps of {gap} "
+                "frames; lower --gap, or use --by series"
             )
         first = 0
         for part, size in zip(parts, sizes, strict=True):

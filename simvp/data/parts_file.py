@@ -111,8 +111,9 @@ def _by_period(path: Path, segments: Sequence[Segment], periods: dict[str, Perio
             twice = next((i for i in positions if i in used), None)
             if twice is not None:
                 raise ConfigError(
-                    f"{path}: {used[twice]} and {name} both have frame {segment.frames[twice]} of "
-                    f"sample {segment.series.id}; periods must not overlap (`stop` is not included)"
+                    f"{path}: {used[twice]} and {name} both have frame "
+                    f"{segment.series.record_start + segment.frames[twice]} of sample "
+                    f"{segment.series.id}; periods must not overlap (`stop` is not included)"
                 )
             used |= dict.fromkeys(positions, name)
             part.append(segment.cut(positions[0], positions[-1] + 1))

@@ -73,6 +73,8 @@ def choose_segment(
 def frame_range(series: Series, start: str, stop: str) -> range:
     """The frames from `start` to before `stop`, each the number of a frame, a date, or empty.
 
+    Numbers count the frames of the record, dates are those of the series.
+
     Raises: ConfigError if one is neither, or the series has no dates.
     """
     first = _position(series, "start", start) if start else 0
@@ -83,8 +85,8 @@ def frame_range(series: Series, start: str, stop: str) -> range:
 def _position(series: Series, name: str, text: str) -> int:
     """The frame of a number, or the first one at a date or later."""
     if text.isdecimal():
-        return int(text)
-    number = f"the number of a frame, from 0 to {series.length}"
+        return max(0, int(text) - series.record_start)
+    number = f"the number of a frame, from 0 to {series.record_start + series.length}"
     times, seconds = time_of_date(series, name, text, instead=number)
     return int(np.searchsorted(times.values, seconds))
 

@@ -33,6 +33,7 @@ class Series(ABC):
         shape: of a frame, (C, H, W).
         stored_scaling: the scaling of the values in the files; None if they are physical values.
         record: what the series is a piece of, between two gaps in time; empty if it is whole.
+        record_start: number of its first frame within the record, in which users count frames.
     """
 
     id: str
@@ -40,6 +41,7 @@ class Series(ABC):
     shape: tuple[int, int, int]
     stored_scaling: Scaling | None = None
     record: str = ""
+    record_start: int = 0
 
     @property
     @abstractmethod

@@ -38,11 +38,12 @@ def predict_all(
     Raises: DataError if an input frame is damaged, or has missing values that the run was not
         trained on.
     """
-    scaling, may_miss = forecaster.data.scaling, forecaster.network.takes_mask
+    scaling, network = forecaster.data.scaling, forecaster.network
+    options = {"may_miss": network.takes_mask, "num_forecast": network.num_forecast}
     for indices in scoring_batches(
         len(origins), batch_size, rank=group.rank, world_size=group.world_size
     ):
-        frames = [origins[i].read(scaling, may_miss=may_miss) for i in indices]
+        frames = [origins[i].read(scaling, **options) for i in indices]
         inputs = torch.from_numpy(np.stack(frames)).to(group.device)
         with autocast(group.device, precision):
             forecast = forecaster.from_scaled(inputs, values.shape[1])

@@ -147,3 +147,17 @@ def test_impossible_date_is_refused_in_plain_words() -> None:
     with pytest.raises(ValueError, match="^is not a date of the standard calendar; expected a d"):
         parse_date("2000-02-30", "standard")
     assert parse_date("2000-02-30", "360_day") > 0
+
+
+def test_numbers_of_frames_count_from_the_start_of_a_record(tmp_path: Path) -> None:
+    """Frames 3 to 11 of a record whose second piece begins with frame 7."""
+    times = xarray.date_range("2001-02-20", periods=20, use_cftime=True)
+    values = np.random.default_rng(0).random((20, 8, 9), dtype=np.float32)
+    dataset = xarray.Dataset({"sst": (("time", "lat", "lon"), values)}, {"time": times})
+    dataset = dataset.isel(time=[i for i in range(20) if i != 7])
+    dataset.to_netcdf(tmp_path / "daily.nc", engine="h5netcdf")
+    first, second = open_source(tmp_path / "daily.nc").series
+    assert frame_range(first, "3", "12") == range(3, 7)
+    assert frame_range(second, "3", "12") == range(0, 5)
+    assert not frame_range(first, "7", "")
+    assert frame_range(second, "2001-03-01", "") == range(1, 12)

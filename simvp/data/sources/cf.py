@@ -136,6 +136,7 @@ def open_data(path: Path, card: "DatasetCard", options: Options) -> Source:
                 CfSeries(
                     id=record + _suffix("", number, len(cuts)),
                     record=record,
+                    record_start=bounds[number],
                     pieces=part,
                     known_times=times.cut(*bounds[number : number + 2]) if times.unit else None,
                     sources=tuple(_stored(channel, grid, member) for channel in grid.channels),
