@@ -39,11 +39,13 @@ def predict_all(
         trained on.
     """
     scaling, network = forecaster.data.scaling, forecaster.network
-    options = {"may_miss": network.takes_mask, "num_forecast": network.num_forecast}
     for indices in scoring_batches(
         len(origins), batch_size, rank=group.rank, world_size=group.world_size
     ):
-        frames = [origins[i].read(scaling, **options) for i in indices]
+        frames = [
+            origins[i].read(scaling, may_miss=network.takes_mask, num_forecast=network.num_forecast)
+            for i in indices
+        ]
         inputs = torch.from_numpy(np.stack(frames)).to(group.device)
         with autocast(group.device, precision):
             forecast = forecaster.from_scaled(inputs, values.shape[1])
