@@ -63,6 +63,8 @@ class Segment:
         chunk = self.series.frames_per_chunk
         span = usual * abs(self.step)  # frames of the series from the start of a piece to the next
         span = span // chunk * chunk or min(chunk, largest * abs(self.step))
+        if max(self.start + 1, self.stop) <= span:
+            return [(0, len(self.frames))]
         cuts = np.flatnonzero(np.diff(np.asarray(self.frames) // span)) + 1
         return list(pairwise([0, *cuts.tolist(), len(self.frames)]))
 
