@@ -10,6 +10,9 @@ from simvp.data.series import Series
 from simvp.data.times import Times, parse_date
 from simvp.errors import ConfigError, DataError
 
+# Settings that decide which frames are used.
+SELECTING = ("start", "stop", "total_length", "start_index", "init_final_only", "every")
+
 
 def choose_segments(series: Sequence[Series], settings: SplitSection) -> list[Segment]:
     """Segments of `split.samples` series in random order, without those that have no frame to use.
