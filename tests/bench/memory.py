@@ -56,11 +56,11 @@ def write_npy(folder: Path, nbytes: int) -> None:
 
 
 def write_netcdf(folder: Path, nbytes: int) -> None:
-    """One long series in netCDF files, compressed in chunks of 100 frames."""
+    """One long series in netCDF files, compressed in chunks of 50 frames."""
     import xarray
 
     folder.mkdir(parents=True)
-    encoding = {"zlib": True, "complevel": 4, "chunksizes": (100, SIZE, SIZE)}
+    encoding = {"zlib": True, "complevel": 4, "chunksizes": (50, SIZE, SIZE)}
     names = [f"u{channel}" for channel in range(CHANNELS)]
     for name, values in samples(nbytes):
         hours = int(name) * FRAMES + np.arange(FRAMES)
