@@ -1,6 +1,7 @@
 """`simvp split`: read all frames once and assign series to training, validation and test."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from simvp.data.parts_file import listed
 from simvp.data.scaling import Scaling, Statistics, choose_scaling
 from simvp.data.scan import Scan, scan
 from simvp.data.segments import Segment
-from simvp.data.selection import choose_segments
+from simvp.data.selection import SELECTING, choose_segments
 from simvp.data.series import Options, Source
 from simvp.data.source import open_with
 from simvp.data.split_records import PartRecord, SegmentRecord, SourceRecord, SplitRecord
@@ -40,8 +41,10 @@ def run(config: Config, report: Report, *, output: str = "", write_card: bool = 
     _check_scale(source, settings)
     rest = max(0.0, round(1 - settings.train_ratio - settings.val_ratio, 9))
     ratios = [settings.train_ratio, settings.val_ratio, rest]
-    parts, how = _choose_parts(source, settings, ratios)
+    segments = choose_segments(source.series, settings)
+    parts, how = _choose_parts(source, segments, settings, ratios)
     found = _scan(source, parts, report)
+    stages = _stages(settings, segments, parts, found.parts)
     parts, statistics = found.parts, found.statistics
     scaling, warnings = _choose_scaling(source, statistics, settings)
     data_folder = path if is_folder(path) else path.parent
@@ -69,7 +72,7 @@ def run(config: Config, report: Report, *, output: str = "", write_card: bool = 
     written = [record.write(folder)]
     if write_card:
         written.append(_write_card(source, scaling))
-    lines = split_summary.lines(source, parts, statistics, scaling, how, config.data)
+    lines = split_summary.lines(source, parts, stages, statistics, scaling, how, config.data)
     lines += [*warnings, *found.copies.warnings(), *(f"wrote {file}" for file in written)]
     split_file = written[0] if output else None
     return Summary(lines, split_summary.next_command(config, parts, split_file))
@@ -137,9 +140,32 @@ def _options(settings: SplitSection) -> Options:
     )
 
 
-def _choose_parts(source: Source, settings: SplitSection, ratios: list[float]) -> tuple[Parts, str]:
+def _stages(
+    settings: SplitSection, segments: Sequence[Segment], assigned: Parts, kept: Parts
+) -> list[split_summary.Stage]:
+    """The segments that are left after each step, with what the step leaves out."""
+    defaults = SplitSection()
+    options = [
+        f"--{name.replace('_', '-')}"
+        for name in (*SELECTING, "samples")
+        if getattr(settings, name) != getattr(defaults, name)
+    ]
+    not_assigned = "in none of the parts of the data set"
+    if settings.parts:
+        not_assigned = f"not listed in {settings.parts}"
+    elif settings.gap:
+        not_assigned = f"left out by --gap {settings.gap}"
+    return [
+        (f"left out by {', '.join(options)}", segments),
+        (not_assigned, [segment for part in assigned for segment in part]),
+        ("without any value", [segment for part in kept for segment in part]),
+    ]
+
+
+def _choose_parts(
+    source: Source, segments: list[Segment], settings: SplitSection, ratios: list[float]
+) -> tuple[Parts, str]:
     """The segments of each part, and how they were assigned."""
-    segments = choose_segments(source.series, settings)
     enough = len(by_record(segments)) >= sum(ratio > 0 for ratio in ratios)
     is_given = settings.by == "auto" and bool(source.parts) and not settings.group
     is_by_time = settings.by == "time" or (settings.by == "auto" and not enough)
@@ -202,5 +228,6 @@ def _choose_scaling(
         [card.high for card in cards],
         statistics,
         is_8_bit=source.is_8_bit,
+        num_inputs=len(source.inputs),
         by_quantile=settings.scale == "quantile",
     )

@@ -1,6 +1,8 @@
 """What `simvp split` reports: the data, their channels, and the parts."""
 
 import shlex
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from simvp.commands.hints import data_option
@@ -8,15 +10,20 @@ from simvp.config import Config
 from simvp.config.sections import DataSection
 from simvp.data.parts import Parts
 from simvp.data.scaling import Scaling, Statistics
+from simvp.data.segments import Segment
 from simvp.data.series import Source
 from simvp.data.split_records import PARTS
 from simvp.data.windows import num_unused, window_starts
 from simvp.progress import Table
 
+# What a step leaves out, and the segments that are left after it.
+Stage = tuple[str, Sequence[Segment]]
+
 
 def lines(
     source: Source,
     parts: Parts,
+    stages: Sequence[Stage],
     statistics: Statistics,
     scaling: Scaling,
     how: str,
@@ -25,11 +32,13 @@ def lines(
     """The whole summary.
 
     Args:
+        stages: the steps from all frames to those of the parts.
         statistics: of the training part.
         how: how the parts were chosen.
     """
     return [
         *_describe(source, parts),
+        *_left_out(source, stages),
         "",
         "statistics of the training part:",
         _channels(source, statistics, scaling),
@@ -60,7 +69,7 @@ def next_command(config: Config, parts: Parts, file: Path | None) -> str:
 
 
 def _describe(source: Source, parts: Parts) -> list[str]:
-    """What the data are, what was assumed about them, and how many frames are not used."""
+    """What the data are, and what was assumed about them."""
     series = {segment.series.id: segment.series for part in parts for segment in part}
     lengths = sorted({item.length for item in series.values()})
     num_frames = f"{lengths[0]}" + (f" to {lengths[-1]}" if len(lengths) > 1 else "")
@@ -74,13 +83,29 @@ def _describe(source: Source, parts: Parts) -> list[str]:
         shortest = min(series.values(), key=lambda item: item.length)
         found.append(f"the shortest sample is {shortest.id} with {shortest.length} frames")
     found += [f"assumed: {assumption}" for assumption in source.assumptions]
-    used = sum(len(segment.frames) for part in parts for segment in part)
-    unused = sum(item.length for item in series.values()) - used
-    if unused:
-        found.append(f"{unused} frames of these samples are in no part")
-    left_out = len(source.series) - len(series)
-    if left_out:
-        found.append(f"{left_out} of {len(source.series)} samples are in no part")
+    return found
+
+
+def _left_out(source: Source, stages: Sequence[Stage]) -> list[str]:
+    """How many samples, and frames of the others, are in no part, and why."""
+    used = {segment.series.id: segment.series for segment in stages[-1][1]}
+    frames = [sum(item.length for item in used.values())]
+    samples = [len(source.series)]
+    for _, segments in stages:
+        frames.append(sum(len(s.frames) for s in segments if s.series.id in used))
+        samples.append(len({s.series.id for s in segments}))
+    found = []
+    for what, counts in (
+        (" frames of these samples", frames),
+        (f" of {samples[0]} samples", samples),
+    ):
+        steps = zip(stages, pairwise(counts), strict=True)
+        causes = [
+            f"{before - after} {cause}" for (cause, _), (before, after) in steps if before > after
+        ]
+        if causes:
+            number = counts[0] - counts[-1]
+            found.append(f"in no part: {number}{what} ({', '.join(causes)})")
     return found
 
 

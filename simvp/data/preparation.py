@@ -196,21 +196,24 @@ def _open_cache(
 
 def advise_cache(
     waiting: Waiting, stores: Sequence[FrameStore], group: Group, report: Report
-) -> None:
+) -> bool:
     """Say that a cache would help, if it would, after an epoch. All processes call this.
 
     Args:
         waiting: how long training has waited for data.
         stores: all frames that training uses.
+    Returns: whether it was said, the same in all processes.
     """
     is_long = waiting.waited > _LEAST_SECONDS
     percent = group.max(round(100 * waiting.waited / waiting.total) if is_long else 0)
-    if percent > _MOST_WAITING and stores[0].is_in_files:
+    is_slow = percent > _MOST_WAITING and stores[0].is_in_files
+    if is_slow:
         nbytes = sum(store.nbytes for store in stores)
         report.say(
             f"training waited for data for {percent} % of the epoch; --set data.cache=FOLDER saves "
             f"{_size(nbytes)} of decoded frames in a folder, once, and reads them from there"
         )
+    return is_slow
 
 
 def _size(nbytes: int) -> str:

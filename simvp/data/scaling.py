@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from simvp.errors import DataError
+
 if TYPE_CHECKING:
     from torch import Tensor
 
 # Range of the values, relative to the distance of their 0.1 % and 99.9 % quantiles. Up to this it
 # is usual: a billion values have 2.0 if their distribution is normal, 3.0 if it is exponential.
 _WIDEST_RANGE = 3.0
+
+_LARGEST = float(np.finfo(np.float32).max)
 
 Values = TypeVar("Values", NDArray[np.float32], "Tensor")
 
@@ -33,6 +37,11 @@ class Scaling:
         for low, high in zip(self.low, self.high, strict=True):
             if low >= high:
                 raise ValueError(f"low = {low:g} is not below high = {high:g}")
+            if max(abs(low), abs(high), high - low) > _LARGEST:
+                raise ValueError(
+                    f"low = {low:g}, high = {high:g} or their difference exceeds the range of "
+                    "float32 (3.4e38)"
+                )
 
     @property
     def is_identity(self) -> bool:
@@ -129,6 +138,7 @@ def choose_scaling(
     statistics: Statistics,
     *,
     is_8_bit: bool,
+    num_inputs: int = 0,
     by_quantile: bool = False,
 ) -> tuple[Scaling, list[str]]:
     """Choose the scaling of each channel from what is known of it.
@@ -138,30 +148,46 @@ def choose_scaling(
         low, high: from the data card, None where it gives no value.
         statistics: of the training part alone, in physical units.
         is_8_bit: whether the values are 8-bit integers.
+        num_inputs: number of channels that are not forecast, the last ones.
         by_quantile: use the quantiles of the training values where the card gives no value.
     Returns: the scaling, and warnings for the user. The scaling is `low` and `high` where given;
-        otherwise 0 and 1 if the training values of all channels are within [0, 1], 0 and 255 for
-        8-bit integers, and else the range of the training values.
+        otherwise 0 and 1 if the training values are within [0, 1], 0 and 255 for 8-bit integers,
+        and else the range of the training values. Scores add the errors of the channels that are
+        forecast, so these have values within [0, 1] together or not at all. Each input stands
+        alone: it may be of any kind, and does not change the scaling of others.
+    Raises: DataError if a range is too wide for float32.
     """
-    is_unit = min(statistics.low) >= 0 and max(statistics.high) <= 1
-    fixed = (0.0, 1.0) if is_unit else (0.0, 255.0) if is_8_bit else None
-    ranges = zip(statistics.low, statistics.high, strict=True)
+    ranges = list(zip(statistics.low, statistics.high, strict=True))
+    num_forecast = len(channels) - num_inputs
+    are_unit = all(map(_is_unit, ranges[:num_forecast]))
     quantiles = zip(statistics.low_quantile, statistics.high_quantile, strict=True)
     pairs, warnings = [], []
-    for name, given_low, given_high, limits, most in zip(
-        channels, low, high, ranges, quantiles, strict=True
+    for index, (name, given_low, given_high, limits, most) in enumerate(
+        zip(channels, low, high, ranges, quantiles, strict=True)
     ):
+        is_unit = are_unit if index < num_forecast else _is_unit(limits)
+        fixed = (0.0, 1.0) if is_unit else (0.0, 255.0) if is_8_bit else None
         found = limits if fixed is None or by_quantile else fixed
         if by_quantile and most[0] < most[1]:
             found = most
         bottom = found[0] if given_low is None else given_low
         top = found[1] if given_high is None else given_high
         # A constant channel has no range; any positive one will do.
-        pairs.append((bottom, top if top > bottom else bottom + 1.0))
+        pairs.append((bottom, top if top > bottom else bottom + max(1.0, 1e-6 * abs(bottom))))
+        if top - bottom > _LARGEST:
+            raise DataError(
+                f"{name}: is to be scaled from {bottom:.4g} to {top:.4g}, a range beyond that of "
+                "float32 (3.4e38); store it in a larger unit, or leave it out"
+            )
         if found is limits and (given_low is None or given_high is None):
             warnings += _warn_of_range(name, limits, most, by_quantile=by_quantile)
     lows, highs = zip(*pairs, strict=True)
     return Scaling(lows, highs), warnings
+
+
+def _is_unit(limits: tuple[float, float]) -> bool:
+    """Whether values are within [0, 1]."""
+    return limits[0] >= 0 and limits[1] <= 1
 
 
 def _warn_of_range(

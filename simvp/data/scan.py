@@ -9,13 +9,13 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial, reduce
-from itertools import count, pairwise
+from itertools import count, pairwise, repeat
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from simvp.data.checksums import as_fingerprint, checksums_of
+from simvp.data.checksums import DIGITS, as_fingerprint, checksums_of
 from simvp.data.copies import Copies, find_copies
 from simvp.data.parts import Parts
 from simvp.data.scaling import Statistics
@@ -52,17 +52,24 @@ class Scan:
 
 @dataclass(frozen=True)
 class _Piece:
-    """The frames first..last-1 of a segment; `number` counts the pieces of the training part."""
+    """The frames first..last-1 of a segment."""
 
     segment: Segment
     first: int
     last: int
-    number: int | None
 
     @property
     def cost(self) -> int:
         """What reading it costs, in bytes."""
         return (self.last - self.first) * (_PER_FRAME + self.segment.series.bytes_per_frame)
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Pieces of one part that are read at a time; `number` counts those of the training part."""
+
+    pieces: list[_Piece]
+    number: int | None
 
 
 @dataclass(frozen=True)
@@ -99,15 +106,13 @@ def scan(parts: Parts, num_forecast: int, card: Path | None, advance: Advance) -
         card; RunFailed and Interrupted as `map_tasks`.
     """
     num_values = sum(len(s.frames) * math.prod(s.series.shape[1:]) for s in parts[0])
-    pieces = list(_pieces(parts))
-    processes = _num_processes(pieces)
-    batches = list(_batches(pieces))
+    batches = list(_batches(parts))
     found = []
-    read = partial(_read_batch, sample_stride(num_values), num_forecast, card)
-    results = map_tasks(read, batches, processes, remedy=_INTERRUPTED)
+    read = partial(_read, sample_stride(num_values), num_forecast, card)
+    results = map_tasks(read, batches, _num_processes(batches), remedy=_INTERRUPTED)
     for batch, findings in zip(batches, results, strict=True):
         found.append(findings)
-        advance(sum(piece.last - piece.first for piece in batch), "")
+        advance(sum(piece.last - piece.first for piece in batch.pieces), "")
     everything = _joined(found)
     assert everything.training is not None and everything.sample is not None
     checked = _with_fingerprints(parts, everything.checksums)
@@ -118,57 +123,49 @@ def scan(parts: Parts, num_forecast: int, card: Path | None, advance: Advance) -
     )
 
 
-def _pieces(parts: Parts) -> Iterator[_Piece]:
-    """The pieces of all segments, in order."""
-    numbers = count()
+def _batches(parts: Parts) -> Iterator[_Batch]:
+    """Group consecutive pieces of a part by cost, the same for any number of processes."""
     for part in parts:
+        numbers = count() if part is parts[0] else repeat(None)
+        pieces: list[_Piece] = []
+        total = 0
         for segment in part:
             for first, last in segment.pieces():
-                yield _Piece(segment, first, last, next(numbers) if part is parts[0] else None)
+                piece = _Piece(segment, first, last)
+                if pieces and total + piece.cost > _BATCH:
+                    yield _Batch(pieces, next(numbers))
+                    pieces, total = [], 0
+                pieces.append(piece)
+                total += piece.cost
+        if pieces:
+            yield _Batch(pieces, next(numbers))
 
 
-def _batches(pieces: Sequence[_Piece]) -> Iterator[list[_Piece]]:
-    """Group consecutive pieces by cost, the same for any number of processes."""
-    batch: list[_Piece] = []
-    cost = 0
-    for piece in pieces:
-        if batch and cost + piece.cost > _BATCH:
-            yield batch
-            batch, cost = [], 0
-        batch.append(piece)
-        cost += piece.cost
-    yield batch
-
-
-def _num_processes(pieces: Sequence[_Piece]) -> int:
+def _num_processes(batches: Sequence[_Batch]) -> int:
     """How many processes to share the work among."""
+    pieces = [piece for batch in batches for piece in batch.pieces]
     if any(piece.segment.series.whole_arrays for piece in pieces):
         return 1  # each process would decompress all of it
-    by_work = sum(piece.cost for piece in pieces) // _PER_PROCESS
-    by_memory = _MEMORY // max(piece.cost for piece in pieces)
-    return max(1, min(cores(), by_work, by_memory))
+    costs = [piece.cost for piece in pieces]
+    return max(1, min(cores(), sum(costs) // _PER_PROCESS, _MEMORY // max(costs)))
 
 
-def _read_batch(
-    stride: int, num_forecast: int, card: Path | None, batch: Sequence[_Piece]
-) -> _Findings:
-    """Read pieces; see `scan` and `sampled`. Raises DataError."""
-    return _joined([_read(stride, num_forecast, card, piece) for piece in batch])
-
-
-def _read(stride: int, num_forecast: int, card: Path | None, piece: _Piece) -> _Findings:
-    frames = piece.segment.read_stored(piece.first, piece.last)
+def _read(stride: int, num_forecast: int, card: Path | None, batch: _Batch) -> _Findings:
+    """Read and check a batch; see `scan` and `sampled`. Raises DataError."""
+    read = [piece.segment.read_stored(piece.first, piece.last) for piece in batch.pieces]
+    frames = read[0] if len(read) == 1 else np.concatenate(read)
     low, high = np.fmin.reduce(frames, axis=(2, 3)), np.fmax.reduce(frames, axis=(2, 3))
     if np.isinf(low).any() or np.isinf(high).any():
-        check_finite(piece.segment, frames, piece.first, may_miss=True)
+        for piece, values in zip(batch.pieces, read, strict=True):
+            check_finite(piece.segment, values, piece.first, may_miss=True)
     if card is not None and ((low < 0).any() or (high > 1).any()):
-        raise _not_scaled(piece.segment, card, float(np.nanmin(low)), float(np.nanmax(high)))
+        raise _not_scaled(batch, read, card)
     is_empty = np.isnan(low[:, :num_forecast]).all(axis=1)
     training = sample = None
-    if piece.number is not None:
+    if batch.number is not None:
         known = frames[~is_empty] if is_empty.any() else frames
         training = moments(known, np.fmin.reduce(low), np.fmax.reduce(high))
-        sample = sampled(known, stride, np.random.default_rng([_SEED, piece.number]))
+        sample = sampled(known, stride, np.random.default_rng([_SEED, batch.number]))
     return _Findings(
         checksums=checksums_of(frames),
         is_empty=is_empty,
@@ -191,10 +188,14 @@ def _joined(found: Sequence[_Findings]) -> _Findings:
     )
 
 
-def _not_scaled(segment: Segment, card: Path, low: float, high: float) -> DataError:
+def _not_scaled(batch: _Batch, read: Sequence[Frames], card: Path) -> DataError:
+    """The error for the first piece with values beyond [0, 1]."""
+    ranges = [(float(np.nanmin(frames)), float(np.nanmax(frames))) for frames in read]
+    number = next(i for i, (low, high) in enumerate(ranges) if low < 0 or high > 1)
+    low, high = ranges[number]
     return DataError(
-        f"{segment.series.id}: has values from {low:g} to {high:g}, but low and high at the top of "
-        f"{card} mean that all values are scaled to [0, 1]; add stored = "
+        f"{batch.pieces[number].segment.series.id}: has values from {low:g} to {high:g}, but low "
+        f"and high at the top of {card} mean that all values are scaled to [0, 1]; add stored = "
         '"physical" to it if the files hold physical values, or stored = "scaled" if the values '
         "beyond [0, 1] are right"
     )
@@ -202,18 +203,20 @@ def _not_scaled(segment: Segment, card: Path, low: float, high: float) -> DataEr
 
 def _with_fingerprints(parts: Parts, checksums: NDArray[np.uint32]) -> Parts:
     """The segments with the checksums of their frames, which are in the same order."""
-    position = 0
+    fingerprints, position = as_fingerprint(checksums), 0
     checked: Parts = [[] for _ in parts]
     for part, target in zip(parts, checked, strict=True):
         for segment in part:
-            of_segment = checksums[position : position + len(segment.frames)]
-            target.append(replace(segment, fingerprint=as_fingerprint(of_segment)))
-            position += len(segment.frames)
+            end = position + DIGITS * len(segment.frames)
+            target.append(replace(segment, fingerprint=fingerprints[position:end]))
+            position = end
     return checked
 
 
 def _cut(parts: Parts, is_empty: NDArray[np.bool_]) -> Parts:
     """Cut segments where frames are missing altogether, so that no window has to bridge them."""
+    if not is_empty.any():
+        return parts
     position = 0
     result: Parts = [[] for _ in parts]
     for part, target in zip(parts, result, strict=True):

@@ -63,6 +63,8 @@ class Segment:
         chunk = self.series.frames_per_chunk
         span = usual * abs(self.step)  # frames of the series from the start of a piece to the next
         span = span // chunk * chunk or min(chunk, largest * abs(self.step))
+        if max(self.start + 1, self.stop) <= span:
+            return [(0, len(self.frames))]
         cuts = np.flatnonzero(np.diff(np.asarray(self.frames) // span)) + 1
         return list(pairwise([0, *cuts.tolist(), len(self.frames)]))
 
@@ -110,11 +112,10 @@ def check_finite(segment: Segment, frames: Frames, first: int, *, may_miss: bool
         position, *where = (int(i) for i in np.argwhere(~finite)[0])
         name = segment.series.locate(segment.frames[first + position])
         bad = finite[position].size - int(finite[position].sum())
-        value = frames[position][tuple(where)]
-        problem = "are not finite"
-        if np.isinf(value):  # float64 values may have become infinite when they were read
-            problem += " or exceed the range of float32 (3.4e38)"
+        problem = "are not finite, the first (nan)"
+        if np.isinf(frames[position][tuple(where)]):  # float64 values may have become infinite
+            problem = "are not finite or exceed the range of float32 (3.4e38), the first"
         raise DataError(
-            f"{name}: {bad} of {finite[position].size} values {problem}, the first ({value}) at "
-            f"index {tuple(where)}; fix or remove the sample"
+            f"{name}: {bad} of {finite[position].size} values {problem} at index {tuple(where)}; "
+            "fix or remove the sample"
         )

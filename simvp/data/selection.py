@@ -10,6 +10,9 @@ from simvp.data.series import Series
 from simvp.data.times import Times, parse_date
 from simvp.errors import ConfigError, DataError
 
+# Settings that decide which frames are used.
+SELECTING = ("start", "stop", "total_length", "start_index", "init_final_only", "every")
+
 
 def choose_segments(series: Sequence[Series], settings: SplitSection) -> list[Segment]:
     """Segments of `split.samples` series in random order, without those that have no frame to use.
@@ -22,7 +25,7 @@ def choose_segments(series: Sequence[Series], settings: SplitSection) -> list[Se
             f"split.samples = {settings.samples}: the data contain {len(order)}; lower it"
         )
     chosen = [
-        choose_segment(series[i], settings, np.random.default_rng([settings.seed, number]))
+        choose_segment(series[i], settings, number)
         for number, i in enumerate(order[: settings.samples or len(order)])
     ]
     segments = [segment for segment in chosen if segment is not None]
@@ -34,15 +37,15 @@ def choose_segments(series: Sequence[Series], settings: SplitSection) -> list[Se
     return segments
 
 
-def choose_segment(
-    series: Series, settings: SplitSection, rng: np.random.Generator
-) -> Segment | None:
+def choose_segment(series: Series, settings: SplitSection, number: int) -> Segment | None:
     """The frames of a series that the settings ask for, in the order of their use.
 
     Of 0..19 with total_length 5: start_index 0 gives 0 1 2 3 4, start_index 15 the last five,
     -1 any five in a row; then init_final_only keeps the first and the last of them, and reverse
     reverses their order.
 
+    Args:
+        number: of the series, from which and the seed of the split a random start is drawn.
     Returns: the segment; None if the series has no frame between `start` and `stop`.
     Raises: DataError if there are too few; ConfigError if `start` or `stop` is no frame or date.
     """
@@ -57,6 +60,7 @@ def choose_segment(
             "are requested; lower --total-length or --start-index, or complete the sample"
         )
     if settings.start_index == -1:
+        rng = np.random.default_rng([settings.seed, number])
         first = int(rng.integers(len(available) - length + 1))
     frames = available[first : first + length : settings.every]
     if settings.init_final_only:

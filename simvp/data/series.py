@@ -122,6 +122,8 @@ class Source:
         is_8_bit: whether the values are 8-bit integers.
         assumptions: what was assumed about the layout, for the user to check.
         parts: ids of the series in each part, if the data set is split already.
+        variables: names to choose channels by, where a variable may hold several channels; empty if
+            they are those of the channels.
         inputs: names of the last channels, which a network is given but does not forecast. A format
             with static fields sets them; for others they are those of the options.
         coordinates: of rows and columns, as far as the files say them.
@@ -136,6 +138,7 @@ class Source:
     is_8_bit: bool
     assumptions: tuple[str, ...] = ()
     parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    variables: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ()
     coordinates: Coordinates = field(default_factory=Coordinates)
 

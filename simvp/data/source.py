@@ -59,8 +59,9 @@ def open_with(path: Path, options: Options, card: DatasetCard | None = None) -> 
     options.check_names()
     read = options
     if options.inputs and options.variables is None:
-        names = _open(path, replace(options, inputs=(), static=()), card).channels
-        read = replace(read, variables=tuple(n for n in names if n not in options.inputs))
+        whole = _open(path, replace(options, inputs=(), static=()), card)
+        known = whole.variables or whole.channels
+        read = replace(read, variables=tuple(n for n in known if n not in options.inputs))
     if options.inputs:
         read = replace(read, variables=(*(read.variables or ()), *options.inputs))
     source = _open(path, read, card)

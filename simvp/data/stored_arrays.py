@@ -131,7 +131,8 @@ def choose_arrays(
 def _several(path: Path, stacks: Sequence[StoredArray]) -> ConfigError:
     """The question which of several arrays to use."""
     listed = ", ".join(map(describe, stacks))
-    hint = f"Choose one with --variables {stacks[0].name}"
+    example = max(stacks, key=lambda array: len(array.shape))
+    hint = f"Choose one with --variables {example.name}"
     alike = [array.name for array in stacks if array.shape == stacks[0].shape]
     if len(alike) > 1:
         hint += f", or several of one shape as channels with --variables {','.join(alike)}"

@@ -80,7 +80,7 @@ class Trainer:
         # Windows and losses of the steps since the last log step.
         self.pending: list[tuple[Tensor, Tensor]] = []
         self.saved_at = time.monotonic()
-        self.has_measured_waiting = False
+        self.has_advised_cache = False
         self.symmetries = parse_symmetries(config.train.augment)
         # Rolling leaves components as they are.
         self.vectors = vectors if {*self.symmetries} - {"roll"} else ()
@@ -155,11 +155,9 @@ class Trainer:
             is_last = self.progress.batch == self.steps_per_epoch
             if is_last or self.progress.batch % _LOG_INTERVAL[self.group.device.type] == 0:
                 self._log_step(stop, advance)
-        if not self.has_measured_waiting:
-            self.has_measured_waiting = True
-            advise_cache(
-                waiting, (self.train_set.store, self.val_set.store), self.group, self.report
-            )
+        if not self.has_advised_cache:
+            stores = (self.train_set.store, self.val_set.store)
+            self.has_advised_cache = advise_cache(waiting, stores, self.group, self.report)
 
     def _log_step(self, stop: StopRequest, advance: Advance) -> None:
         """Read the pending losses, then stop or save if any process has to."""

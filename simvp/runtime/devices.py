@@ -60,3 +60,7 @@ def configure_backend(device: torch.device) -> None:
         if hasattr(library, "mallopt"):
             library.mallopt(-4, 0)  # M_MMAP_MAX: allocate no blocks with mmap
             library.mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD: return no memory to the system
+            # M_ARENA_MAX: one heap for all threads. Batches are allocated by the threads that read
+            # ahead and freed by the main one. With a heap for each thread, the memory of a process
+            # grew from epoch to epoch (tests/bench/memory.py).
+            library.mallopt(-8, 1)

@@ -142,7 +142,7 @@ def test_one_series_is_split_by_time(tmp_path: Path, simvp: Simvp) -> None:
         range(16, 19),
         range(21, 24),
     )
-    assert "4 frames of these samples are in no part" in result.stdout
+    assert "in no part: 4 frames of these samples (4 left out by --gap 2)\n" in result.stdout
     assert (
         "simvp train --data-path 'my data' --pre-seq-length 1 --aft-seq-length 1" in result.stdout
     )
@@ -165,7 +165,15 @@ def test_samples_of_different_lengths_are_used_whole(data: Path, simvp: Simvp) -
     assert "12 samples of 5 to 8 frames" in result.stdout
     assert "the shortest sample is 99abc_wave_99 with 5 frames" in result.stdout
     result = simvp("split", "--data-path", "data", "--total-length", "5")
-    assert "33 frames of these samples are in no part" in result.stdout
+    unused = "in no part: 33 frames of these samples (33 left out by --total-length)\n"
+    assert unused in result.stdout
+    np.save(data / "99abc_wave_99" / "4.npy", np.full((9, 11), np.nan))
+    result = simvp("split", "data", "--total-length", "5", "--samples", "11", "--by", "series")
+    assert (
+        "in no part: 1 of 12 samples (1 left out by --total-length, --samples)\n" in result.stdout
+    )
+    result = simvp("split", "data")
+    assert "in no part: 1 frames of these samples (1 without any value)\n" in result.stdout
 
 
 def test_copied_frames_are_reported(data: Path, simvp: Simvp) -> None:

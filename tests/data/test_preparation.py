@@ -265,12 +265,12 @@ def test_cache_is_advised_if_training_waits_for_files(
 ) -> None:
     free(0)
     stores, report = stores_of(split_data), Lines()
-    advise_cache(Waiting(waited, total), stores, ALONE, report)
+    assert advise_cache(Waiting(waited, total), stores, ALONE, report) is is_told
     expected = (
         "training waited for data for 15 % of the epoch; --set data.cache=FOLDER saves 1 MB of "
         "decoded frames in a folder, once, and reads them from there"
     )
     assert report.lines == ([expected] if is_told else [])
     cached, _ = prepared(split_data, "cache")
-    advise_cache(Waiting(waited, total), cached, ALONE, report)
+    assert not advise_cache(Waiting(waited, total), cached, ALONE, report)
     assert len(report.lines) == is_told

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from simvp.data.scaling import Scaling, Statistics, choose_scaling, mean_and_std
+from simvp.errors import DataError
 
 RNG = np.random.default_rng(0)
 
@@ -79,6 +80,43 @@ def test_scaling_is_from_card_or_0_to_1_or_8_bit_or_range(
     expected: tuple[float, float],
 ) -> None:
     assert choose(card, found, found, is_8_bit=is_8_bit) == (expected, [])
+
+
+@pytest.mark.parametrize(
+    ("ranges", "num_inputs", "expected"),
+    [
+        ([(0.2, 0.9), (0.0, 4000.0)], 1, [(0.0, 1.0), (0.0, 4000.0)]),  # a depth
+        ([(280.0, 310.0), (0.0, 0.5)], 1, [(280.0, 310.0), (0.0, 1.0)]),  # a fraction of land
+        ([(280.0, 310.0), (0.0, 0.5)], 0, [(280.0, 310.0), (0.0, 0.5)]),
+        ([(0.2, 0.9), (0.1, 0.5), (-1.0, 1.0)], 1, [(0.0, 1.0), (0.0, 1.0), (-1.0, 1.0)]),
+        ([(0.2, 0.9), (0.1, 0.5), (-1.0, 1.0)], 2, [(0.0, 1.0), (0.0, 1.0), (-1.0, 1.0)]),
+        ([(5.0, 9.0), (0.1, 0.5), (-1.0, 1.0)], 2, [(5.0, 9.0), (0.0, 1.0), (-1.0, 1.0)]),
+    ],
+)
+def test_inputs_do_not_change_the_scaling_of_other_channels(
+    ranges: list[tuple[float, float]], num_inputs: int, expected: list[tuple[float, float]]
+) -> None:
+    low, high = zip(*ranges, strict=True)
+    none = (None,) * len(ranges)
+    statistics = Statistics(
+        low=low, high=high, mean=low, std=high, low_quantile=low, high_quantile=high
+    )
+    names = [str(i) for i in range(len(ranges))]
+    scaling, _ = choose_scaling(
+        names, none, none, statistics, is_8_bit=False, num_inputs=num_inputs
+    )
+    assert list(zip(scaling.low, scaling.high, strict=True)) == expected
+
+
+def test_ranges_beyond_float32_are_refused() -> None:
+    """Differences of values would be infinite."""
+    with pytest.raises(DataError, match=r"rain: is to be scaled from -2e\+38 to 3e\+38, a range"):
+        choose((None, None), (-2e38, 3e38), (-2e38, 3e38))
+    for low, high in [(0.0, 1e39), (-1e39, 0.0), (-2e38, 3e38)]:
+        with pytest.raises(ValueError, match="exceeds the range of float32"):
+            Scaling((low,), (high,))
+    ((low, high), _) = choose((None, None), (1e17, 1e17), (1e17, 1e17))
+    assert low == 1e17 < high  # a constant that is so large that adding 1 does not change it
 
 
 @pytest.mark.parametrize(

@@ -172,7 +172,8 @@ def test_processes_are_used_where_they_save_time() -> None:
     def num_processes(size: tuple[int, int], num_frames: int, num_pieces: int) -> int:
         frames = np.broadcast_to(np.float32(0), (num_frames, 1, *size))
         segment = Segment(MemorySeries.of("a", frames), 0, num_frames)
-        return scan._num_processes([scan._Piece(segment, 0, num_frames, None)] * num_pieces)
+        batch = scan._Batch([scan._Piece(segment, 0, num_frames)], None)
+        return scan._num_processes([batch] * num_pieces)
 
     cores = scan.cores()
     assert num_processes((64, 64), 20, 100) == 1
@@ -190,8 +191,8 @@ def test_arrays_that_are_decompressed_whole_are_read_by_one_process(
     for name, save in {"plain": np.savez, "compressed": np.savez_compressed}.items():
         save(tmp_path / f"{name}.npz", u=values)
         (first, *_) = open_source(tmp_path / f"{name}.npz", axes="ntyx").series
-        pieces = [scan._Piece(Segment(first, 0, 20), 0, 20, None)]
-        found[name] = scan._num_processes(pieces)
+        batch = scan._Batch([scan._Piece(Segment(first, 0, 20), 0, 20)], None)
+        found[name] = scan._num_processes([batch])
     assert found == {"plain": 2, "compressed": 1}
 
 

@@ -153,6 +153,7 @@ def open_data(path: Path, card: "DatasetCard", options: Options) -> Source:
         is_8_bit=grid.is_8_bit,
         assumptions=(*grid.assumptions, *notes),
         coordinates=find_coordinates(files[0], grid),
+        variables=tuple(dict.fromkeys(channel.variable for channel in grid.channels)),
         inputs=tuple(c.name for c in grid.channels if c.variable in inputs),
     )
 

@@ -6,6 +6,7 @@ T: frames; C: channels; H, W: height and width.
 import os
 import re
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -160,23 +161,31 @@ def frame_files(sample: Path) -> list[str]:
         names = [name for name in os.listdir(sample) if name.endswith(".npy") and name[0] != "."]
     except OSError as error:
         raise DataError(f"{sample}: cannot be read ({error.strerror})") from None
+    expected = [f"{number}.npy" for number in range(len(names))]
+    if not names or set(names) != set(expected):
+        raise _wrong_names(sample, names)
+    folder = os.fspath(sample)
+    return [os.path.join(folder, name) for name in expected]
+
+
+def _wrong_names(sample: Path, names: Sequence[str]) -> DataError:
+    """The error for .npy files of a sample that are not 0.npy, 1.npy, ..."""
     odd = sorted(name for name in names if not _FRAME_NAME.fullmatch(name))
     if odd:
-        raise DataError(
+        return DataError(
             f"{sample / odd[0]}: is not a frame number; frames are 0.npy, 1.npy, ... without "
             "leading zeros, so rename the file or move it elsewhere"
         )
     if not names:
-        raise DataError(f"{sample}: contains no frames; add 0.npy, 1.npy, ... or remove the folder")
-    numbers = sorted(int(name.removesuffix(".npy")) for name in names)
-    if numbers[-1] != len(numbers) - 1:
-        missing = next(i for i, number in enumerate(numbers) if number != i)
-        raise DataError(
-            f"{sample}: {missing}.npy is missing although there is {numbers[-1]}.npy; "
-            "frames are numbered from 0 without gaps"
+        return DataError(
+            f"{sample}: contains no frames; add 0.npy, 1.npy, ... or remove the folder"
         )
-    folder = os.fspath(sample)
-    return [os.path.join(folder, f"{number}.npy") for number in numbers]
+    numbers = sorted(int(name.removesuffix(".npy")) for name in names)
+    missing = next(i for i, number in enumerate(numbers) if number != i)
+    return DataError(
+        f"{sample}: {missing}.npy is missing although there is {numbers[-1]}.npy; "
+        "frames are numbered from 0 without gaps"
+    )
 
 
 def read_frame(path: str | Path, *, axes: str = "cyx") -> Frames:

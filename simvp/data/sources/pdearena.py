@@ -70,7 +70,7 @@ def _read_header(path: Path, suffix: str) -> Contents:
     notes = [rows_note(), problem]
     if left_out:
         notes.append(f"left out, not fields over time: {', '.join(sorted(left_out))}")
-    return Contents(blocks, {"time_step": step}, notes)
+    return Contents(blocks, {"time_step": step}, notes, vectors=[("vy", "vx")])
 
 
 def _block(file: "h5py.File", path: Path, group: str, stem: str) -> Block:

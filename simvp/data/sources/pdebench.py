@@ -40,6 +40,8 @@ if TYPE_CHECKING:  # processes that simulate start without pydantic; h5py only w
 
 _COMPRESSIBLE = ("density", "pressure", "Vx", "Vy")
 _INCOMPRESSIBLE = {"velocity": ("velocity_x", "velocity_y"), "particles": ("particles",)}
+# Components along columns and rows: y becomes the columns.
+_VECTORS = (("Vy", "Vx"), ("velocity_y", "velocity_x"), ("force_y", "force_x"))
 _COORDINATES = {"t", "t-coordinate", "x-coordinate", "y-coordinate"}
 
 
@@ -76,7 +78,9 @@ def _read_header(path: Path, prefix: str, card: "DatasetCard") -> Contents:
     notes = [rows_note(), problem]
     if left_out:
         notes.append(f"left out, not fields over time: {', '.join(sorted(left_out))}")
-    return Contents(blocks, {"time_step": step}, notes)
+    fields = {*blocks[0].fields, *blocks[0].static}
+    vectors = [] if groups else [pair for pair in _VECTORS if fields.issuperset(pair)]
+    return Contents(blocks, {"time_step": step}, notes, vectors)
 
 
 def _groups(

@@ -271,6 +271,19 @@ def test_level_is_a_value_or_an_index(tmp_path: Path, level: str, index: int) ->
     assert open_source(path, level=level).assumptions == (text,)
 
 
+def test_inputs_may_lie_along_an_axis(tmp_path: Path) -> None:
+    """The other variables are the channels, as with --variables u --inputs v."""
+    dims = ("time", "band", "lat", "lon")
+    u, v = numbers(T, 2, H, W), 2 * numbers(T, 3, H, W)
+    path = save(tmp_path, {"v": (dims, v), "u": (dims[:1] + ("pair", *dims[2:]), u), **grid()})
+    source = open_source(path, axes="tcyx", inputs=["v"])
+    assert source.channels == ("u_0", "u_1", "v_0", "v_1", "v_2")
+    assert source.inputs == ("v_0", "v_1", "v_2")
+    np.testing.assert_array_equal(source.series[0].read(0, T), np.concatenate([u, v], axis=1))
+    named = open_source(path, axes="tcyx", variables=["u"], inputs=["v"])
+    assert (named.channels, named.inputs) == (source.channels, source.inputs)
+
+
 def test_level_is_asked_for_with_the_levels(tmp_path: Path) -> None:
     depth = ("depth", [0.5, 10.0, 50.0], {"units": "m"})
     thetao = (("time", "depth", "lat", "lon"), numbers(T, 3, H, W))

@@ -42,6 +42,7 @@ def test_series_hold_u_vx_vy(tmp_path: Path) -> None:
     for number, series in enumerate(pickle.loads(pickle.dumps(source.series))):
         assert series.length == T
         np.testing.assert_array_equal(series.read(0, T), VALUES[:, number].swapaxes(0, 1))
+    assert source.card.vectors == [["vy", "vx"]]  # along columns and rows
     only = open_source(tmp_path / "ns_train.h5", variables=["vy", "u"]).series[2]
     np.testing.assert_array_equal(only.read(1, 5, 2), VALUES[[2, 0], 2, 1::2].swapaxes(0, 1))
 

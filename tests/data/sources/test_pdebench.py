@@ -132,6 +132,20 @@ def test_incompressible_flow(tmp_path: Path) -> None:
     np.testing.assert_array_equal(only.series[1].read(2, 4), expected[1, 2:4][:, [2, 1]])
 
 
+def test_components_of_vectors_are_pairs_along_columns_and_rows(tmp_path: Path) -> None:
+    """The first spatial axis, x, becomes the rows, so y is along the columns."""
+    path = write_compressible(tmp_path / "cfd.h5")
+    assert open_source(path).card.vectors == [["Vy", "Vx"]]
+    assert open_source(path, variables=["density", "Vx"]).card.vectors == []
+    path = write_incompressible(tmp_path / "ns.h5")
+    velocity, force = ["velocity_y", "velocity_x"], ["force_y", "force_x"]
+    assert open_source(path).card.vectors == [velocity]
+    assert open_source(path, static=["force_x", "force_y"]).card.vectors == [velocity, force]
+    assert open_source(write_groups(tmp_path / "sw.h5")).card.vectors == []
+    (tmp_path / "ns.toml").write_text("vectors = []\n")
+    assert open_source(path).card.vectors == []
+
+
 def test_force_and_other_constants_are_static_fields(tmp_path: Path) -> None:
     path = write_incompressible(tmp_path / "ns.h5")
     with h5py.File(path, "a") as file:
