@@ -2,7 +2,6 @@
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from simvp.metrics import Comparison, SsimRange, Truth, score
 from simvp.physics import SMALLEST_GRID
@@ -33,7 +32,7 @@ def similarity(frames: Comparison) -> Tensor:
     if min(frames.pred.shape[-2:]) < SSIM_WINDOW:
         raise ValueError(f"SSIM needs frames of {SSIM_WINDOW}x{SSIM_WINDOW} pixels or more")
     truth = frames.truth
-    mean_true, var_true, counts = truth.once(_moments)
+    mean_true, var_true, complete = truth.once(_moments)
     pred = torch.where(truth.valid, frames.pred.clamp(0.0, 1.0), 0.0)
     mean_pred = _window_mean(pred)
     var_pred = _UNBIASED * (_window_mean(pred.square()) - mean_pred.square())
@@ -42,17 +41,16 @@ def similarity(frames: Comparison) -> Tensor:
     c1, c2 = (_SSIM_K1 * span).square(), (_SSIM_K2 * span).square()
     ratio = (2 * mean_pred * mean_true + c1) * (2 * covariance + c2)
     ratio /= (mean_pred.square() + mean_true.square() + c1) * (var_pred + var_true + c2)
-    of_channels = (ratio * counts).sum((-2, -1)) / counts.sum((-2, -1))
+    of_channels = (ratio * complete).sum((-2, -1)) / complete.sum((-2, -1))
     return of_channels.nanmean(dim=-1)
 
 
 def _moments(truth: Truth) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean and variance of the truth in each window, and whether it is complete (1) or not (0)."""
+    """Mean and variance of the truth in each window, and whether it is complete."""
     mean = _window_mean(truth.filled)
     variance = _UNBIASED * (_window_mean(truth.filled.square()) - mean.square())
-    missing = (~truth.valid).flatten(0, 1).to(mean.dtype)
-    touches = F.max_pool2d(missing, SSIM_WINDOW, stride=1).reshape(mean.shape)
-    return mean, variance, 1 - touches
+    complete = _windows(truth.valid, -1).all(-1)
+    return mean, variance, _windows(complete, -2).all(-1)
 
 
 def _span(truth: Truth) -> Tensor:
@@ -66,6 +64,9 @@ def _span(truth: Truth) -> Tensor:
 
 def _window_mean(images: Tensor) -> Tensor:
     """Mean over each window that fits: (B, T, C, H, W) -> (B, T, C, H - 6, W - 6)."""
-    columns = F.avg_pool2d(images.flatten(0, 1), (SSIM_WINDOW, 1), stride=1)
-    means = F.avg_pool2d(columns, (1, SSIM_WINDOW), stride=1)
-    return means.reshape(*images.shape[:3], *means.shape[-2:])
+    return _windows(_windows(images, -1).mean(-1), -2).mean(-1)
+
+
+def _windows(images: Tensor, axis: int) -> Tensor:
+    """The windows along an axis; their cells are another axis, the last one."""
+    return images.unfold(axis, SSIM_WINDOW, 1)
