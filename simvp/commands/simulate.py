@@ -53,11 +53,11 @@ def _make_samples(settings: SimulateSection, folder: Path, report: Report) -> in
         remove_stale(folder)
     _check_space(settings, folder, simulator)
     card = folder / CARD_NAME
+    parameters = simulator.complete(settings.parameters)
     if not card.exists():
-        publish_text(card, card_to_toml(DatasetCard(**simulator.physics)))
+        publish_text(card, card_to_toml(DatasetCard(**simulator.card(parameters))))
     made = 0
     with report.progress("simulating", settings.samples) as advance:
-        parameters = simulator.complete(settings.parameters)
         job = Job(folder, **settings.model_dump(exclude={"parameters"}), parameters=parameters)
         batches = range(0, settings.samples, BATCH)
         for done, made_now in map_tasks(partial(make_missing, job), batches, _processes(settings)):

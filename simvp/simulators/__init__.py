@@ -1,7 +1,8 @@
 """Simulators: each module in this package is one system, found by its file name.
 
 A module defines `PHYSICS`, the entries of the data card; `SETTINGS`, the parameters that a user
-may change, by name (optional); and the functions `initial_state` and `simulate`.
+may change, by name (optional); and the functions `initial_state` and `simulate`. If its symmetries
+depend on the parameters, a function `symmetries` of all of them returns those that hold.
 
 B: samples; T: frames; C, H, W: a frame. All samples of a batch advance together.
 """
@@ -46,10 +47,11 @@ class Simulator:
     """A simulated system.
 
     Attributes:
-        physics: the entries of its data card.
+        physics: the entries of its data card, for the default parameters.
         initial_state: (size, generator) -> initial state of a sample, (C, size, size).
         simulate: (initial states (B, C, H, W), frames=T, one keyword for each setting)
             -> (B, T, C, H, W) in [0, 1].
+        symmetries: the symmetries that hold with these parameters, one keyword for each setting.
     """
 
     name: str
@@ -57,6 +59,11 @@ class Simulator:
     settings: Mapping[str, Setting]
     initial_state: "Callable[[int, np.random.Generator], Frames]"
     simulate: "Callable[..., Frames]"
+    symmetries: Callable[..., list[str]]
+
+    def card(self, parameters: Mapping[str, float]) -> dict[str, Any]:
+        """The entries of the data card of samples that are made with all these parameters."""
+        return {**self.physics, "symmetries": self.symmetries(**parameters)}
 
     def problems(self, parameters: Mapping[str, float]) -> dict[str, str]:
         """An error message for each parameter that is unknown or out of bounds."""
@@ -79,5 +86,6 @@ class Simulator:
 def load(name: str) -> Simulator:
     """The simulator of that name, one of `names()`."""
     module = importlib.import_module(f"{__name__}.{name.replace('-', '_')}")
-    settings = getattr(module, "SETTINGS", {})
-    return Simulator(name, module.PHYSICS, settings, module.initial_state, module.simulate)
+    physics, settings = module.PHYSICS, getattr(module, "SETTINGS", {})
+    symmetries = getattr(module, "symmetries", lambda **parameters: physics["symmetries"])
+    return Simulator(name, physics, settings, module.initial_state, module.simulate, symmetries)
