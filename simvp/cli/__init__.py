@@ -97,7 +97,7 @@ def split(
 @with_settings(
     data="split path pre_seq_length aft_seq_length",
     model="model_type",
-    train="epochs batch_size val_batch_size lr init_from checkpoint_interval "
+    train="recipe epochs batch_size val_batch_size lr init_from checkpoint_interval "
     "checkpoint_every_minutes seed",
     run="name device",
     launch=f"{LAUNCH} max_restarts",

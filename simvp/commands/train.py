@@ -14,6 +14,8 @@ from simvp.data.preparation import prepare
 from simvp.data.split import Split, find_split, read_split
 from simvp.engine import Trainer, build_network, count_parameters, losses, network_cost
 from simvp.engine.automatic import resolve_auto
+from simvp.engine.increments import increment_scale
+from simvp.engine.recipes import describe_recipe, resolve_recipe, training_window
 from simvp.engine.weights import StoredWeights, load_weights, read_weights
 from simvp.errors import ConfigError
 from simvp.physics import parse_symmetries
@@ -57,11 +59,13 @@ def run(
     if not resume and not print_model:
         (folder.check_own if overwrite else folder.check_free)()
     losses.load(config.train.loss)  # refuses an unknown name before anything is started
+    weights = _initial_weights(config, folder, resume)
+    config = resolve_recipe(config, weights)
     data = _open_data(config)
-    config = _resolve(config, data, _initial_weights(config, folder, resume))
+    config = _resolve(config, data, weights)
     if print_model:
         return _describe_network(config, data.split.data)
-    check_batch_size(config, len(data.train_set))
+    check_batch_size(config, _visits(config, data.train_set))
     if launcher.is_needed(config):
         flags = {"--resume": resume, "--overwrite": overwrite, "--test": and_test}
         launcher.run(["train", *(flag for flag, given in flags.items() if given)], config)
@@ -85,14 +89,22 @@ def _open_data(config: Config) -> _Data:
     datasets = [
         WindowDataset(
             split.segments(part),
-            window=pre + aft,
+            window=window,
             stride=stride,
             scaling=split.data.network_scaling,
             may_miss=split.data.has_missing,
         )
-        for part, stride in (("train", config.data.stride), ("validation", aft))
+        for part, window, stride in (
+            ("train", training_window(config), config.data.stride),
+            ("validation", pre + aft, aft),
+        )
     ]
     return _Data(split, *datasets)
+
+
+def _visits(config: Config, train_set: WindowDataset) -> int:
+    """Number of training windows that an epoch visits."""
+    return min(config.train.windows_per_epoch or len(train_set), len(train_set))
 
 
 def _initial_weights(config: Config, folder: RunFolder, resume: bool) -> StoredWeights | None:
@@ -108,7 +120,7 @@ def _resolve(config: Config, data: _Data, weights: StoredWeights | None) -> Conf
     config = resolve_auto(
         config,
         data.split,
-        num_windows=len(data.train_set),
+        num_windows=_visits(config, data.train_set),
         device=launcher.device(config),
         world_size=launcher.num_processes(config),
         weights=weights,
@@ -149,7 +161,10 @@ def _fit(
     # Damaged and changed frames are found here, before an earlier run is replaced.
     stores = (data.train_set.store, data.val_set.store)
     prepare(stores, data.split, config.data.cache, group, report)
-    network = build_network(config, data.split.data, group.device)
+    description, scale = data.split.data, None
+    if config.model.target == "increments":
+        scale = increment_scale(data.train_set, len(description.forecast_channels))
+    network = build_network(config, description, group.device, increment_scale=scale)
     found = checkpoint.newest_training(folder.checkpoints, report.say) if resume else None
     if resume and found is None:
         folder.check_resumable()
@@ -163,7 +178,7 @@ def _fit(
         group=group,
         folder=folder,
         report=report,
-        vectors=augmentation.vectors(data.split.data),
+        vectors=augmentation.vectors(description),
     )
     if found is not None:
         trainer.resume(found)
@@ -175,7 +190,7 @@ def _fit(
     group.wait()  # every process has read the checkpoint before one of them changes the folder
     if group.is_main:
         begin = folder.begin if found is None else folder.resume
-        begin(to_toml(config), data.split.data.to_json())
+        begin(to_toml(config), description.to_json())
     _announce(trainer, resume=resume, continues=found is not None)
     trainer.fit()
     best = min(trainer.progress.history, key=lambda row: row["val_loss"])
@@ -204,6 +219,7 @@ def _announce(trainer: Trainer, *, resume: bool, continues: bool) -> None:
         f"{len(trainer.train_set)} training and {len(trainer.val_set)} validation windows, "
         f"{trainer.steps_per_epoch} steps per epoch of {config.train.batch_size} windows"
     )
+    report.say(describe_recipe(config))
     for part, dataset in (("training", trainer.train_set), ("validation", trainer.val_set)):
         if dataset.num_unused:
             report.say(f"{dataset.num_unused} {part} frames are in no window and stay unused")

@@ -164,6 +164,21 @@ class ModelSection(Section):
         "deviation of the training part; false: as published; auto: true for new weights, for "
         "others as they were trained",
     )
+    history: values.AutoCount = Field(
+        "auto",
+        description="input frames that the network uses, the last ones of data.pre_seq_length; "
+        "auto: as train.recipe",
+    )
+    block_frames: values.AutoCount = Field(
+        "auto",
+        description="frames that a pass of the network forecasts, at most model.history; they are "
+        "fed back for more; auto: as train.recipe",
+    )
+    target: Literal["auto", "frames", "increments"] = Field(
+        "auto",
+        description="what a pass forecasts: frames, or increments from frame to frame in units of "
+        "their standard deviation; auto: as train.recipe, for given weights as they were trained",
+    )
 
     @property
     def is_standardizing(self) -> bool:
@@ -173,9 +188,17 @@ class ModelSection(Section):
 
 
 class TrainSection(Section):
+    recipe: Literal["direct", "stepwise"] = Field(
+        "direct",
+        description="how to forecast: direct: as many frames as there are input frames in a pass, "
+        "as published; stepwise: the next two frames from the last two, as increments, repeatedly",
+    )
     epochs: int = Field(20, ge=1, description="number of passes over the training samples")
-    batch_size: values.BatchSize = Field(
+    batch_size: values.AutoCount = Field(
         "auto", description="samples per step and process; auto: 2 to 16, for about 700 steps"
+    )
+    windows_per_epoch: int = Field(
+        0, ge=0, description="training windows that an epoch visits, at random; 0: all"
     )
     val_batch_size: int = Field(8, ge=1, description="batch size in validation and test")
     augment: Annotated[str, values.auto_or(parse_symmetries)] = Field(
@@ -185,6 +208,16 @@ class TrainSection(Section):
     )
     init_from: str = Field(
         "", description="file of initial weights, from simvp or OpenSTL; empty: random weights"
+    )
+    rollout: values.AutoCount = Field(
+        "auto",
+        description="passes of the network, each fed with the one before, that are trained "
+        "together; auto: as train.recipe",
+    )
+    rollout_share: values.AutoShare = Field(
+        "auto",
+        description="share of the steps, the last ones, that train train.rollout passes; those "
+        "before train one; auto: as train.recipe",
     )
     loss: str = Field(
         "mse",

@@ -62,11 +62,18 @@ Device = Annotated[
         lambda x: "auto, cpu, cuda, cuda:N (the N-th GPU, from 0) or mps",
     ),
 ]
-BatchSize = Annotated[
+AutoCount = Annotated[
     int | str,
     _check(
         lambda x: x == "auto" or (isinstance(x, int) and x >= 1),
         lambda x: "auto or a positive integer",
+    ),
+]
+AutoShare = Annotated[
+    float | str,
+    _check(
+        lambda x: x == "auto" or (isinstance(x, float) and 0 <= x <= 1),
+        lambda x: "auto or from 0 to 1",
     ),
 ]
 AutoSwitch = Annotated[

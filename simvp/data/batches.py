@@ -196,15 +196,32 @@ def _idle_test(device: str) -> Callable[[], bool]:
 
 
 def training_batches(
-    num_windows: int, batch_size: int, *, seed: int, epoch: int, rank: int, world_size: int
+    num_windows: int,
+    batch_size: int,
+    *,
+    seed: int,
+    epoch: int,
+    rank: int,
+    world_size: int,
+    visits: int = 0,
 ) -> list[list[int]]:
     """One process's batches of an epoch: indices of windows, shuffled by (seed, epoch).
 
     All processes make the same number of steps: where the windows do not divide evenly, some are
     drawn a second time.
+
+    Args:
+        visits: number of windows that an epoch visits; 0, or more than there are, for all. The
+            epochs continue each other: no window is visited twice before all have been visited.
     """
-    order = np.random.default_rng([seed, epoch]).permutation(num_windows)
-    share = math.ceil(num_windows / world_size)
+    visits = min(visits, num_windows) or num_windows
+    first = epoch * visits
+    shuffles = range(first // num_windows, (first + visits - 1) // num_windows + 1)
+    orders = [
+        np.random.default_rng([seed, shuffle]).permutation(num_windows) for shuffle in shuffles
+    ]
+    order = np.concatenate(orders)[first % num_windows :][:visits]
+    share = math.ceil(visits / world_size)
     drawn = np.resize(order, share * world_size)[rank::world_size].tolist()
     return [drawn[i : i + batch_size] for i in range(0, share, batch_size)]
 

@@ -7,6 +7,7 @@ import torch
 from simvp.config import Config
 from simvp.config.sections import ModelSection
 from simvp.data.split import Split
+from simvp.engine.recipes import resolve_recipe
 from simvp.engine.weights import StoredWeights
 from simvp.errors import ConfigError
 from simvp.runtime.devices import best_precision
@@ -30,16 +31,17 @@ def resolve_auto(
     """Decide every setting that is "auto"; others stay as they are.
 
     Args:
-        num_windows: number of training windows.
+        num_windows: number of training windows that an epoch visits.
         world_size: number of processes that train together.
         weights: those that the network starts from; None for random ones.
-    Raises: ConfigError if the device does not support the precision, or a network with these
-        weights or data cannot do what `model.standardize` demands.
+    Raises: ConfigError if the device does not support the precision, or settings contradict each
+        other, the weights or the data.
     """
+    config = resolve_recipe(config, weights)
     card, model, train, metrics = split.data.card, config.model, config.train, config.metrics
     if model.boundary == "auto":
         model = model.model_copy(update={"boundary": f"{card.boundary_y},{card.boundary_x}"})
-    model = follow_weights(model, weights) if weights else _for_new_weights(model, split)
+    model = _as_trained(model, weights) if weights else _for_new_weights(model, split)
     if train.augment == "auto":
         train = train.model_copy(update={"augment": ",".join(card.symmetries) or "none"})
     if train.batch_size == "auto":
@@ -60,11 +62,17 @@ def resolve_auto(
     )
 
 
-def follow_weights(model: ModelSection, weights: StoredWeights) -> ModelSection:
-    """Decide `model.standardize` as the weights were trained.
+def follow_weights(config: Config, weights: StoredWeights) -> Config:
+    """Decide what the network does as the weights were trained.
 
-    Raises: ConfigError if the setting demands something else.
+    Raises: ConfigError if a setting demands something else.
     """
+    config = resolve_recipe(config, weights)
+    return config.model_copy(update={"model": _as_trained(config.model, weights)})
+
+
+def _as_trained(model: ModelSection, weights: StoredWeights) -> ModelSection:
+    """Decide `model.standardize` as the weights were trained. Raises ConfigError."""
     if model.standardize in ("auto", weights.are_standardizing):
         return model.model_copy(update={"standardize": weights.are_standardizing})
     raise ConfigError(

@@ -9,6 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from simvp.config import Config
 from simvp.data.description import DataDescription
 from simvp.engine.network import build_network, count_parameters
+from simvp.engine.recipes import resolve_recipe, trained_steps
 
 # Weights, gradients and two moments of Adam, all in float32.
 _BYTES_PER_PARAMETER = 16
@@ -35,11 +36,10 @@ def network_cost(config: Config, data: DataDescription) -> Cost:
 
     Raises: ConfigError if the network cannot be built.
     """
-    meta = torch.device("meta")
+    config, meta = resolve_recipe(config, None), torch.device("meta")
     network = build_network(config, data, meta)
-    pre, aft = config.data.pre_seq_length, config.data.aft_seq_length
     batch = config.train.samples_per_step
-    inputs = torch.empty(batch, pre, *data.shape, device=meta)
+    inputs = torch.empty(batch, network.history, *data.shape, device=meta)
     saved_bytes: dict[int, int] = {}  # by storage, because tensors can share one
 
     def record(tensor: Tensor) -> Tensor:
@@ -48,15 +48,16 @@ def network_cost(config: Config, data: DataDescription) -> Cost:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(record, lambda tensor: tensor):
-        counter = FlopCounterMode(display=False)
-        with counter:
-            output = network(inputs, aft)
+        output = network(inputs, trained_steps(config))
     for parameter in network.parameters():
         saved_bytes.pop(parameter.untyped_storage()._cdata, None)
     del output  # Keeps all storages alive up to here, so that their addresses are unique.
+    counter = FlopCounterMode(display=False)
+    with counter, torch.no_grad():
+        network(inputs[:1], config.data.aft_seq_length)
     parameters = count_parameters(network)
     return Cost(
         parameters=parameters,
-        multiply_adds=counter.get_total_flops() // (2 * batch),
+        multiply_adds=counter.get_total_flops() // 2,
         training_bytes=parameters * _BYTES_PER_PARAMETER + sum(saved_bytes.values()),
     )

@@ -161,7 +161,7 @@ def build_forecaster(
     Raises: RunError or ConfigError if the weights cannot be read or do not fit.
     """
     stored = read_weights(weights)
-    config = config.model_copy(update={"model": follow_weights(config.model, stored)})
+    config = follow_weights(config, stored)
     network = build_network(config, data, device)
     stored.load_into(network)
     pre, aft = config.data.pre_seq_length, config.data.aft_seq_length

@@ -41,7 +41,6 @@ class Learner:
     def __init__(self, config: Config, network: SimVP, group: Group) -> None:
         self.network = network
         self.device = group.device
-        self.frames_in = config.data.pre_seq_length
         self.precision = config.train.precision
         self.loss = losses.load(config.train.loss)
         self.optimizer = Optimizer(config.train, network)
@@ -64,13 +63,18 @@ class Learner:
                 )
             self.parallel = parallel
 
-    def step(self, frames: Tensor, *, lr_factor: float, beta1: float) -> Tensor:
+    def step(
+        self, frames: Tensor, *, lr_factor: float, beta1: float, num_steps: int | None = None
+    ) -> Tensor:
         """One optimizer step on frames (B, T, C, H, W), inputs and truth.
 
+        Args:
+            num_steps: number of frames to forecast; by default, all that follow the inputs.
         Returns: the loss before the step, the mean over all values, (), on the device.
         """
-        inputs = frames[:, : self.frames_in]
-        true = frames[:, self.frames_in :, : self.network.num_forecast]
+        history, forecast_channels = self.network.history, self.network.num_forecast
+        inputs = frames[:, :history]
+        true = frames[:, history:, :forecast_channels][:, :num_steps]
         usual = len(frames) == self.batch_size
         with autocast(self.device, self.precision), nullcontext() if usual else uncompiled():
             forecast = self.parallel(inputs, true.shape[1])

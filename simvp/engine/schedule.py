@@ -1,4 +1,4 @@
-"""The one-cycle learning rate schedule as a pure function of the step."""
+"""Learning rate and number of passes as pure functions of the step."""
 
 import math
 
@@ -26,6 +26,18 @@ def one_cycle(step: int, total_steps: int, *, final_div_factor: float) -> tuple[
     progress = (step - peak_step) / (total_steps - 1 - peak_step)
     factor = _cosine(1.0, first / final_div_factor, progress)
     return factor, _cosine(_MOMENTUM_AT_PEAK, _MOMENTUM_AT_ENDS, progress)
+
+
+def num_passes(step: int, total_steps: int, *, rollout: int, share: float) -> int:
+    """Number of passes of the network that a step trains: one at first, then `rollout`.
+
+    Of 10 steps with a share of 0.4, the steps 6 to 9 train `rollout` passes.
+
+    Args:
+        step: index of the step, from 0 to `total_steps` - 1.
+        share: share of the steps, the last ones, that train `rollout` passes.
+    """
+    return rollout if step >= total_steps - round(share * total_steps) else 1
 
 
 def _cosine(start: float, end: float, progress: float) -> float:

@@ -17,11 +17,16 @@ from simvp.models.simvp import SimVP
 from simvp.runtime.group import Group
 
 # What checkpoints of earlier versions do not record, because it had one value only.
-_BEFORE_RECORDED = {
+_BEFORE_RECORDED: dict[str, Any] = {
+    "model.target": "frames",
+    "train.windows_per_epoch": 0,
     "train.loss": "mse",
     "model.standardize": False,
     "vectors of the data card": [],
 }
+
+# Settings that were the number of input frames then.
+_FRAMES_PER_PASS = ("model.history", "model.block_frames")
 
 
 @dataclass
@@ -86,7 +91,9 @@ class State:
         self, content: Mapping[str, Any], group: Group, fixed_settings: Mapping[str, Any]
     ) -> None:
         """Restore a captured state. Raises RunError if `fixed_settings` have changed."""
-        recorded = {**_BEFORE_RECORDED, **content["made_with"]}
+        before = content["made_with"]
+        frames = dict.fromkeys(_FRAMES_PER_PASS, before["data.pre_seq_length"])
+        recorded = {**_BEFORE_RECORDED, **frames, **before}
         changed = [
             f"{name} was {before}, now {fixed_settings.get(name)}"
             for name, before in recorded.items()

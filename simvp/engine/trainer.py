@@ -6,7 +6,7 @@ B: batch; T: frames; C: channels, of which the first ones are forecast; H, W: he
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -14,19 +14,19 @@ from torch import Tensor
 
 from simvp import metrics
 from simvp.config import Config
-from simvp.data import augmentation
 from simvp.data.augmentation import Vector
-from simvp.data.batches import Waiting, WindowDataset, batches, training_batches
+from simvp.data.batches import Waiting, WindowDataset, batches
 from simvp.data.preparation import advise_cache
 from simvp.engine.compilation import uncompiled
 from simvp.engine.evaluation import validate
 from simvp.engine.learner import Learner
-from simvp.engine.schedule import one_cycle
+from simvp.engine.recipes import trained_steps
+from simvp.engine.schedule import num_passes, one_cycle
 from simvp.engine.signals import StopRequest, stop_request
 from simvp.engine.state import Progress, State, TrainingLoss, describe_epoch
+from simvp.engine.training_windows import TrainingWindows
 from simvp.errors import Interrupted, RunFailed
 from simvp.models.simvp import SimVP
-from simvp.physics import parse_symmetries
 from simvp.progress import Advance, Report
 from simvp.runs import RunFolder
 from simvp.runtime.group import Group
@@ -39,8 +39,6 @@ _SAVE_DUE, _NOT_FINITE = 1, 1000
 # Steps from one log step to the next. Reading the losses waits for a GPU; CPU execution is
 # synchronous.
 _LOG_INTERVAL = {"cpu": 1, "cuda": 16, "mps": 16}
-
-_NUM_STATISTICS_WINDOWS = 64  # more would change only insignificant digits of the averages
 
 # Settings that may change when a run is resumed. Results depend on none of them except the number
 # of epochs, which stretches the schedule.
@@ -81,11 +79,9 @@ class Trainer:
         self.pending: list[tuple[Tensor, Tensor]] = []
         self.saved_at = time.monotonic()
         self.has_advised_cache = False
-        self.symmetries = parse_symmetries(config.train.augment)
-        # Rolling leaves components as they are.
-        self.vectors = vectors if {*self.symmetries} - {"roll"} else ()
         torch.manual_seed(config.train.seed + group.rank)  # dropout differs between processes
-        self.steps_per_epoch = len(self._epoch_batches(0))
+        self.windows = TrainingWindows(train_set, config.train, group, vectors)
+        self.steps_per_epoch = len(self.windows.epoch(0))
         self.total_steps = self.steps_per_epoch * config.train.epochs
 
     @property
@@ -136,7 +132,7 @@ class Trainer:
             "training samples": self.train_set.fingerprint(),
             "validation samples": self.val_set.fingerprint(),
             "number of forecast channels": self.network.num_forecast,
-            "vectors of the data card": [[*vector.channels] for vector in self.vectors],
+            "vectors of the data card": [[*vector.channels] for vector in self.windows.vectors],
             "data.pre_seq_length": data.pre_seq_length,
             "data.aft_seq_length": data.aft_seq_length,
             **settings,
@@ -144,12 +140,16 @@ class Trainer:
 
     def _train_epoch(self, stop: StopRequest, advance: Advance) -> None:
         self.network.train()
-        todo = self._epoch_batches(self.progress.epoch)[self.progress.batch :]
+        epoch = self.progress.epoch
+        todo = self.windows.epoch(epoch)[self.progress.batch :]
         waiting = Waiting()
         for indices, frames in batches(self.train_set, todo, self.group.device.type, waiting):
-            frames = self._transform(frames.to(self.group.device, non_blocking=True), indices)
+            frames = frames.to(self.group.device, non_blocking=True)
+            frames = self.windows.transform(frames, indices, epoch)
             lr_factor, beta1 = self._schedule(self._steps_done())
-            loss = self.learner.step(frames, lr_factor=lr_factor, beta1=beta1)
+            loss = self.learner.step(
+                frames, lr_factor=lr_factor, beta1=beta1, num_steps=self._num_steps()
+            )
             self.pending.append((indices, loss))
             self.progress.batch += 1
             is_last = self.progress.batch == self.steps_per_epoch
@@ -185,25 +185,13 @@ class Trainer:
     def _steps_done(self) -> int:
         return self.progress.epoch * self.steps_per_epoch + self.progress.batch
 
-    def _transform(self, frames: Tensor, indices: Tensor) -> Tensor:
-        """Frames (B, T, C, H, W), each window transformed by a random symmetry of the data."""
-        if not self.symmetries:
-            return frames
-        transformations = augmentation.draw(
-            self.symmetries,
-            self.train_set.shape[1:],
-            seed=self.config.train.seed,
-            epoch=self.progress.epoch,
-            samples=indices.tolist(),
-        )
-        return augmentation.apply(frames, transformations, self.vectors)
-
     def _finish_epoch(self) -> None:
         """Validate, save the best network, the history and, when it is due, a checkpoint."""
         self._check_weights()
         with uncompiled():
             scores = validate(
-                self.network, self.val_set, self.config, self.group, self._statistics_inputs()
+                *(self.network, self.val_set, self.config, self.group),
+                self.windows.inputs(self.progress.epoch, self.network.history),
             )
         shape = (self.network.num_forecast, *self.val_set.shape[1:])
         val_loss, local = scores.loss(shape), self.state.loss
@@ -228,20 +216,12 @@ class Trainer:
             if is_best:
                 checkpoint.save(self.folder.best_model, self.network.state_dict())
             publish_text(self.folder.metrics_file, self.progress.history_csv())
-        self.report.say(describe_epoch(row, self.config.train.epochs, is_best=is_best))
         epoch, train = self.progress.epoch, self.config.train
+        self.report.say(describe_epoch(row, train.epochs, is_best=is_best))
         if epoch % train.checkpoint_interval == 0 or epoch == train.epochs:
             self._save(f"epoch_{epoch}.pth")
         elif epoch == 1:  # from now on, a run without checkpoints has lost them
             self._save(checkpoint.LATEST)
-
-    def _statistics_inputs(self) -> Iterator[Tensor]:
-        """Inputs of some training windows, transformed as in this epoch."""
-        count = math.ceil(_NUM_STATISTICS_WINDOWS / self.config.train.samples_per_step)
-        first_batches = self._epoch_batches(self.progress.epoch)[:count]
-        device, pre = self.group.device, self.config.data.pre_seq_length
-        for indices, frames in batches(self.train_set, first_batches, device.type):
-            yield self._transform(frames.to(device, non_blocking=True), indices)[:, :pre]
 
     def _check_weights(self) -> None:
         """Raises RunFailed if an update has made a weight non-finite: it must not be saved."""
@@ -286,12 +266,11 @@ class Trainer:
             step, self.total_steps, final_div_factor=self.config.train.final_div_factor
         )
 
-    def _epoch_batches(self, epoch: int) -> list[list[int]]:
-        return training_batches(
-            len(self.train_set),
-            self.config.train.samples_per_step,
-            seed=self.config.train.seed,
-            epoch=epoch,
-            rank=self.group.rank,
-            world_size=self.group.world_size,
+    def _num_steps(self) -> int:
+        """Number of frames that the next step trains."""
+        train = self.config.train
+        assert isinstance(train.rollout, int) and isinstance(train.rollout_share, float)
+        passes = num_passes(
+            self._steps_done(), self.total_steps, rollout=train.rollout, share=train.rollout_share
         )
+        return trained_steps(self.config, passes)

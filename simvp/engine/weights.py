@@ -77,6 +77,11 @@ class StoredWeights:
         """Whether they are of a network that standardises its input."""
         return "std" in self.state_dict
 
+    @property
+    def forecast_increments(self) -> bool:
+        """Whether they are of a network that forecasts increments."""
+        return "increment_scale" in self.state_dict
+
     def load_into(self, model: SimVP) -> None:
         """Copy them into `model`. Raises RunError if they do not match it."""
         try:

@@ -50,6 +50,31 @@ def test_order_depends_only_on_seed_and_epoch() -> None:
     assert order(0, 1) != order(1, 1)
 
 
+@pytest.mark.parametrize("visits", [1, 4, 7, 10])
+def test_epochs_of_some_windows_visit_all_before_any_twice(visits: int) -> None:
+    def epoch(number: int, rank: int = 0, world_size: int = 1) -> list[int]:
+        ranks = {"rank": rank, "world_size": world_size}
+        drawn = training_batches(10, 3, seed=3, epoch=number, visits=visits, **ranks)
+        return [index for batch in drawn for index in batch]
+
+    visited = [index for number in range(30) for index in epoch(number)]
+    assert len(visited) == 30 * visits
+    for first in range(0, len(visited) - 9, 10):
+        assert sorted(visited[first : first + 10]) == list(range(10))
+    assert visited[:10] != visited[10:20]
+    # Two processes share the windows of one, of which the first one may be drawn twice.
+    shared = sorted([*epoch(2, 0, 2), *epoch(2, 1, 2)])
+    assert shared == sorted([*epoch(2), *epoch(2)[: visits % 2]])
+
+
+def test_more_visits_than_windows_are_all_windows() -> None:
+    orders = [
+        training_batches(7, 2, seed=3, epoch=5, rank=0, world_size=1, visits=visits)
+        for visits in (0, 7, 8)
+    ]
+    assert orders[0] == orders[1] == orders[2]
+
+
 @pytest.mark.parametrize(("num_windows", "world_size"), [(7, 1), (7, 2), (1, 3)])
 def test_scoring_visits_every_window_once(num_windows: int, world_size: int) -> None:
     visited = [

@@ -155,3 +155,18 @@ def test_a_step_reads_nothing_on_the_host(make: MakeLearner, precision: str) -> 
         assert reads.count == 0
         bool(learner.failed)
         assert reads.count == 1  # the count works
+
+
+def test_step_trains_the_frames_that_it_is_told_to(make: MakeLearner) -> None:
+    learner = make()
+    frames = torch.rand(2, 5, 1, 9, 11)
+    changed = frames.clone()
+    changed[:, 4] += 7
+
+    def loss(frames: torch.Tensor, num_steps: int | None) -> float:
+        torch.manual_seed(0)  # stochastic depth
+        return float(learner.step(frames, lr_factor=0.0, beta1=0.9, num_steps=num_steps))
+
+    assert loss(frames, 1) == loss(changed, 1)
+    assert loss(frames, 2) == loss(frames, None)
+    assert loss(changed, 2) > 10 * loss(frames, 2)

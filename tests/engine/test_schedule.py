@@ -1,9 +1,9 @@
-"""The one-cycle schedule."""
+"""The one-cycle schedule, and the number of passes."""
 
 import pytest
 import torch
 
-from simvp.engine.schedule import one_cycle
+from simvp.engine.schedule import num_passes, one_cycle
 
 
 @pytest.mark.parametrize("total_steps", [1, 2, 3, 9, 40, 180])
@@ -29,3 +29,11 @@ def test_values_at_selected_steps() -> None:
     assert lr(29) == pytest.approx(1.0)  # the peak, after 30 % of the steps
     assert lr(99) == pytest.approx(0.04 / 1e4)  # the last step
     assert lr(64) == pytest.approx(0.5, abs=0.01)  # half-way down the cosine
+
+
+@pytest.mark.parametrize(
+    ("share", "expected"),
+    [(0.4, [1, 1, 1, 3, 3]), (0.0, [1] * 5), (1.0, [3] * 5)],
+)
+def test_last_steps_train_several_passes(share: float, expected: list[int]) -> None:
+    assert [num_passes(step, 5, rollout=3, share=share) for step in range(5)] == expected

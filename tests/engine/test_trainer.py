@@ -1,6 +1,7 @@
 """Training runs: exact resuming, precision, checkpoints."""
 
 import os
+import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -86,6 +87,59 @@ def test_resumed_run_with_augmentation_is_bitwise_equal(
     simvp("train", "--name", "stopped", "--resume")
     runs = split_data.parent / "work_dirs"
     assert_same(run_state(runs / "straight"), run_state(runs / "stopped"))
+
+
+STEPWISE = ("--recipe", "stepwise", "--set", "data.stride=1", "--set", "train.windows_per_epoch=8")
+
+
+@pytest.mark.parametrize("step", [2, 6, 10], ids=["one-pass", "end-of-epoch-2", "two-passes"])
+def test_resumed_stepwise_run_is_bitwise_equal(
+    split_data: Path, simvp: Simvp, stop_after: Any, step: int
+) -> None:
+    """Four epochs of three steps, of which the last five train two passes."""
+    (split_data / "dataset.toml").write_text(
+        "boundary_x = 'periodic'\nboundary_y = 'reflect'\nsymmetries = ['flip_y', 'flip_x']\n"
+    )
+    result = simvp(*TRAIN, *STEPWISE, "--name", "straight")
+    assert "stepwise: each pass forecasts 2 frames from the last 2, as increments" in result.stdout
+    assert "3 steps per epoch of 3 windows" in result.stdout
+    stop_after(step, signal.SIGINT)
+    simvp(*TRAIN, *STEPWISE, "--name", "stopped", code=130)
+    simvp("train", "--name", "stopped", "--resume")
+    assert_same(*(run_state(Path("work_dirs", name)) for name in ("straight", "stopped")))
+
+
+def test_stepwise_run_is_used_as_it_was_trained(split_data: Path, simvp: Simvp) -> None:
+    simvp(*TRAIN, *STEPWISE, "--test")
+    run = Path("work_dirs/default")
+    forecaster = load(run)
+    network = forecaster.network
+    assert (network.history, network.block_frames) == (2, 2)
+    scale = checkpoint.load(run / "simvp_model.pth")["increment_scale"]
+    assert torch.equal(network.increment_scale, scale) and scale.item() != 1
+    for folder in (run / "saved" / "preds").iterdir():
+        inputs, saved = (
+            np.stack([np.load(run / "saved" / kind / folder.name / f"{i}.npy") for i in range(n)])
+            for kind, n in (("inputs", 3), ("preds", 4))
+        )
+        np.testing.assert_allclose(forecaster.predict(inputs), saved, rtol=0, atol=1e-6)
+        inputs[0] = 0.5  # the network uses the last two frames
+        np.testing.assert_allclose(forecaster.predict(inputs), saved, rtol=0, atol=1e-6)
+    refused = simvp("test", "--set", "model.target=frames", code=2)
+    assert "were trained to forecast increments; use --set model.target=auto" in refused.stderr
+    refused = simvp("train", "--resume", "--set", "model.block_frames=1", code=2)
+    assert "model.block_frames was 2, now 1" in refused.stderr
+    start = ("--init-from", str(run / "simvp_model.pth"), "--name", "more")
+    simvp("train", "--data-path", "data", "--epochs", "1", *TINY, *STEPWISE, *start)
+
+
+def test_stepwise_windows_are_shorter_than_inputs_and_forecast(
+    split_data: Path, simvp: Simvp
+) -> None:
+    options = ("--recipe", "stepwise", "--set", "data.stride=1", "--epochs", "1")
+    result = simvp("train", "--data-path", "data", *TINY, *options)
+    samples = len(read_split(split_data).segments("train"))
+    assert f"{3 * samples} training and" in result.stdout  # 8 frames, windows of 2 + 2 * 2
 
 
 def test_resumed_run_differs_without_random_states(
@@ -196,10 +250,17 @@ def test_run_of_version_1_is_tested_and_resumed_without_standardisation(
     old = Path("work_dirs/old")
     text = (old / "config.toml").read_text()
     assert text.count("\nstandardize = false\n") == 1
-    (old / "config.toml").write_text(text.replace("\nstandardize = false\n", "\n"))
+    new = "standardize|history|block_frames|target|recipe|windows_per_epoch|rollout|rollout_share"
+    old_text, count = re.subn(rf"^({new}) = .*\n", "", text, flags=re.MULTILINE)
+    assert count == 8
+    (old / "config.toml").write_text(old_text)
     (old / "data.json").unlink()
     content = checkpoint.load(old / "checkpoints" / "latest.pth")
     assert content["made_with"].pop("model.standardize") is False
+    for name in ("model.history", "model.block_frames", "model.target", "train.recipe"):
+        del content["made_with"][name]
+    for name in ("windows_per_epoch", "rollout", "rollout_share"):
+        del content["made_with"][f"train.{name}"]
     checkpoint.save_training(old / "checkpoints", checkpoint.LATEST, content)
     on = ("--set", "model.standardize=true")
     for command in (("train", "--resume"), ("test",)):

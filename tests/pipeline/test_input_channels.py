@@ -12,8 +12,8 @@ from simvp.data import read_split
 from simvp.errors import DataError
 
 
-@pytest.fixture
-def run(data: Path, simvp: Simvp) -> Path:
+@pytest.fixture(params=["direct", "stepwise"])
+def run(data: Path, simvp: Simvp, request: pytest.FixtureRequest) -> Path:
     """A tested run that forecasts channel a. Channel b is an input, and missing in one corner."""
     for file in data.glob("*/*.npy"):
         waves = np.load(file)
@@ -22,7 +22,8 @@ def run(data: Path, simvp: Simvp) -> Path:
         np.save(file, frame)
     (data / "dataset.toml").write_text("[channels.a]\nunit = 'K'\n\n[channels.b]\n")
     simvp("split", "data", "--inputs", "b")
-    simvp("train", "--data-path", "data", "--epochs", "2", *TINY)
+    recipe = ("--recipe", request.param)
+    simvp("train", "--data-path", "data", "--epochs", "2", *TINY, *recipe)
     simvp("test")
     return Path("work_dirs/default")
 

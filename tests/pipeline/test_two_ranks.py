@@ -42,8 +42,9 @@ def test_two_ranks_match_one_rank_in_test(tested: Path) -> None:
     assert result.stderr == ""
 
 
-def test_two_ranks_train_and_test(split_data: Path, simvp: Simvp) -> None:
-    train = [*SIMVP, "train", "--data-path", "data", "--nproc", "2", *TINY]
+@pytest.mark.parametrize("recipe", ["direct", "stepwise"])
+def test_two_ranks_train_and_test(split_data: Path, simvp: Simvp, recipe: str) -> None:
+    train = [*SIMVP, "train", "--data-path", "data", "--nproc", "2", *TINY, "--recipe", recipe]
     result = run([*train, "--epochs", "2", "--test"])
     assert "2 processes" in result.stdout
     assert result.stderr == ""  # no warnings of PyTorch

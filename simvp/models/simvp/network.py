@@ -1,7 +1,8 @@
 """SimVP: encoder, translator, decoder.
 
-B: batch; T: frames; C: channels of a frame; S: channels of the features (`hid_S`);
-H, W: height and width; h, w: height and width after downsampling.
+B: batch; T: input frames; N: frames that a pass forecasts; C: channels of a frame, C' of which are
+forecast, the first ones; S: channels of the features (`hid_S`); H, W: height and width; h, w:
+height and width after downsampling.
 Sources: arXiv 2206.05099 (v1), 2211.12509 (v2).
 """
 
@@ -15,6 +16,7 @@ from torch.nn import functional as F
 from simvp.models.simvp import translators
 from simvp.models.simvp.autoencoder import Decoder, Encoder, downsampling
 from simvp.models.simvp.chain import BlockSettings, Chain
+from simvp.models.simvp.rollout import last_known, roll_out, roll_out_increments
 from simvp.models.simvp.spatial import set_boundary
 from simvp.physics import Boundary
 
@@ -42,13 +44,20 @@ class SimVP(nn.Module):
         takes_mask: whether values can be missing (NaN). The mean replaces them, and the layers
             receive a mask of valid cells as another input channel.
         num_input_only: number of channels, the last ones of the input, that are not forecast.
+        block_frames: number of frames N that a pass forecasts, up to T; None for T, as published.
+        increment_scale: size of the increments from frame to frame of each channel that is
+            forecast, (C',), positive. A pass then forecasts increments in these units, and at first
+            they are 0: the forecast is persistence. None to forecast frames, as published. The
+            buffer `increment_scale` is part of the state dict.
     Attributes:
+        history: number of input frames T.
         num_forecast: number of channels that are forecast, the first ones of the input.
     Raises: ValueError if the translator is unknown or does not support the number of channels.
     """
 
     mean: Tensor
     std: Tensor
+    increment_scale: Tensor
 
     def __init__(
         self,
@@ -69,17 +78,22 @@ class SimVP(nn.Module):
         std: Sequence[float] | None = None,
         takes_mask: bool = False,
         num_input_only: int = 0,
+        block_frames: int | None = None,
+        increment_scale: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
         num_frames, channels, height, width = in_shape
+        self.history, self.block_frames = num_frames, block_frames or num_frames
+        assert self.block_frames <= num_frames
         self.stride = downsampling(N_S)
         definition = translators.load(model_type)
         self.fit_grid = getattr(definition, "fit_grid", _unchanged)
         self.num_forecast = channels - num_input_only
         self.takes_mask, self.is_standardizing = takes_mask, std is not None
-        for name, values in (("mean", mean), ("std", std)):
+        self.forecasts_increments = increment_scale is not None
+        for name, values in (("mean", mean), ("std", std), ("increment_scale", increment_scale)):
             if values is not None:
-                self.register_buffer(name, torch.tensor(values).reshape(channels, 1, 1))
+                self.register_buffer(name, torch.tensor(values).reshape(-1, 1, 1))
         self.encoder = Encoder(channels + takes_mask, hid_S, N_S, spatio_kernel_enc)
         if hasattr(definition, "Translator"):
             self.translator = definition.Translator(num_frames * hid_S, hid_T, N_T)
@@ -87,16 +101,49 @@ class SimVP(nn.Module):
             settings = BlockSettings(self._grid(height, width), mlp_ratio, drop, drop_path)
             self.translator = Chain(definition.Block, num_frames * hid_S, hid_T, N_T, settings)
         self.decoder = Decoder(hid_S, self.num_forecast, N_S, spatio_kernel_dec)
+        if self.forecasts_increments:
+            for parameter in self.decoder.readout.parameters():
+                nn.init.zeros_(parameter)
         set_boundary(self, boundary)
         self.register_state_dict_post_hook(_make_contiguous)  # type: ignore[no-untyped-call]
 
     def forward(self, frames: Tensor, num_steps: int | None = None) -> Tensor:
         """Forecast the next `num_steps` frames: (B, T, C, H, W) -> (B, num_steps, C', H, W).
 
-        One pass yields T frames, the default. For more, the output is fed back as input, beside the
-        last frame of the channels that are not forecast, whose future is not known. C' is
-        `num_forecast`. Missing input values are NaN, if the network was built for them.
+        Of more than T frames, the last T are used. One pass yields N frames, the default. For more,
+        the output is fed back, see `roll_out`. Missing input values are NaN, if the network was
+        built for them.
         """
+        frames = frames[:, -self.history :]
+        num_steps = self.block_frames if num_steps is None else num_steps
+        if self.forecasts_increments:
+            return self._forecast_by_increments(frames, num_steps)
+        inputs, mask = self._to_layers(frames)
+        forecast = roll_out(
+            self._next_block, inputs, mask, num_steps, num_forecast=self.num_forecast
+        )
+        if self.is_standardizing:
+            forecast = forecast * self.std[: self.num_forecast] + self.mean[: self.num_forecast]
+        return forecast
+
+    def _forecast_by_increments(self, frames: Tensor, num_steps: int) -> Tensor:
+        """`forward` for a network that forecasts increments; frames of the same size."""
+        inputs, mask = self._to_layers(frames)
+        start = frames[:, :, : self.num_forecast]
+        start = (
+            last_known(start, self.mean[: self.num_forecast]) if self.takes_mask else start[:, -1:]
+        )
+        origin, scale, unit = start, self.increment_scale, None
+        if self.is_standardizing:
+            unit = self.std[: self.num_forecast]
+            origin, scale = (start - self.mean[: self.num_forecast]) / unit, scale / unit
+        difference = roll_out_increments(
+            self._next_block, inputs, mask, num_steps, scale=scale, start=origin
+        )
+        return start + (difference if unit is None else difference * unit)
+
+    def _to_layers(self, frames: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Frames (B, T, C, H, W) as the layers take them, and the mask (B, T, 1, H, W), if any."""
         mask = None
         if self.takes_mask:
             valid = frames.isfinite()
@@ -104,28 +151,23 @@ class SimVP(nn.Module):
             frames = torch.where(valid, frames, self.mean)
         if self.is_standardizing:
             frames = (frames - self.mean) / self.std
-        num_steps = frames.shape[1] if num_steps is None else num_steps
-        given = frames[:, -1:, self.num_forecast :].expand(-1, frames.shape[1], -1, -1, -1)
-        forecast = [self._next_frames(frames, mask)]
-        while sum(piece.shape[1] for piece in forecast) < num_steps:
-            mask = None if mask is None else mask[:, -1:].expand_as(mask)
-            frames = torch.cat([forecast[-1], given], dim=2)
-            forecast.append(self._next_frames(frames, mask))
-        result = torch.cat(forecast, dim=1)[:, :num_steps]
-        if self.is_standardizing:
-            result = result * self.std[: self.num_forecast] + self.mean[: self.num_forecast]
-        return result
+        return frames, mask
 
-    def _next_frames(self, frames: Tensor, mask: Tensor | None) -> Tensor:
-        """One pass of the network: (B, T, C, H, W) and (B, T, 1, H, W) -> (B, T, C', H, W)."""
+    def _next_block(self, frames: Tensor, mask: Tensor | None) -> Tensor:
+        """One pass of the network: (B, T, C, H, W) and (B, T, 1, H, W) -> (B, N, C', H, W)."""
         batch, num_frames, _, height, width = frames.shape
         inputs = frames if mask is None else torch.cat([frames, mask], dim=2)
         flat = self._pad(inputs.flatten(0, 1)).contiguous(memory_format=torch.channels_last)
         features, skip = self.encoder(flat)
         hidden = _merge_frames(features, batch)
         features = _split_frames(self.translator(hidden), num_frames)
+        if self.block_frames < num_frames:  # the latest frames are nearest to the forecast
+            features, skip = (
+                x.unflatten(0, (batch, num_frames))[:, -self.block_frames :].flatten(0, 1)
+                for x in (features, skip)
+            )
         decoded = self.decoder(features, skip)[..., :height, :width]
-        return decoded.reshape(batch, num_frames, *decoded.shape[1:])
+        return decoded.reshape(batch, self.block_frames, *decoded.shape[1:])
 
     def _grid(self, height: int, width: int) -> tuple[int, int]:
         """Size of the smallest feature grid that covers frames of this size."""

@@ -1,6 +1,7 @@
 """The SimVP network: reference outputs, grids of any size, long forecasts."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import torch
 from helpers import GOLDEN
 
 from simvp.engine.weights import load_openstl
+from simvp.metrics import persistence
 from simvp.models.simvp import SimVP, translators
 
 PUBLISHED = sorted(path.stem for path in GOLDEN.glob("*.npz") if path.stem != "boiling")
@@ -148,3 +150,100 @@ def test_periodic_network_commutes_with_translations() -> None:
                 network(rolled), network(frames).roll((2, 4), (-2, -1)), atol=1e-5
             )
         assert same is holds
+
+
+STATISTICS = {"mean": (0.2, 0.7, 0.4), "std": (0.1, 0.3, 2.0)}
+
+
+@pytest.mark.parametrize("statistics", [{}, STATISTICS], ids=["plain", "standardised"])
+def test_forecast_of_increments_starts_at_persistence_exactly(statistics: dict[str, Any]) -> None:
+    scale = {"increment_scale": (0.02, 0.05), "num_input_only": 1}
+    network = SimVP((3, 3, 9, 11), **SMALL, **statistics, **scale, block_frames=2).eval()
+    frames = torch.rand(2, 5, 3, 9, 11)
+    with torch.inference_mode():
+        assert torch.equal(network(frames, 7), persistence(frames, 7)[:, :, :2])
+    assert network(frames).shape == (2, 2, 2, 9, 11)
+
+
+def test_increments_start_at_the_last_known_values() -> None:
+    arguments = {"takes_mask": True, "increment_scale": (0.02, 0.05, 0.1), "block_frames": 1}
+    network = SimVP((3, 3, 9, 11), **SMALL, **STATISTICS, **arguments).eval()
+    frames = torch.rand(2, 3, 3, 9, 11)
+    frames[0, 1:, 1, 2:5, 3] = torch.nan
+    frames[1, :, 2, 4:, :2] = torch.nan  # land
+    with torch.inference_mode():
+        forecast = network(frames, 4)
+    expected = persistence(frames, 4).clone()
+    expected[1, :, 2, 4:, :2] = STATISTICS["mean"][2]
+    assert torch.equal(forecast, expected)
+
+
+@pytest.mark.parametrize("standardises", [False, True])
+def test_pass_adds_scaled_increments_to_the_last_frame(standardises: bool) -> None:
+    """The reference is a network of frames with the same weights."""
+    torch.manual_seed(0)
+    std = torch.tensor((0.1, 0.3)).reshape(2, 1, 1)
+    statistics = {"mean": (0.2, 0.7), "std": (0.1, 0.3)} if standardises else {}
+    frames_network = SimVP((3, 2, 9, 11), **SMALL, **statistics, block_frames=2).eval()
+    scale = torch.tensor((0.02, 0.05)).reshape(2, 1, 1)
+    increments = {"block_frames": 2, "increment_scale": (0.02, 0.05)}
+    network = SimVP((3, 2, 9, 11), **SMALL, **statistics, **increments).eval()
+    state = frames_network.state_dict()
+    network.load_state_dict({**state, "increment_scale": scale})
+    frames = torch.rand(2, 3, 2, 9, 11)
+    with torch.inference_mode():
+        window = frames
+        for _ in range(2):
+            output = frames_network(window[:, -3:])
+            if standardises:
+                output = (output - frames_network.mean) / std
+            block = window[:, -1:] + (output * scale).cumsum(dim=1)
+            window = torch.cat([window, block], dim=1)
+        expected = window[:, 3:6]
+        torch.testing.assert_close(network(frames, 3), expected, rtol=0, atol=1e-5)
+
+
+def test_short_block_uses_the_latest_frames_and_all_parameters() -> None:
+    network = SimVP((4, 1, 9, 11), **SMALL, block_frames=1)
+    frames = torch.rand(2, 6, 1, 9, 11, requires_grad=True)
+    network(frames, 3).square().sum().backward()
+    assert frames.grad is not None
+    reached = frames.grad.abs().amax(dim=(0, 2, 3, 4)) > 0
+    assert reached.tolist() == [False, False, True, True, True, True]
+    assert all(parameter.grad is not None for parameter in network.parameters())
+
+
+def test_gradients_flow_through_all_passes() -> None:
+    """The derivative of a loss over three passes, compared with a finite difference."""
+    torch.manual_seed(1)
+    arguments = {"block_frames": 1, "increment_scale": (0.5,)}
+    network = SimVP((2, 1, 9, 11), **SMALL, **arguments).double().eval()
+    torch.nn.init.normal_(network.decoder.readout.weight, std=0.5)
+    frames = torch.rand(1, 2, 1, 9, 11, dtype=torch.float64)
+    weight = network.encoder.layers[0].conv.weight
+
+    def loss() -> torch.Tensor:
+        return network(frames, 3).square().mean()
+
+    (gradient,) = torch.autograd.grad(loss(), weight)
+    with torch.no_grad():
+        sides = []
+        for sign in (1, -1):
+            weight[0, 0, 1, 2] += sign * 1e-5
+            sides.append(loss())
+            weight[0, 0, 1, 2] -= sign * 1e-5
+    expected = (sides[0] - sides[1]) / 2e-5
+    torch.testing.assert_close(gradient[0, 0, 1, 2], expected, rtol=1e-5, atol=1e-10)
+
+
+def test_network_of_small_steps_can_be_exported_by_torch() -> None:
+    arguments = {"takes_mask": True, "num_input_only": 1, "block_frames": 1}
+    network = SimVP((2, 3, 9, 11), **SMALL, **STATISTICS, **arguments, increment_scale=(0.1, 0.2))
+    torch.nn.init.normal_(network.eval().decoder.readout.weight)
+    inputs, other = torch.rand(2, 3, 3, 9, 11), torch.rand(5, 3, 3, 9, 11)
+    other[1, 2, 0, 4] = torch.nan
+    batch = torch.export.Dim("batch")
+    program = torch.export.export(network, (inputs, 3), dynamic_shapes=({0: batch}, None))
+    found = program.module()(other, 3)
+    assert found.isfinite().all()
+    torch.testing.assert_close(found, network(other, 3), rtol=0, atol=1e-5)

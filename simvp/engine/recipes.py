@@ -1,0 +1,100 @@
+"""Recipes: how the frames to forecast are divided into passes of the network, and trained.
+
+A pass forecasts `block_frames` frames from the last `history` ones. A forecast of `aft_seq_length`
+frames takes as many passes as necessary, each of which is fed with the frames of the one before.
+"""
+
+import math
+
+from simvp.config import Config
+from simvp.engine.weights import StoredWeights
+from simvp.errors import ConfigError
+
+_STEPWISE_FRAMES, _STEPWISE_PASSES, _STEPWISE_SHARE = 2, 2, 0.4
+
+
+def resolve_recipe(config: Config, weights: StoredWeights | None) -> Config:
+    """Decide the settings that `train.recipe` determines, where they are "auto".
+
+    Args:
+        weights: those that the network gets; None for random ones.
+    Raises: ConfigError if the settings contradict each other or the weights.
+    """
+    model, train, data = config.model, config.train, config.data
+    pre, stepwise = data.pre_seq_length, train.recipe == "stepwise"
+    history = _chosen(model.history, min(_STEPWISE_FRAMES, pre) if stepwise else pre)
+    block = _chosen(model.block_frames, min(_STEPWISE_FRAMES, history) if stepwise else history)
+    if history > pre:
+        raise ConfigError(
+            f"model.history = {history}: is more than the data.pre_seq_length = {pre} input "
+            f"frames; use {pre} or less, or a larger --pre-seq-length"
+        )
+    if block > history:
+        raise ConfigError(
+            f"model.block_frames = {block}: is more than model.history = {history}; a pass "
+            f"forecasts at most as many frames as it is given, use {history} or less"
+        )
+    passes = math.ceil(data.aft_seq_length / block)
+    rollout = _chosen(train.rollout, min(_STEPWISE_PASSES, passes) if stepwise else passes)
+    share = train.rollout_share
+    if share == "auto":
+        share = _STEPWISE_SHARE if stepwise else 1.0
+    target = _target(config, weights)
+    return config.model_copy(
+        update={
+            "model": model.model_copy(
+                update={"history": history, "block_frames": block, "target": target}
+            ),
+            "train": train.model_copy(update={"rollout": rollout, "rollout_share": share}),
+        }
+    )
+
+
+def _chosen(setting: int | str, automatic: int) -> int:
+    return setting if isinstance(setting, int) else automatic
+
+
+def _target(config: Config, weights: StoredWeights | None) -> str:
+    """What a pass forecasts. Raises ConfigError if the weights were trained otherwise."""
+    target = config.model.target
+    if weights is None:
+        recommended = "increments" if config.train.recipe == "stepwise" else "frames"
+        return recommended if target == "auto" else target
+    trained = "increments" if weights.forecast_increments else "frames"
+    if target not in ("auto", trained):
+        raise ConfigError(
+            f"model.target = {target!r}: the weights in {weights.path} were trained to forecast "
+            f"{trained}; use --set model.target=auto"
+        )
+    return trained
+
+
+def trained_steps(config: Config, passes: int | None = None) -> int:
+    """Number of frames that a number of passes forecasts in training; by default, of all passes.
+
+    Frames beyond `data.aft_seq_length` are not trained. The recipe has to be resolved.
+    """
+    block, rollout = config.model.block_frames, config.train.rollout
+    assert isinstance(block, int) and isinstance(rollout, int)
+    return min(block * (rollout if passes is None else passes), config.data.aft_seq_length)
+
+
+def training_window(config: Config) -> int:
+    """Number of frames of a training window: inputs of the network, and what it is to forecast."""
+    assert isinstance(config.model.history, int)
+    return config.model.history + trained_steps(config)
+
+
+def describe_recipe(config: Config) -> str:
+    """One line: what a pass forecasts, and how many of them are trained."""
+    model, train = config.model, config.train
+    count = "1 frame" if model.block_frames == 1 else f"{model.block_frames} frames"
+    line = f"{train.recipe}: each pass forecasts {count} from the last {model.history}"
+    if model.target == "increments":
+        line += ", as increments"
+    if trained_steps(config) > trained_steps(config, 1):
+        assert isinstance(train.rollout_share, float)
+        last = f"the last {100 * train.rollout_share:.0f} % of the steps train"
+        when = "trained with" if train.rollout_share == 1 else last
+        line += f"; {when} {train.rollout} passes"
+    return line

@@ -1,0 +1,71 @@
+"""The windows that training visits, in an order and with transformations that are pure functions.
+
+B: batch; T: frames; C: channels; H, W: height and width.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+
+from torch import Tensor
+
+from simvp.config.sections import TrainSection
+from simvp.data import augmentation
+from simvp.data.augmentation import Vector
+from simvp.data.batches import WindowDataset, batches, training_batches
+from simvp.physics import parse_symmetries
+from simvp.runtime.group import Group
+
+_NUM_STATISTICS_WINDOWS = 64  # more would change only insignificant digits of the averages
+
+
+class TrainingWindows:
+    """One process's windows of each epoch.
+
+    Attributes:
+        vectors: channels that are components of vectors, if the symmetries change them.
+    """
+
+    def __init__(
+        self,
+        train_set: WindowDataset,
+        settings: TrainSection,
+        group: Group,
+        vectors: Sequence[Vector],
+    ) -> None:
+        self.train_set, self.settings, self.group = train_set, settings, group
+        self.symmetries = parse_symmetries(settings.augment)
+        # Rolling leaves components as they are.
+        self.vectors = vectors if {*self.symmetries} - {"roll"} else ()
+
+    def epoch(self, epoch: int) -> list[list[int]]:
+        """The indices of the windows in each batch of an epoch."""
+        return training_batches(
+            len(self.train_set),
+            self.settings.samples_per_step,
+            seed=self.settings.seed,
+            epoch=epoch,
+            rank=self.group.rank,
+            world_size=self.group.world_size,
+            visits=self.settings.windows_per_epoch,
+        )
+
+    def transform(self, frames: Tensor, indices: Tensor, epoch: int) -> Tensor:
+        """Frames (B, T, C, H, W), each window transformed by a random symmetry of the data."""
+        if not self.symmetries:
+            return frames
+        transformations = augmentation.draw(
+            self.symmetries,
+            self.train_set.shape[1:],
+            seed=self.settings.seed,
+            epoch=epoch,
+            samples=indices.tolist(),
+        )
+        return augmentation.apply(frames, transformations, self.vectors)
+
+    def inputs(self, epoch: int, num_frames: int) -> Iterator[Tensor]:
+        """The first frames of some windows, transformed as in this epoch, in batches."""
+        count = math.ceil(_NUM_STATISTICS_WINDOWS / self.settings.samples_per_step)
+        device = self.group.device
+        for indices, frames in batches(self.train_set, self.epoch(epoch)[:count], device.type):
+            moved = frames.to(device, non_blocking=True)
+            yield self.transform(moved, indices, epoch)[:, :num_frames]
