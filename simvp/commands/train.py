@@ -16,6 +16,7 @@ from simvp.engine import Trainer, build_network, count_parameters, losses, netwo
 from simvp.engine.automatic import resolve_auto
 from simvp.engine.increments import increment_scale
 from simvp.engine.recipes import describe_recipe, resolve_recipe, training_window
+from simvp.engine.state import persistence_warning
 from simvp.engine.weights import StoredWeights, load_weights, read_weights
 from simvp.errors import ConfigError
 from simvp.physics import parse_symmetries
@@ -193,11 +194,14 @@ def _fit(
         begin(to_toml(config), description.to_json())
     _announce(trainer, resume=resume, continues=found is not None)
     trainer.fit()
-    best = min(trainer.progress.history, key=lambda row: row["val_loss"])
+    progress = trainer.progress
+    best = min(progress.history, key=lambda row: row["val_loss"])
+    warnings = [f"warning: {persistence_warning(progress, config.train)}"]
     return Summary(
         [
             f"trained {config.train.epochs} epochs; the best by validation is epoch "
             f"{best['epoch']}: loss {best['val_loss']:.4g}, mse {best['val_mse']:.4g}",
+            *warnings * progress.is_worse_than_persistence,
             f"wrote {folder.best_model} (the best model), {folder.metrics_file.name}, "
             f"{folder.checkpoints.name}",
         ],

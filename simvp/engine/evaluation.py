@@ -147,29 +147,30 @@ def validate(
     config: Config,
     group: Group,
     training_inputs: Iterable[Tensor],
-) -> Evaluation:
-    """Score a network during training; it is in evaluation mode afterwards.
+    *,
+    baselines: Mapping[str, ForecastFunction],
+) -> dict[str, Evaluation]:
+    """Score a network during training, as "forecast"; it is in evaluation mode afterwards.
 
     Args:
         training_inputs: batches (B, T, C, H, W) for BatchNorm statistics of the current weights.
             They are computed in the precision of the forecasts, because rounding the weights
             shifts the mean of every channel.
+        baselines: other forecasts to score, by name.
     """
     network.eval()
     if config.train.recompute_statistics:
         with autocast(group.device, config.metrics.precision):
             recompute_statistics(network, training_inputs)
     group.broadcast_buffers(network)
-    forecasters: dict[str, ForecastFunction] = {"forecast": network}
-    scores = evaluate(
-        forecasters,
+    return evaluate(
+        {"forecast": network, **baselines},
         val_set,
         config,
         group,
         num_forecast=network.num_forecast,
         advance=lambda count, note: None,
     )
-    return scores["forecast"]
 
 
 def with_holes(inputs: Tensor, forecast: Tensor) -> Tensor:

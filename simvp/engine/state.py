@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from simvp.config.sections import TrainSection
 from simvp.engine.optimizer import Optimizer
 from simvp.engine.weights import with_current_names
 from simvp.errors import RunError
@@ -36,7 +37,13 @@ class Progress:
     epoch: int = 0  # epochs completed
     batch: int = 0  # batches of the current epoch that each process has completed
     best_loss: float = math.inf
+    persistence_loss: float | None = None  # validation loss of persistence, once it is known
     history: list[dict[str, float]] = field(default_factory=list)  # one row per epoch
+
+    @property
+    def is_worse_than_persistence(self) -> bool:
+        """Whether no epoch so far has a lower validation loss than persistence."""
+        return self.persistence_loss is not None and self.best_loss >= self.persistence_loss
 
     def history_csv(self) -> str:
         """The history as CSV with a header."""
@@ -127,3 +134,30 @@ def describe_epoch(row: dict[str, float], epochs: int, *, is_best: bool) -> str:
         f"val loss {row['val_loss']:<9.4g}  mse {row['val_mse']:<6.4g}  "
         f"ssim {row['val_ssim']:.4f}  {'best' if is_best else ''}"
     ).rstrip()
+
+
+def describe_persistence(
+    progress: Progress, row: dict[str, float], settings: TrainSection
+) -> list[str]:
+    """What to say about persistence after an epoch: its score at first; a warning halfway."""
+    lines = []
+    if row["epoch"] == 1 and progress.persistence_loss is not None:
+        loss = progress.persistence_loss
+        cells = row["val_mse"] / row["val_loss"] if row["val_loss"] else math.nan
+        lines.append(
+            f"persistence (the last input frame repeated): val loss {loss:.4g}, mse "
+            f"{loss * cells:.4g}"
+        )
+    if row["epoch"] == settings.epochs // 2 and progress.is_worse_than_persistence:
+        lines.append(f"warning: {persistence_warning(progress, settings)}")
+    return lines
+
+
+def persistence_warning(progress: Progress, settings: TrainSection) -> str:
+    """That no epoch is better than persistence, and what to try."""
+    steps = "" if settings.recipe == "stepwise" else "--recipe stepwise, which starts from it, "
+    return (
+        f"no epoch is better than persistence: the best val loss is {progress.best_loss:.4g}, that "
+        f"of repeating the last input frame {progress.persistence_loss:.4g}; try {steps}more "
+        f"training (--epochs {2 * settings.epochs}), or a lower --lr"
+    )

@@ -18,12 +18,19 @@ from simvp.data.augmentation import Vector
 from simvp.data.batches import Waiting, WindowDataset, batches
 from simvp.data.preparation import advise_cache
 from simvp.engine.compilation import uncompiled
-from simvp.engine.evaluation import validate
+from simvp.engine.domain import FORECAST, PERSISTENCE
+from simvp.engine.evaluation import Evaluation, validate
 from simvp.engine.learner import Learner
 from simvp.engine.recipes import trained_steps
 from simvp.engine.schedule import num_passes, one_cycle
 from simvp.engine.signals import StopRequest, stop_request
-from simvp.engine.state import Progress, State, TrainingLoss, describe_epoch
+from simvp.engine.state import (
+    Progress,
+    State,
+    TrainingLoss,
+    describe_epoch,
+    describe_persistence,
+)
 from simvp.engine.training_windows import TrainingWindows
 from simvp.errors import Interrupted, RunFailed
 from simvp.models.simvp import SimVP
@@ -188,13 +195,8 @@ class Trainer:
     def _finish_epoch(self) -> None:
         """Validate, save the best network, the history and, when it is due, a checkpoint."""
         self._check_weights()
-        with uncompiled():
-            scores = validate(
-                *(self.network, self.val_set, self.config, self.group),
-                self.windows.inputs(self.progress.epoch, self.network.history),
-            )
-        shape = (self.network.num_forecast, *self.val_set.shape[1:])
-        val_loss, local = scores.loss(shape), self.state.loss
+        scores, val_loss = self._validate()
+        local = self.state.loss
         if not math.isfinite(val_loss):
             raise self._failed("the validation loss is not finite")
         totals = self.group.sum(torch.tensor([local.total, local.count], dtype=torch.float64))
@@ -218,10 +220,27 @@ class Trainer:
             publish_text(self.folder.metrics_file, self.progress.history_csv())
         epoch, train = self.progress.epoch, self.config.train
         self.report.say(describe_epoch(row, train.epochs, is_best=is_best))
+        for line in describe_persistence(self.progress, row, train):
+            self.report.say(line)
         if epoch % train.checkpoint_interval == 0 or epoch == train.epochs:
             self._save(f"epoch_{epoch}.pth")
         elif epoch == 1:  # from now on, a run without checkpoints has lost them
             self._save(checkpoint.LATEST)
+
+    def _validate(self) -> tuple[Evaluation, float]:
+        """The scores of the network and its validation loss; also persistence's, the first time."""
+        is_known = self.progress.persistence_loss is not None
+        baselines = {} if is_known else {PERSISTENCE: metrics.persistence}
+        with uncompiled():
+            scores = validate(
+                *(self.network, self.val_set, self.config, self.group),
+                self.windows.inputs(self.progress.epoch, self.network.history),
+                baselines=baselines,
+            )
+        shape = (self.network.num_forecast, *self.val_set.shape[1:])
+        if not is_known:
+            self.progress.persistence_loss = scores[PERSISTENCE].loss(shape)
+        return scores[FORECAST], scores[FORECAST].loss(shape)
 
     def _check_weights(self) -> None:
         """Raises RunFailed if an update has made a weight non-finite: it must not be saved."""
