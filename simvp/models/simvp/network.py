@@ -18,7 +18,7 @@ from simvp.models.simvp.autoencoder import Decoder, Encoder, downsampling
 from simvp.models.simvp.chain import BlockSettings, Chain
 from simvp.models.simvp.rollout import last_known, roll_out, roll_out_increments
 from simvp.models.simvp.spatial import set_boundary
-from simvp.physics import Boundary
+from simvp.physics import Boundary, parse_boundary
 
 
 class SimVP(nn.Module):
@@ -36,7 +36,7 @@ class SimVP(nn.Module):
         drop_path: stochastic depth rate of the last block.
         spatio_kernel_enc, spatio_kernel_dec: kernel sizes of encoder and decoder, odd.
         boundary: boundary conditions along y and x: "zeros" (as published), "periodic", "reflect"
-            or "replicate".
+            or "replicate"; one name for both, or two.
         mean: mean of each channel, (C,); needed for `std` and `takes_mask`.
         std: standard deviation of each channel, (C,), positive. The layers then work on
             standardised frames, (x - mean) / std, and the forecast is mapped back. The buffers
@@ -52,7 +52,8 @@ class SimVP(nn.Module):
     Attributes:
         history: number of input frames T.
         num_forecast: number of channels that are forecast, the first ones of the input.
-    Raises: ValueError if the translator is unknown or does not support the number of channels.
+    Raises: ValueError if the translator is unknown or does not support the number of channels, or
+        a size or boundary is not valid.
     """
 
     mean: Tensor
@@ -73,7 +74,7 @@ class SimVP(nn.Module):
         drop_path: float = 0.0,
         spatio_kernel_enc: int = 3,
         spatio_kernel_dec: int = 3,
-        boundary: Boundary = ("zeros", "zeros"),
+        boundary: Boundary | str = ("zeros", "zeros"),
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
         takes_mask: bool = False,
@@ -82,6 +83,7 @@ class SimVP(nn.Module):
         increment_scale: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
+        _check_sizes(hid_S, N_S, N_T)
         num_frames, channels, height, width = in_shape
         self.history, self.block_frames = num_frames, block_frames or num_frames
         assert self.block_frames <= num_frames
@@ -104,7 +106,8 @@ class SimVP(nn.Module):
         if self.forecasts_increments:
             for parameter in self.decoder.readout.parameters():
                 nn.init.zeros_(parameter)
-        set_boundary(self, boundary)
+        names = boundary if isinstance(boundary, str) else ",".join(boundary)
+        set_boundary(self, parse_boundary(names))
         self.register_state_dict_post_hook(_make_contiguous)  # type: ignore[no-untyped-call]
 
     def forward(self, frames: Tensor, num_steps: int | None = None) -> Tensor:
@@ -179,6 +182,15 @@ class SimVP(nn.Module):
         rows, columns = self._grid(height, width)
         padding = (0, columns * self.stride - width, 0, rows * self.stride - height)
         return F.pad(frames, padding, mode="replicate") if any(padding) else frames
+
+
+def _check_sizes(hid_S: int, N_S: int, N_T: int) -> None:
+    """Raises ValueError if a network cannot have these sizes."""
+    for name, value in (("hid_S", hid_S), ("N_S", N_S)):
+        if value < 2 or value % 2:
+            raise ValueError(f"{name} = {value}: should be an even number, 2 or more")
+    if N_T < 2:
+        raise ValueError(f"N_T = {N_T}: should be 2 or more")
 
 
 def _make_contiguous(

@@ -247,3 +247,28 @@ def test_network_of_small_steps_can_be_exported_by_torch() -> None:
     found = program.module()(other, 3)
     assert found.isfinite().all()
     torch.testing.assert_close(found, network(other, 3), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"N_T": 1}, "N_T = 1: should be 2 or more"),
+        ({"N_S": 3}, "N_S = 3: should be an even number"),
+        ({"hid_S": 0}, "hid_S = 0: should be an even number"),
+        ({"boundary": "sphere"}, "should be one of zeros, periodic"),
+        ({"boundary": ("zeros", "sphere")}, "should be one of zeros, periodic"),
+    ],
+)
+def test_settings_are_checked_as_on_the_command_line(setting: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        SimVP((3, 1, 8, 9), **{"hid_S": 4, "hid_T": 8, "N_S": 2, "N_T": 2, **setting})
+
+
+def test_one_boundary_is_that_of_both_axes() -> None:
+    small = {"hid_S": 4, "hid_T": 8, "N_S": 2, "N_T": 2}
+    torch.manual_seed(0)
+    one = SimVP((3, 1, 8, 9), boundary="periodic", **small).eval()
+    two = SimVP((3, 1, 8, 9), boundary=("periodic", "periodic"), **small).eval()
+    two.load_state_dict(one.state_dict())
+    frames = torch.rand(1, 3, 1, 8, 9)
+    assert torch.equal(one(frames), two(frames))
