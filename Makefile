@@ -4,12 +4,13 @@ VENV ?= .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 DEMO ?= demo
 
-.PHONY: help demo test soak bench check lint clean
+.PHONY: help demo test test-browser soak bench check lint clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    run the whole pipeline on a small problem, about two minutes"
 	@echo "make test    run the tests"
+	@echo "make test-browser    test the report in Chromium, one minute"
 	@echo "make soak    test recovery from repeated faults, about 15 minutes"
 	@echo "make bench   run the benchmarks, about seven minutes"
 	@echo "make check   run the linter, the type checker and the tests"
@@ -35,7 +36,11 @@ demo: $(VENV)/ready
 	@echo "Figure:" && ls "$(DEMO)"/work_dirs/demo/pictures/*.png
 
 test: $(VENV)/ready
-	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow and not gpu" $(ARGS)
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow and not gpu and not browser" $(ARGS)
+
+# Skipped, with the reason, where Chromium and its driver are not installed.
+test-browser: $(VENV)/ready
+	$(BIN)/python -m pytest -q -rs -m browser $(ARGS)
 
 # The faults in simvp/docs/reliability.md, many times over; about a quarter of an hour.
 soak: $(VENV)/ready

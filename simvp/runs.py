@@ -38,6 +38,7 @@ class RunFolder:
         self.saved = path / "saved"
         self.tests = path / "tests"  # like saved, of other parts, data sets and numbers of steps
         self.pictures = path / "pictures"
+        self.report = path / "report.html"
 
     def lock(self, *, is_main: bool) -> AbstractContextManager[None]:
         """Lock the folder in the main process while the block runs. Raises RunError."""
@@ -116,8 +117,10 @@ class RunFolder:
                 yield from (saved / kind).glob("*/[0-9]*.npy")
         ids = [path.name for path in (self.saved / FRAME_KINDS[0]).glob("[!.]*")]
         for path in self.pictures.glob("*.*"):  # version 1 drew without the mark
-            if path.stem in ids or PICTURE_MARK in path.read_bytes()[:1000]:
+            if path.stem in ids or _is_drawn(path):
                 yield path
+        if _is_drawn(self.report):
+            yield self.report
 
     def begin(self, config_toml: str, data_json: str) -> None:
         """Delete the files of an earlier run and save the config and data description.
@@ -175,6 +178,16 @@ class RunFolder:
             f"{self.saved}: {len(found)} saved sample ids contain {part!r}: {shown}; "
             "give a longer part of the id"
         )
+
+
+def _is_drawn(path: Path) -> bool:
+    """Whether a file is a picture or a page of simvp."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        start = file.read(1000)
+        file.seek(max(0, path.stat().st_size - 4000))  # where PDF and MP4 have it
+        return PICTURE_MARK in start or PICTURE_MARK in file.read()
 
 
 def matching(part: str, names: Iterable[str]) -> list[str]:

@@ -21,6 +21,16 @@ from simvp.data import Series
 from simvp.data.card import DatasetCard
 from simvp.data.description import DataDescription
 from simvp.data.scaling import Scaling
+from simvp.figures.report.charts import Chart, Line
+from simvp.figures.report.contents import (
+    Coordinate,
+    Page,
+    SampleTable,
+    Section,
+    ViewedSample,
+    Viewer,
+)
+from simvp.progress import Table
 from simvp.storage import checkpoint
 
 TESTS = Path(__file__).parent
@@ -219,3 +229,69 @@ def check_kill_and_resume(nproc: int, epochs: int, kills: int, longest: float) -
     subprocess.run(command, check=True, capture_output=True, timeout=900)
     assert_same(run_state(Path("work_dirs/straight")), run_state(killed))
     assert not list(killed.rglob(".simvp-*"))
+
+
+# Text that would add an element or run a script if it was not escaped.
+HOSTILE = [
+    "</script><img src=x onerror=alert(1)>",
+    "<script>alert(1)</script>",
+    '" onmouseover="alert(1)',
+    "' autofocus onfocus='alert(1)",
+    "]]><!--",
+    "{{ 7 * 7 }}{% raw %}",
+    "javascript:alert(1)//\u2028</textarea></style>",
+]
+
+
+def small_page(
+    text: str = "text", *, stride: int = 1, cmap: str = "viridis", origin: str = "upper"
+) -> Page:
+    """A report with `text` as every name, and with frames of 5x7 cells."""
+    rng = np.random.default_rng(0)
+    inputs, truth, forecast = (
+        rng.normal(10, 4, (count, 2, 5, 7)).astype(np.float32) for count in (2, 3, 3)
+    )
+    truth[:, 0, 1, 2] = np.nan
+    chart = Chart(text, text, text, [Line(text, "run-0", [1.0, 2.0], [3.0, 4.0])])
+    table = Table([text, text], [[text, text]])
+    viewer = Viewer(
+        samples=[
+            ViewedSample(text, text, text, inputs, truth, [forecast], [text] * 5),
+            ViewedSample("second", "second", "", truth, inputs[[0, 1, 0]], [forecast], []),
+        ],
+        runs=[text],
+        channels=[(text, text), ("other", "m")],
+        coordinates=[
+            Coordinate(text, text, "y", np.linspace(50, 54, 5)),
+            Coordinate("lon", "degrees_east", "x", np.linspace(1, 7, 7)),
+            Coordinate("depth", "m", "yx", np.arange(35.0).reshape(5, 7)),
+        ],
+        origin=origin,
+        stride=stride,
+        shape=(5, 7),
+        cmap=cmap,
+        fps=20,
+    )
+    section = Section(text, [chart], [text])
+    scores = {"mse": [0.5, None, 10.0], text: [3.0, 2.0, 1.0]}
+    return Page(
+        title=text,
+        summary=text,
+        verdict=text,
+        is_warning=False,
+        highlights=[(text, text, text)],
+        scores=table,
+        channels=[(text, table)],
+        remarks=[text],
+        lead_time=section,
+        spectra=section,
+        training=section,
+        samples=SampleTable([text, "second", "third"], [text, "second", "third"], scores),
+        viewer=viewer,
+        facts=[(text, text)],
+        data=[(text, table)],
+        settings=table,
+        commands=[text],
+        notes=[text],
+        created=text,
+    )

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from simvp.commands.drawing import save_figure
 from simvp.config import Config
 from simvp.data.description import DataDescription, read_description
 from simvp.data.forecast_files import Forecasts, check_output, picture_path, write
@@ -19,11 +20,11 @@ from simvp.engine.forecaster import Forecaster, build_forecaster
 from simvp.engine.prediction import predict_all
 from simvp.errors import ConfigError, RunError
 from simvp.progress import Report, Summary
-from simvp.runs import PICTURE_MARK, RunFolder
+from simvp.runs import RunFolder
 from simvp.runtime import launcher
 from simvp.runtime.devices import describe_precision
 from simvp.runtime.group import Group
-from simvp.storage.files import TEMPORARY_PREFIX, convert_os_errors, publish
+from simvp.storage.files import TEMPORARY_PREFIX, convert_os_errors
 
 
 @dataclass(frozen=True)
@@ -211,16 +212,15 @@ def _draw(
     inputs = origin.read(data.scaling, may_miss=True)[:, :1]
     scaling = data.scaling.first(1)
     title = f"{forecasts.names()[0]}" + (f", {name}" if len(forecasts.channels) > 1 else "")
+    rows = -1 if forecasts.card.origin == "lower" else 1
     figure = pictures.outlook(
-        scaling.to_physical(inputs)[:, 0],
-        forecasts.values[0, :, 0],
+        scaling.to_physical(inputs)[:, 0, ::rows],
+        forecasts.values[0, :, 0, ::rows],
         trained_steps=forecaster.trained_steps,
         title=title,
         caption=forecasts.card.caption(name),
         cmap=config.viz.cmap,
     )
     path = picture_path(output)
-    with publish(path) as temporary:
-        mark = {"Comment": PICTURE_MARK.decode()}
-        figure.savefig(temporary, format="png", bbox_inches="tight", pad_inches=0.1, metadata=mark)
+    save_figure(path, figure)
     return path

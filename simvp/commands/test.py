@@ -66,9 +66,9 @@ def run(config: Config, request: Request, report: Report) -> Summary:
 
 
 def _warn_of_changed_card(folder: RunFolder, task: Task, report: Report) -> None:
-    """Warn if units or ranges have changed since the run was trained; thresholds may change."""
+    """Warn if units or ranges have changed since the run was trained; the events may change."""
     current, trained = task.split.data, task.data
-    if current.card.without_thresholds() != trained.card.without_thresholds() or (
+    if current.card.for_forecasts() != trained.card.for_forecasts() or (
         current.scaling != trained.scaling
     ):
         report.say(

@@ -1,129 +1,145 @@
 """`simvp viz`: draw a saved forecast, or list them all."""
 
-import json
-from collections.abc import Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from simvp.commands.drawing import check_free, save_figure, save_frames
 from simvp.commands.hints import name_option
 from simvp.config import Config
 from simvp.data.description import DataDescription, read_description
-from simvp.data.sources.frames import frame_files, read_frame
-from simvp.errors import ConfigError, OutputError, RunError, did_you_mean
+from simvp.data.places import describe_grid
+from simvp.engine.saved_forecasts import SavedForecasts, SavedSample, read_metrics
+from simvp.errors import ConfigError, did_you_mean
 from simvp.progress import Summary
-from simvp.runs import FRAME_KINDS, PICTURE_MARK, RunFolder
-from simvp.storage.files import publish
+from simvp.runs import RunFolder
+
+_EVERY, _COLOURS = "all", "rgb"  # instead of the name of a channel
 
 
-def run(config: Config, sample: str | None, *, output: str, gif: bool, overwrite: bool) -> Summary:
-    """Draw a sample, whose id may be shortened, or without one list the saved samples.
+@dataclass(frozen=True)
+class Request:
+    """What to draw.
 
-    Args:
-        output: the file to write; empty for one in the run's own folder.
+    Attributes:
+        sample: part of a sample's id; None to list the samples.
+        output: the file to write; empty for one in the run's folder.
+        movie: ".gif" or ".mp4" for an animation; empty for a figure.
+        columns: largest number of frames in a row of a figure; 0 for as many as are legible.
         overwrite: whether `output` may exist.
     """
+
+    sample: str | None = None
+    output: str = ""
+    movie: str = ""
+    columns: int = 0
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class _Drawing:
+    """Frames of one channel, (T, H, W), or of a colour picture, (T, 3, H, W), and their texts."""
+
+    name: str
+    caption: str
+    frames: tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
+
+
+def run(config: Config, request: Request) -> Summary:
+    """Draw a sample, or without one list the saved samples. Raises UserError, writing nothing."""
     folder = RunFolder(Path(config.run.work_dir) / config.run.name)
     folder.check_exists()
-    if sample is None:
+    if request.sample is None:
         return Summary(_listing(folder), f"simvp viz SAMPLE_ID{name_option(config)}")
     from simvp.figures import pictures  # imports matplotlib
 
     pictures.colour_map(config.viz.cmap)
-    sample_id = folder.find_sample(sample)
+    sample_id = folder.find_sample(request.sample)
     data = read_description(folder.data_file)
-    channel = _channel(config, data)
-    name = data.channels[channel] if len(data.forecast_channels) > 1 else ""
-    suffix = ".gif" if gif else ".png"
-    file = f"{sample_id}{'_' if name else ''}{name}{suffix}".replace("/", "-")
-    path = Path(output) if output else folder.pictures / file
-    if path.suffix.lower() != suffix:
-        raise ConfigError(f"--output {path}: needs a name that ends in {suffix}")
-    if output and path.exists() and not overwrite:
-        raise OutputError(f"{path}: exists; choose another --output, or add --overwrite")
-    frames = [
-        _physical(_frames(folder.saved / kind / sample_id), data)[:, channel]
-        for kind in FRAME_KINDS
-    ]
-    if len(frames[1]) != len(frames[2]):
-        raise RunError(
-            f"{folder.saved}: {sample_id} has {len(frames[1])} truths but {len(frames[2])} "
-            f"predictions; run `simvp test{name_option(config)}` again"
-        )
-    title = sample_id + (f", {name}" if name else "")
-    caption = data.card.caption(data.channels[channel])
-    _draw(path, frames, title=title, caption=caption, config=config, gif=gif)
-    return Summary([f"wrote {path}"])
+    channels = _channels(config, data)
+    paths = [_path(folder, request, sample_id, name) for name in channels]
+    for path in paths:
+        check_free(path, request.output, overwrite=request.overwrite)
+    sample = SavedForecasts(folder, data).read(sample_id)
+    place = describe_grid(config.data.split, data)
+    for path, drawing in zip(paths, _drawings(channels, sample, data), strict=True):
+        title = sample_id + (f", {drawing.name}" if drawing.name else "")
+        caption, cmap = drawing.caption, config.viz.cmap
+        if request.movie:
+            images = pictures.animation(*drawing.frames, title=title, caption=caption, cmap=cmap)
+            save_frames(path, images, config.viz.fps)
+        else:
+            figure = pictures.grid(
+                *drawing.frames,
+                title=title,
+                caption=caption,
+                place=place,
+                cmap=cmap,
+                columns=request.columns,
+            )
+            save_figure(path, figure)
+    return Summary([f"wrote {path}" for path in paths])
 
 
-def _channel(config: Config, data: DataDescription) -> int:
-    """The index of the forecast channel to draw. Raises ConfigError if there is none."""
+def _channels(config: Config, data: DataDescription) -> dict[str, tuple[int, ...]]:
+    """Indices of the channels of each picture, by the name in its file. Raises ConfigError."""
     channel, known = str(config.viz.channel), data.forecast_channels
+    several = len(known) > 1
     if channel in known:
-        return known.index(channel)
+        return {channel if several else "": (known.index(channel),)}
     if channel.isdecimal() and int(channel) < len(known):
-        return int(channel)
+        return {known[int(channel)] if several else "": (int(channel),)}
+    if channel == _EVERY:
+        return {name if several else "": (i,) for i, name in enumerate(known)}
+    if channel == _COLOURS and len(known) >= 3:
+        return {_COLOURS: (0, 1, 2)}
     reason = "is not forecast; " if channel in data.inputs else ""
+    reason = "needs three channels; " if channel == _COLOURS else reason
     raise ConfigError(
-        f"viz.channel = {channel!r}: {reason}choose one of {', '.join(known)}, or a number from 0 "
-        f"to {len(known) - 1}.{did_you_mean(channel, known)}"
+        f"viz.channel = {channel!r}: {reason}choose one of {', '.join(known)}, a number from 0 "
+        f"to {len(known) - 1}, or all.{did_you_mean(channel, known)}"
     )
 
 
-def _draw(
-    path: Path,
-    frames: Sequence[NDArray[np.float32]],
-    *,
-    title: str,
-    caption: str,
-    config: Config,
-    gif: bool,
-) -> None:
-    import imageio.v3 as iio
+def _path(folder: RunFolder, request: Request, sample_id: str, channel: str) -> Path:
+    """The file to write. Raises ConfigError if its suffix does not fit."""
+    several = f"_{channel}" if channel else ""
+    if not request.output:
+        name = f"{sample_id}{several}{request.movie or '.png'}".replace("/", "-")
+        return folder.pictures / name
+    path = Path(request.output)
+    suffixes = (request.movie,) if request.movie else (".png", ".pdf", ".svg")
+    if path.suffix.lower() not in suffixes:
+        raise ConfigError(f"--output {path}: needs a name that ends in {' or '.join(suffixes)}")
+    return path
 
-    from simvp.figures import pictures
 
-    cmap = config.viz.cmap
-    with publish(path) as temporary:
-        if gif:
-            images = pictures.animation(*frames, title=title, caption=caption, cmap=cmap)
-            milliseconds = round(1000 / config.viz.fps)
-            iio.imwrite(
-                temporary,
-                images,
-                extension=".gif",
-                duration=milliseconds,
-                loop=0,
-                comment=PICTURE_MARK,
+def _drawings(
+    channels: dict[str, tuple[int, ...]], sample: SavedSample, data: DataDescription
+) -> Iterator[_Drawing]:
+    """What to draw of a sample: rows are turned over if the first one is at the bottom."""
+    order = -1 if data.card.origin == "lower" else 1
+    arrays = [a[..., ::order, :] for a in (sample.inputs, sample.truth, sample.forecast)]
+    for name, indices in channels.items():
+        if len(indices) == 1:
+            caption = data.card.caption(data.channels[indices[0]])
+            inputs, truth, forecast = (array[:, indices[0]] for array in arrays)
+        else:  # a colour picture, on the scale of the data
+            caption = ""
+            scaling = data.scaling.first(arrays[0].shape[1])
+            inputs, truth, forecast = (
+                np.asarray(scaling.to_unit(array)[:, list(indices)], np.float32) for array in arrays
             )
-        else:
-            figure = pictures.grid(*frames, title=title, caption=caption, cmap=cmap)
-            mark = {"Comment": PICTURE_MARK.decode()}
-            figure.savefig(
-                temporary, format="png", bbox_inches="tight", pad_inches=0.1, metadata=mark
-            )
-
-
-def _frames(sample: Path) -> NDArray[np.float32]:
-    """A saved sample, (T, C, H, W). Raises RunError or DataError if it is missing or damaged."""
-    if not sample.is_dir():
-        raise RunError(f"{sample}: is missing; make the forecasts again with `simvp test`")
-    return np.stack([read_frame(path) for path in frame_files(sample)])
-
-
-def _physical(frames: NDArray[np.float32], data: DataDescription) -> NDArray[np.float32]:
-    """Saved frames in physical units: they are stored as the data's own files."""
-    if data.stored == "physical":
-        return frames
-    return data.scaling.first(frames.shape[1]).to_physical(frames)
+        yield _Drawing(name, caption, (inputs, truth, forecast))
 
 
 def _listing(folder: RunFolder) -> list[str]:
     """The saved samples with their errors, the best forecast first."""
     ids = folder.saved_samples()
-    scores = _sample_scores(folder)
+    scores = read_metrics(folder)["samples"]
     ids.sort(key=lambda sample_id: scores.get(sample_id, {}).get("mse") or 0.0)
     lines = [f"{'mse':>10}{'mae':>10}{'ssim':>8}   sample"]
     for sample_id in ids:
@@ -134,15 +150,3 @@ def _listing(folder: RunFolder) -> list[str]:
         ]
         lines.append("".join(cells) + f"   {sample_id}")
     return lines
-
-
-def _sample_scores(folder: RunFolder) -> dict[str, dict[str, Any]]:
-    """What metrics.json says of each sample. Raises RunError if it is damaged."""
-    path = folder.saved / "metrics.json"
-    try:
-        samples = json.loads(path.read_bytes())["samples"]
-        return {str(sample_id): dict(scores) for sample_id, scores in samples.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise RunError(
-            f"{path}: is missing or damaged ({type(error).__name__}); run `simvp test` again"
-        ) from None

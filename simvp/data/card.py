@@ -50,6 +50,9 @@ class DatasetCard(ChannelCard):
     boundary_x: BoundaryKind = Field(
         "zeros", description="beyond the first and last column: zeros, periodic, reflect, replicate"
     )
+    origin: Literal["upper", "lower"] = Field(
+        "upper", description="where pictures show the first row: upper or lower"
+    )
     symmetries: list[Symmetry] = Field(
         [], description="symmetries of the dynamics: roll, flip_x, flip_y, rot90"
     )
@@ -84,12 +87,13 @@ class DatasetCard(ChannelCard):
                 "correct it, or set boundary_x and boundary_y in it"
             ) from None
 
-    def without_thresholds(self) -> "DatasetCard":
-        """The same card without events to score, which do not matter to a forecast."""
+    def for_forecasts(self) -> "DatasetCard":
+        """The same card without what a forecast does not depend on: events, and its pictures."""
         channels = {
             name: card.model_copy(update={"thresholds": []}) for name, card in self.channels.items()
         }
-        return self.model_copy(update={"thresholds": [], "channels": channels})
+        update = {"thresholds": [], "origin": "upper", "channels": channels}
+        return self.model_copy(update=update)
 
     def stored_as(self) -> Stored:
         """Whether the files hold physical or scaled values."""

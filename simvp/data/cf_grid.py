@@ -132,6 +132,9 @@ class Grid:
             entries["time_step"] = time_step
         if self.is_global:
             entries["boundary_x"] = "periodic"
+        rows = self.coordinates.get(self.dims[1])
+        if rows is not None and rows[0] < rows[-1]:  # pictures have north at the top
+            entries["origin"] = "lower"
         return card.completed(DatasetCard.model_validate(entries), path)
 
 

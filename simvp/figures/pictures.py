@@ -1,6 +1,7 @@
 """Draw forecasts with matplotlib: a figure of all frames, or the images of an animation.
 
 T: frames; H, W: height and width of a frame. Missing values (NaN) are grey. Lengths are in inches.
+Frames of shape (T, 3, H, W) are colour pictures, red, green and blue from 0 to 1.
 """
 
 import math
@@ -21,7 +22,9 @@ from simvp.errors import ConfigError, did_you_mean
 
 Frames = NDArray[np.float32]
 Scale = tuple[Colormap, Normalize]
-Cell = tuple[Frames, Scale, str]  # a frame (H, W), its colours and the label above it
+# A frame, (H, W) or the three channels of a colour picture (3, H, W), its colours and the label
+# above it.
+Cell = tuple[Frames, Scale | None, str]
 
 
 def colour_map(name: str) -> Colormap:
@@ -35,7 +38,15 @@ def colour_map(name: str) -> Colormap:
 
 
 def grid(
-    inputs: Frames, trues: Frames, preds: Frames, *, title: str, caption: str = "", cmap: str
+    inputs: Frames,
+    trues: Frames,
+    preds: Frames,
+    *,
+    title: str,
+    caption: str = "",
+    place: str = "",
+    cmap: str,
+    columns: int = 0,
 ) -> Figure:
     """Four labelled rows: input (T_in, H, W), truth, prediction (T_out, H, W), difference.
 
@@ -44,16 +55,38 @@ def grid(
 
     Args:
         caption: quantity and unit of the values, which label their colour bar.
+        place: where the frames are, a line below them.
+        columns: largest number of frames in a row; 0 for as many as are legible.
     """
-    past, future, width, number = _layout(inputs, trues)
+    past, future, width, number = _layout(inputs, trues, columns)
     values, difference = _scales(inputs, trues, preds, cmap)
+    errors = _errors(trues, preds)
     rows: dict[str, list[Cell]] = {
         "input": [(inputs[i], values, number.format(i)) for i in past],
         "truth": [(trues[i], values, number.format(len(inputs) + i)) for i in future],
         "prediction": [(preds[i], values, "") for i in future],
-        "difference": [(preds[i] - trues[i], difference, "") for i in future],
+        "difference": [(errors[i], difference, "") for i in future],
     }
-    return _draw(rows, width, title, {"difference": difference, caption: values})
+    return _draw(rows, width, title, _bars(caption, values, difference, preds), place)
+
+
+def _errors(trues: Frames, preds: Frames) -> Frames:
+    """Forecast minus truth, (T, H, W); of colour pictures the mean of the three channels."""
+    errors = preds - trues
+    return errors.mean(axis=1) if errors.ndim == 4 else errors
+
+
+def _bars(
+    caption: str, values: Scale | None, difference: Scale | None, preds: Frames
+) -> dict[str, Scale]:
+    """The colour bars and their labels, with the range of a forecast that leaves the colours."""
+    bars = {"difference": difference} if difference is not None else {}
+    if values is not None:
+        norm, known = values[1], preds[np.isfinite(preds)]
+        if known.size and not (norm.vmin <= known.min() and known.max() <= norm.vmax):
+            caption += f"{', ' if caption else ''}forecast {known.min():.3g} to {known.max():.3g}"
+        bars[caption] = values
+    return bars
 
 
 def outlook(
@@ -80,14 +113,17 @@ def outlook(
     }
     if any(stars):
         title += f" (* beyond the {trained_steps} steps that were trained)"
-    return _draw(rows, width, title, {caption: values})
+    return _draw(rows, width, title, _bars(caption, values, None, preds))
 
 
-def _layout(inputs: Frames, forecast: Frames) -> tuple[NDArray[Any], NDArray[Any], float, str]:
+def _layout(
+    inputs: Frames, forecast: Frames, columns: int = 0
+) -> tuple[NDArray[Any], NDArray[Any], float, str]:
     """Indices of the input and forecast frames to draw, their width, and a pattern for labels."""
     ratio = _ratio(inputs)
     smallest = max(0.55, 0.3 / ratio)  # width of a legible frame
-    every = math.ceil(max(len(inputs), len(forecast)) * smallest / 14)
+    longest = max(len(inputs), len(forecast))
+    every = math.ceil(longest / columns if columns else longest * smallest / 14)
     past, future = (np.arange((len(x) - 1) % every, len(x), every) for x in (inputs, forecast))
     width = max(smallest, min(10 / max(len(past), len(future)), 2 / max(ratio, 1)))
     return past, future, width, "t = {}" if width > 0.7 else "{}"
@@ -101,9 +137,9 @@ def animation(
     width = min(4, max(2.5, 1 / ratio)) / max(ratio, 1)
     values, difference = _scales(inputs, trues, preds, cmap)
     panels = [(trues, values, "truth"), (preds, values, "prediction")]
-    panels.append((preds - trues, difference, "difference"))
+    panels.append((_errors(trues, preds), difference, "difference"))
     row: list[Cell] = [(frames[0], scale, label) for frames, scale, label in panels]
-    bars = {"difference": difference, caption: values}
+    bars = _bars(caption, values, difference, preds)
     figure = _draw({f"t = {len(inputs) + len(trues) - 1}": row}, width, title, bars)
     figure.set_dpi(120)
     canvas = FigureCanvasAgg(figure)
@@ -113,7 +149,7 @@ def animation(
     for step in range(len(trues)):
         axes.texts[0].set_text(f"t = {len(inputs) + step}")
         for image, (frames, _, _) in zip(axes.images, panels, strict=True):
-            image.set_data(frames[step])
+            image.set_data(_as_image(frames[step]))
         canvas.draw()
         images.append(np.array(canvas.buffer_rgba())[..., :3])
     return images
@@ -124,25 +160,45 @@ def _ratio(frames: Frames) -> float:
     return float(np.clip(frames.shape[-2] / frames.shape[-1], 0.25, 4))
 
 
-def _scales(inputs: Frames, trues: Frames, preds: Frames, cmap: str) -> tuple[Scale, Scale]:
-    """The colours of values and of differences.
+def _scales(inputs: Frames, trues: Frames, preds: Frames, cmap: str) -> tuple[Scale | None, Scale]:
+    """The colours of values, None for colour pictures, and of differences, white at zero.
 
-    The first span the true values only, so that outliers of a forecast do not reduce contrast; the
-    second are white at zero.
+    The first span the true values only, so that outliers of a forecast do not reduce contrast;
+    if the truth is constant, they span the forecast too.
     """
-    values = np.concatenate([inputs, trues])
-    values = values[np.isfinite(values)] if np.isfinite(values).any() else np.zeros(1)
-    margin = 0.0 if values.min() < values.max() else 0.5
-    errors = np.abs(preds - trues)
+    errors = np.abs(_errors(trues, preds))
     largest = errors.max(where=np.isfinite(errors), initial=0) or 1.0
-    return (
-        (colour_map(cmap), Normalize(values.min() - margin, values.max() + margin)),
-        (colour_map("RdBu_r"), Normalize(-largest, largest)),
-    )
+    difference = (colour_map("RdBu_r"), Normalize(-largest, largest))
+    if trues.ndim == 4:
+        return None, difference
+    low, high = _range(inputs, trues)
+    if low == high:
+        low, high = _range(inputs, trues, preds)
+    margin = 0.0 if low < high else 0.5
+    return (colour_map(cmap), Normalize(low - margin, high + margin)), difference
+
+
+def _range(*arrays: Frames) -> tuple[float, float]:
+    """The smallest and largest known value; 0 if there is none."""
+    values = np.concatenate([array.ravel() for array in arrays])
+    values = values[np.isfinite(values)] if np.isfinite(values).any() else np.zeros(1)
+    return float(values.min()), float(values.max())
+
+
+def _as_image(frame: Frames) -> Frames:
+    """A frame as matplotlib draws it: colours (3, H, W) last, and grey where one is missing."""
+    if frame.ndim == 2:
+        return frame
+    missing = np.isnan(frame).any(axis=0, keepdims=True)
+    return np.moveaxis(np.where(missing, 0.7, np.clip(frame, 0, 1)), 0, -1).astype(np.float32)
 
 
 def _draw(
-    rows: Mapping[str, Sequence[Cell]], width: float, title: str, bars: Mapping[str, Scale]
+    rows: Mapping[str, Sequence[Cell]],
+    width: float,
+    title: str,
+    bars: Mapping[str, Scale],
+    place: str = "",
 ) -> Figure:
     """Labelled rows of frames of that width, and a labelled colour bar for each scale."""
     figure = Figure(layout="compressed", dpi=200)
@@ -155,13 +211,18 @@ def _draw(
             top -= (0.22 if row[0][2] else 0.08) / width
         axes.text(-0.1 / width, top - ratio / 2, name, ha="right", va="center")
         for left, (frame, scale, label) in zip(np.arange(len(row)) * 1.06, row, strict=True):
-            axes.imshow(frame, *scale, extent=(left, left + 1, top - ratio, top))
+            axes.imshow(_as_image(frame), *(scale or ()), extent=(left, left + 1, top - ratio, top))
             axes.add_patch(
                 Rectangle((left, top - ratio), 1, ratio, fill=False, lw=0.5, clip_on=False)
             )
             axes.text(left + 0.5, top + 0.03 / width, label, ha="center", fontsize=8)
             right = max(right, left + 1)
         top -= ratio
+    if place:
+        place = textwrap.fill(place, int(right * width / 0.065))
+        axes.text(
+            0, top - 0.08 / width, place, va="top", fontsize=8, color="0.35", parse_math=False
+        )
     axes.set(xlim=(0, right), ylim=(top, 0))
     length, height = right * width, -top * width
     title = textwrap.fill(title, int((length + 2.5) / 0.095))

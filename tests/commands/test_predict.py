@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -142,3 +143,22 @@ def test_existing_files_are_replaced_only_if_asked(trained: Path, simvp: Simvp) 
     assert Path("next.png").read_text() == "precious" and not Path("next.npy").exists()
     simvp("predict", "--output", "next.npy", "--overwrite")
     assert np.load("next.npy").shape == (11, 4, 1, 9, 11)
+
+
+def test_picture_has_the_first_row_where_the_card_says(
+    tested: Path, simvp: Simvp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from simvp.figures import pictures
+
+    calls: list[tuple[np.ndarray, ...]] = []
+    outlook = pictures.outlook
+
+    def record(*frames: np.ndarray, **texts: Any) -> Any:
+        calls.append(frames)
+        return outlook(*frames, **texts)
+
+    monkeypatch.setattr(pictures, "outlook", record)
+    Path("data/dataset.toml").write_text('origin = "lower"\n')
+    simvp("predict", "--output", "next.npy")
+    ((_, forecast),) = calls
+    np.testing.assert_array_equal(forecast, np.load("next.npy")[0, :, 0, ::-1])

@@ -60,7 +60,9 @@ def test_rows_and_frames_are_labelled() -> None:
         *("input", "t = 0", "t = 1", "truth", "t = 2", "t = 3", "t = 4"),
         *("prediction", "difference"),
     ]
-    assert {bar.get_ylabel() for bar in figure.axes[1:]} == {"u (m)", "difference"}
+    low, high = frames(3, seed=2).min(), frames(3, seed=2).max()
+    labels = {bar.get_ylabel() for bar in figure.axes[1:]}
+    assert labels == {f"u (m), forecast {low:.3g} to {high:.3g}", "difference"}
     assert figure.get_suptitle() == "x" * 80
 
 
@@ -138,3 +140,48 @@ def test_colour_bar_has_arrows_where_the_forecast_exceeds_it(
     figure = pictures.grid(frames, frames, preds, title="a", cmap="viridis")
     bars = [image.colorbar for image in figure.axes[0].images if image.colorbar is not None]
     assert [bar.extend for bar in bars] == [expected, "neither"]
+
+
+def test_colours_of_a_constant_truth_span_the_forecast() -> None:
+    flat = np.full((2, 9, 11), 5e-7, np.float32)
+    preds = flat + np.linspace(-2e-7, 3e-7, flat.size, dtype=np.float32).reshape(flat.shape)
+    image = grid(flat, flat, preds).axes[0].images[0]
+    assert image.get_clim() == pytest.approx((3e-7, 8e-7), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"), [(1, ["9"]), (3, ["3", "6", "9"]), (5, ["3", "5", "7", "9"])]
+)
+def test_rows_have_at_most_the_columns_asked_for(columns: int, expected: list[str]) -> None:
+    """Of eight forecast frames, from t = 2; the last one is always drawn."""
+    figure = pictures.grid(
+        frames(2), frames(8), frames(8, seed=1), title="", cmap="gray", columns=columns
+    )
+    labels = [text.get_text().removeprefix("t = ") for text in figure.axes[0].texts]
+    assert [label for label in labels if label.isdecimal() and int(label) > 1] == expected
+    truth = [image.get_array() for image in figure.axes[0].images][-3 * len(expected) :]
+    np.testing.assert_array_equal(truth[len(expected) - 1], frames(8)[-1])
+
+
+def test_colour_pictures_show_three_channels() -> None:
+    rng = np.random.default_rng(0)
+    inputs, trues, preds = (rng.random((count, 3, 4, 6), np.float32) for count in (1, 2, 2))
+    trues[0, 1, 2, 3] = np.nan
+    figure = grid(inputs, trues, preds)
+    drawn = pixels(figure, 2, 4, 6)
+    np.testing.assert_allclose(drawn, np.moveaxis(trues[1], 0, -1) * 255, atol=2)
+    assert set(pixels(figure, 1, 4, 6)[2, 3].tolist()) == {178}
+    error = figure.axes[0].images[5].get_array()
+    np.testing.assert_allclose(error[0, 0], (preds - trues)[0, :, 0, 0].mean(), rtol=1e-5)
+    assert [bar.get_ylabel() for bar in figure.axes[1:]] == ["difference"]
+    assert len(pictures.animation(inputs, trues, preds, title="", cmap="gray")) == 2
+
+
+def test_place_is_written_below_the_frames() -> None:
+    place = "lon $_4 to 8 degrees_east, left to right"
+    flat = frames(3)
+    figure = pictures.grid(flat, flat, flat, title="", place=place, cmap="gray")
+    FigureCanvasAgg(figure).draw()
+    text = next(text for text in figure.axes[0].texts if "lon" in text.get_text())
+    lowest = min(image.get_window_extent().y0 for image in figure.axes[0].images)
+    assert text.get_window_extent().y1 <= lowest

@@ -63,7 +63,7 @@ def test_all_commands_support_several_channels(simvp: Simvp) -> None:
     simvp("viz", "sample", "--channel", "2")
     assert Path(f"work_dirs/default/pictures/{sample.name}_2.png").exists()
     result = simvp("viz", "sample", "--channel", "3", code=2)
-    assert "choose one of 0, 1, 2, or a number from 0 to 2" in result.stderr
+    assert "choose one of 0, 1, 2, a number from 0 to 2, or all" in result.stderr
 
 
 def test_options_override_files_which_override_defaults(simvp: Simvp) -> None:

@@ -1,0 +1,45 @@
+"""`simvp viz --curves` and `--compare`: losses by epoch, and scores of two runs by step."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from simvp.commands.drawing import check_free, save_figure
+from simvp.commands.report import charts
+from simvp.commands.report.comparison import check_comparable
+from simvp.commands.report.reported_run import ReportedRun, open_run, read_history
+from simvp.config import Config
+from simvp.errors import ConfigError, RunError
+from simvp.figures.plots import plot
+from simvp.figures.report.charts import Chart
+from simvp.progress import Summary
+from simvp.runs import RunFolder
+
+
+def curves(config: Config, output: str, *, overwrite: bool) -> Summary:
+    """Draw the losses of a run. Raises UserError, writing nothing."""
+    folder = RunFolder(Path(config.run.work_dir) / config.run.name)
+    folder.check_exists()
+    history = read_history(folder)
+    if not history:
+        raise RunError(f"{folder.metrics_file}: is missing; it appears after the first epoch")
+    drawn = charts.losses(config.run.name, history)
+    return _save(folder.pictures / "curves.png", drawn, output, overwrite=overwrite)
+
+
+def compare(config: Config, names: Sequence[str], output: str, *, overwrite: bool) -> Summary:
+    """Draw the scores of runs of the same split by step. Raises UserError, writing nothing."""
+    runs: list[ReportedRun] = [open_run(config.run.work_dir, name) for name in names]
+    for other in runs[1:]:
+        check_comparable(runs[0], other, "--compare")
+    drawn = charts.lead_time(runs).charts
+    name = f"{'_'.join(names)}.png"
+    return _save(runs[0].folder.pictures / name, drawn, output, overwrite=overwrite)
+
+
+def _save(default: Path, drawn: Sequence[Chart], output: str, *, overwrite: bool) -> Summary:
+    path = Path(output) if output else default
+    if path.suffix.lower() not in (".png", ".pdf", ".svg"):
+        raise ConfigError(f"--output {path}: needs a name that ends in .png or .pdf or .svg")
+    check_free(path, output, overwrite=overwrite)
+    save_figure(path, plot(drawn))
+    return Summary([f"wrote {path}"])
