@@ -27,7 +27,13 @@ _MARKS = (_MARK, "[run]\n# name of the run")
 class RunFolder:
     """Paths in `work_dirs/<name>`; README describes the files."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, test: str = "") -> None:
+        """Name the paths.
+
+        Args:
+            test: name of a folder in `tests`, whose forecasts are those in `saved`; empty for
+                those of the usual test.
+        """
         self.path = path
         self.config_file = path / "config.toml"
         self.data_file = path / "data.json"
@@ -35,8 +41,8 @@ class RunFolder:
         self.checkpoints = path / "checkpoints"
         self.latest = self.checkpoints / "latest.pth"
         self.best_model = path / "simvp_model.pth"
-        self.saved = path / "saved"
         self.tests = path / "tests"  # like saved, of other parts, data sets and numbers of steps
+        self.saved = self.tests / test if test else path / "saved"
         self.pictures = path / "pictures"
         self.report = path / "report.html"
 
@@ -154,9 +160,12 @@ class RunFolder:
         folder = self.saved / FRAME_KINDS[0]
         names = sorted(path.name for path in folder.glob("[!.]*")) if folder.is_dir() else []
         if not names:
+            others = [path.name for path in self.tests.glob("[!.]*")]
+            is_other = self.saved.parent == self.tests
+            hint = did_you_mean(self.saved.name, others) if is_other else ""
             raise RunError(
-                f"{self.path}: contains no forecasts; create them with "
-                f"`simvp test --name {self.path.name}`"
+                f"{self.saved if is_other else self.path}: contains no forecasts.{hint} Create "
+                f"them with `simvp test --name {self.path.name}`"
             )
         return names
 

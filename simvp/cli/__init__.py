@@ -232,6 +232,12 @@ def viz(
             metavar="FILE", help="Output file; default: in work_dirs/NAME", show_default=False
         ),
     ] = "",
+    test: Annotated[
+        str,
+        typer.Option(
+            metavar="TEST", help="Forecasts in work_dirs/NAME/tests/TEST", show_default=False
+        ),
+    ] = "",
     columns: Annotated[
         int | None,
         typer.Option(
@@ -286,7 +292,7 @@ def viz(
     from simvp.commands import viz as command
 
     movie = ".gif" if gif else ".mp4" if mp4 else ""
-    drawing = command.Request(sample_id, output, movie, columns or 0, overwrite)
+    drawing = command.Request(sample_id, test, output, movie, columns or 0, overwrite)
     return command.run(config, drawing)
 
 

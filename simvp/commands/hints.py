@@ -4,6 +4,7 @@ import re
 import shlex
 
 from simvp.config import Config
+from simvp.runs import RunFolder
 
 
 def data_option(config: Config) -> str:
@@ -18,6 +19,12 @@ def name_option(config: Config) -> str:
     name = f" --name {shlex.quote(run.name)}" if run.name != default.name else ""
     work_dir = f" --set {shlex.quote(f'run.work_dir={run.work_dir}')}"
     return name + (work_dir if run.work_dir != default.work_dir else "")
+
+
+def test_option(folder: RunFolder) -> str:
+    """The option that finds the forecasts of a test, with a leading space; empty for the usual."""
+    is_usual = folder.saved.parent == folder.path
+    return "" if is_usual else f" --test {shlex.quote(folder.saved.name)}"
 
 
 def short_id(sample_id: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from simvp.commands.hints import name_option, short_id
+from simvp.commands.hints import name_option, short_id, test_option
 from simvp.config import Config, read_layer, to_toml
 from simvp.data.batches import WindowDataset
 from simvp.data.climatology import Climatology, find_climatology
@@ -241,6 +241,7 @@ def _summary(
         precision,
         f"wrote {task.target}: inputs, trues, preds, metrics.json, metrics.npy",
     ]
-    sample = short_id(task.dataset.id(0))
     is_usual = task.target == folder.saved
-    return Summary(lines, f"simvp viz {sample}{name_option(config)}" if is_usual else "")
+    scored = folder if is_usual else RunFolder(folder.path, task.target.name)
+    options = name_option(config) + test_option(scored)
+    return Summary(lines, f"simvp viz {short_id(task.dataset.id(0))}{options}")

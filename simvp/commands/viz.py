@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simvp.commands.drawing import check_free, save_figure, save_frames
-from simvp.commands.hints import name_option
+from simvp.commands.hints import name_option, test_option
 from simvp.config import Config
 from simvp.data.description import DataDescription, read_description
 from simvp.data.places import describe_grid
@@ -26,6 +26,7 @@ class Request:
 
     Attributes:
         sample: part of a sample's id; None to list the samples.
+        test: folder of the forecasts in the run's `tests`; empty for those of the usual test.
         output: the file to write; empty for one in the run's folder.
         movie: ".gif" or ".mp4" for an animation; empty for a figure.
         columns: largest number of frames in a row of a figure; 0 for as many as are legible.
@@ -33,6 +34,7 @@ class Request:
     """
 
     sample: str | None = None
+    test: str = ""
     output: str = ""
     movie: str = ""
     columns: int = 0
@@ -50,10 +52,11 @@ class _Drawing:
 
 def run(config: Config, request: Request) -> Summary:
     """Draw a sample, or without one list the saved samples. Raises UserError, writing nothing."""
-    folder = RunFolder(Path(config.run.work_dir) / config.run.name)
+    folder = RunFolder(Path(config.run.work_dir) / config.run.name, request.test)
     folder.check_exists()
     if request.sample is None:
-        return Summary(_listing(folder), f"simvp viz SAMPLE_ID{name_option(config)}")
+        options = name_option(config) + test_option(folder)
+        return Summary(_listing(folder), f"simvp viz SAMPLE_ID{options}")
     from simvp.figures import pictures  # imports matplotlib
 
     pictures.colour_map(config.viz.cmap)
@@ -108,7 +111,8 @@ def _path(folder: RunFolder, request: Request, sample_id: str, channel: str) -> 
     """The file to write. Raises ConfigError if its suffix does not fit."""
     several = f"_{channel}" if channel else ""
     if not request.output:
-        name = f"{sample_id}{several}{request.movie or '.png'}".replace("/", "-")
+        test = f"{request.test}_" if request.test else ""
+        name = f"{test}{sample_id}{several}{request.movie or '.png'}".replace("/", "-")
         return folder.pictures / name
     path = Path(request.output)
     suffixes = (request.movie,) if request.movie else (".png", ".pdf", ".svg")

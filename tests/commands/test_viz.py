@@ -163,3 +163,15 @@ def test_two_runs_are_compared(tested: Path, simvp: Simvp, plotted: list[Chart])
 )
 def test_options_that_exclude_each_other(options: list[str], message: str, simvp: Simvp) -> None:
     assert message in " ".join(simvp("viz", *options, code=2).stderr.split())
+
+
+def test_forecasts_of_another_test_can_be_drawn(tested: Path, simvp: Simvp) -> None:
+    output = simvp("test", "--part", "validation").stdout
+    assert "--test validation" in output.splitlines()[-1]
+    listed = simvp("viz", "--test", "validation").stdout
+    sample = min(path.name for path in (tested / "tests" / "validation" / "preds").iterdir())
+    assert sample in listed and "next: simvp viz SAMPLE_ID --test validation" in listed
+    simvp("viz", sample, "--test", "validation")
+    assert (tested / "pictures" / f"validation_{sample}.png").is_file()
+    refused = simvp("viz", "--test", "validtion", code=2).stderr
+    assert "contains no forecasts. Did you mean 'validation'?" in refused
