@@ -4,11 +4,14 @@ T: frames; C: channels; H, W: height and width.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
+from simvp.data.cf_axes import is_latitude, is_longitude
 from simvp.data.series import Coordinates, Frames, Series, Source
 from simvp.data.times import Times
 from simvp.errors import ConfigError, DataError
@@ -138,19 +141,55 @@ def _cut_coordinates(
     part: tuple[tuple[int, int], tuple[int, int]],
     target: tuple[int, int],
 ) -> Coordinates:
-    """The coordinates of a part of the grid; without those along an axis that is resized."""
+    """The coordinates of a part of the grid, those along an axis that is resized averaged.
+
+    Along such an axis only those are kept that depend on nothing else.
+    """
     slices = dict(zip(coordinates.dims, (slice(*bounds) for bounds in part), strict=True))
-    resized = {
-        dim
-        for dim, (first, last), size in zip(coordinates.dims, part, target, strict=True)
-        if last - first != size
-    }
-    variables = {
-        name: (dims, values[tuple(slices[dim] for dim in dims)], attributes)
-        for name, (dims, values, attributes) in coordinates.variables.items()
-        if not resized.intersection(dims)
-    }
+    sizes = dict(zip(coordinates.dims, target, strict=True))
+    variables = {}
+    for name, (dims, values, attributes) in coordinates.variables.items():
+        values = values[tuple(slices[dim] for dim in dims)]
+        if values.shape != tuple(sizes[dim] for dim in dims):
+            resized = resize_coordinate(name, values, sizes[dims[0]], attributes)
+            if resized is None:
+                continue
+            values = resized
+        variables[name] = (dims, values, attributes)
     return replace(coordinates, variables=variables)
+
+
+def resize_coordinate(
+    name: str, values: NDArray[np.float64], size: int, attributes: Mapping[str, str]
+) -> NDArray[np.float64] | None:
+    """The coordinate of cells that are averaged to another number of cells.
+
+    Larger cells have the mean of the cells that they cover. The coordinate of smaller cells is
+    interpolated linearly between the centres of the old ones, and extrapolated at the ends.
+    Longitudes that pass the date line continue beyond 180 or 360 degrees.
+
+    Returns: `size` values; None if the coordinate is 2-D, neither rises nor falls throughout, or
+        would leave the poles.
+    """
+    if values.ndim != 1 or values.size < 2:
+        return None
+    if is_longitude(name, attributes):
+        values = np.unwrap(values, period=360)
+    steps = np.diff(values)
+    if not ((steps > 0).all() or (steps < 0).all()):
+        return None
+    if size < values.size:
+        from skimage.transform import resize_local_mean
+
+        mean = resize_local_mean(values, (size,), preserve_range=True)  # type: ignore[no-untyped-call]
+        return np.asarray(mean, np.float64)
+    ends = (2 * values[0] - values[1], 2 * values[-1] - values[-2])
+    centres = (np.arange(size) + 0.5) * values.size / size  # in old cells, whose edges are integers
+    finer = np.interp(
+        centres, np.arange(values.size + 2) - 0.5, np.concatenate([ends[:1], values, ends[1:]])
+    )
+    is_off_globe = is_latitude(name, attributes) and np.abs(finer).max() > 90
+    return None if is_off_globe else finer
 
 
 def _parse_crop(crop: str | None, size: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
