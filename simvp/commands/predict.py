@@ -186,8 +186,8 @@ def _shared_array(
         group.wait()
         yield np.lib.format.open_memmap(file, "r+")
     finally:
-        if group.is_main:
-            file.unlink(missing_ok=True)
+        if group.is_main and file.exists():  # unlink fails where a parent is a file
+            file.unlink()
 
 
 def _describe(forecasts: Forecasts) -> str:

@@ -19,7 +19,7 @@ from simvp.data.series import Coordinates
 from simvp.data.sources.frames import write_frames
 from simvp.data.times import EPOCH, Times
 from simvp.errors import ConfigError
-from simvp.storage.files import publish, publish_folder
+from simvp.storage.files import check_writable, convert_os_errors, publish, publish_folder
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -79,6 +79,7 @@ def picture_path(path: Path) -> Path:
 def check_output(path: Path, *, overwrite: bool) -> None:
     """Raises ConfigError if a path has an unknown suffix, or something is in the way.
 
+    Raises OutputError if it cannot be written.
     A folder is never replaced, unless it is a Zarr store: it may hold other files.
     """
     if path.suffix and path.suffix not in SUFFIXES:
@@ -86,13 +87,15 @@ def check_output(path: Path, *, overwrite: bool) -> None:
             f"output = {str(path)!r}: the suffix {path.suffix} is not known; use "
             f"{', '.join(SUFFIXES)}, or none for a folder of .npy frames"
         )
-    if path.is_dir() and not is_zarr(path):
-        raise ConfigError(f"{path}: is a folder already; remove it, or choose another --output")
-    for file in (path, picture_path(path)):
-        if file.exists() and not overwrite:
-            raise ConfigError(
-                f"{file}: exists already; choose another --output, or add --overwrite"
-            )
+    with convert_os_errors(path):
+        if path.is_dir() and not is_zarr(path):
+            raise ConfigError(f"{path}: is a folder already; remove it, or choose another --output")
+        for file in (path, picture_path(path)):
+            if file.exists() and not overwrite:
+                raise ConfigError(
+                    f"{file}: exists already; choose another --output, or add --overwrite"
+                )
+    check_writable(path.parent)
 
 
 def write(path: Path, forecasts: Forecasts, stored_scaling: Scaling | None) -> None:

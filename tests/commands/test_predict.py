@@ -120,6 +120,7 @@ def test_translator_for_one_size_is_named(split_data: Path, simvp: Simvp) -> Non
         (["--name", "defualt"], "Did you mean 'default'?"),
         (["--output", "next.tif"], "the suffix .tif is not known"),
         (["--output", "data"], "is a folder already"),
+        (["--output", "holes/run/0.npy/next.nc"], "holes/run/0.npy is a file, not a folder"),
         (["holes"], "0.npy: 1 of 99 values are not finite"),
     ],
 )

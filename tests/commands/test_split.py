@@ -307,6 +307,14 @@ def test_next_command_does_not_fail(tmp_path: Path, simvp: Simvp) -> None:
     simvp(*command, *tiny, "--set", "model.N_T=2")
 
 
+def test_output_below_a_file_is_refused_before_frames_are_read(data: Path, simvp: Simvp) -> None:
+    Path("file").touch()
+    sample = next(data.iterdir())
+    (sample / "3.npy").write_text("damaged")
+    result = simvp("split", "data", "--output", "file", code=2)
+    assert "file is a file, not a folder; choose another path" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
