@@ -12,7 +12,7 @@ from simvp.config import Config
 from simvp.data.description import DataDescription, read_description
 from simvp.data.forecast_files import Forecasts, check_output, picture_path, write
 from simvp.data.matching import open_for
-from simvp.data.origins import Origin, find_origins
+from simvp.data.origins import Origin, describe_date, find_origins
 from simvp.data.series import Source
 from simvp.data.split import find_split, read_split
 from simvp.engine.forecaster import Forecaster, build_forecaster
@@ -65,6 +65,7 @@ def run(config: Config, request: Request, report: Report) -> Summary:
     data = trained.model_copy(update={"shape": source.shape})
     pre = config.data.pre_seq_length
     origins, left_out = find_origins(source.series, request.at, inputs=pre, step=data.step)
+    warnings += describe_date(origins, request.at)
     output = Path(request.output) if request.output else _default_output(folder, source)
     check_output(output, overwrite=request.overwrite)
     if output.exists() and output.samefile(path):

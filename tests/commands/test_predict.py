@@ -82,6 +82,11 @@ def test_netcdf_in_netcdf_out(ocean: Path, simvp: Simvp) -> None:
         np.testing.assert_allclose(found.uo, expected[:, 1], rtol=1e-5, atol=1e-5)
 
 
+def test_date_between_two_frames_is_reported(ocean: Path, simvp: Simvp) -> None:
+    result = simvp("predict", "--at", "2020-03-04T05:00", "--output", "next.nc")
+    assert "no frame of ocean is at 2020-03-04T05:00; its last input" in result.stdout
+
+
 def test_other_units_and_missing_channels_are_named(ocean: Path, simvp: Simvp) -> None:
     with xarray.open_dataset(ocean) as data:
         kelvin = data.copy()
