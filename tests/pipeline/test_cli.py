@@ -1,6 +1,8 @@
 """The five commands in sequence, and their error messages."""
 
 import json
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -149,3 +151,22 @@ def test_folder_names_with_spaces_and_unicode(simvp: Simvp) -> None:
     listed = simvp("viz", *run).stdout
     assert "вихрь" in listed
     simvp("viz", "вихрь", *run)
+
+
+@pytest.mark.parametrize("module", ["simvp.cli", "numpy", "torch"])
+def test_interrupt_during_imports_is_one_line(module: str, tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name == {module!r}:\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+        "from simvp.__main__ import main\n"
+        "sys.argv = ['simvp', 'train']\n"
+        "main()\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert (result.returncode, result.stderr) == (130, "interrupted\n")
