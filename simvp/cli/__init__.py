@@ -164,7 +164,7 @@ def test(
 
 
 @app.command()
-@with_settings(run="name device", launch=LAUNCH)
+@with_settings(run="name device", split="axes", launch=LAUNCH)
 def predict(
     ctx: typer.Context,
     data: Annotated[

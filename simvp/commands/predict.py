@@ -61,7 +61,7 @@ def run(config: Config, request: Request, report: Report) -> Summary:
     weights = folder.find_weights(request.weights)
     trained = _description(config, folder)
     path = Path(request.source or config.data.path)
-    source, warnings = open_for(path, trained)
+    source, warnings = open_for(path, trained, config.split.axes)
     data = trained.model_copy(update={"shape": source.shape})
     pre = config.data.pre_seq_length
     origins, left_out = find_origins(source.series, request.at, inputs=pre, step=data.step)

@@ -8,7 +8,7 @@ from simvp.commands.scoring import make_task, score
 from simvp.config import Config, to_toml
 from simvp.data import augmentation
 from simvp.data.batches import WindowDataset
-from simvp.data.card import check_square
+from simvp.data.card import card_path, check_square
 from simvp.data.description import DataDescription
 from simvp.data.preparation import prepare
 from simvp.data.split import Split, find_split, read_split
@@ -105,6 +105,8 @@ def _initial_weights(config: Config, folder: RunFolder, resume: bool) -> StoredW
 
 def _resolve(config: Config, data: _Data, weights: StoredWeights | None) -> Config:
     """The config without "auto". Raises ConfigError if a setting does not fit the data."""
+    is_given = config.train.augment != "auto"
+    symmetries_in = "train.augment" if is_given else str(card_path(data.split.source))
     config = resolve_auto(
         config,
         data.split,
@@ -113,7 +115,7 @@ def _resolve(config: Config, data: _Data, weights: StoredWeights | None) -> Conf
         world_size=launcher.num_processes(config),
         weights=weights,
     )
-    check_square(parse_symmetries(config.train.augment), data.split.data.shape, "train.augment")
+    check_square(parse_symmetries(config.train.augment), data.split.data.shape, symmetries_in)
     return config
 
 

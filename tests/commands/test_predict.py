@@ -100,6 +100,27 @@ def test_other_units_and_missing_channels_are_named(ocean: Path, simvp: Simvp) -
     assert not Path("other_next.nc").exists()
 
 
+def test_channels_of_frames_are_compared_with_those_of_the_run(ocean: Path, simvp: Simvp) -> None:
+    """Frames without a data card take their names from the run."""
+    write_sample(Path("my frames/run"), 3, frames=5)
+    result = simvp("predict", "my frames", code=2)
+    expected = "my frames: the number of channels is 1, but the run was trained on 2: sst, uo"
+    assert expected in result.stderr and "dataset.toml" not in result.stderr
+    Path("my frames/dataset.toml").write_text("[channels.sst]\n[channels.uo]\n")
+    result = simvp("predict", "my frames", code=2)
+    assert "my frames/dataset.toml: names 2 channels (sst, uo), but" in result.stderr
+
+
+def test_axes_that_a_file_leaves_open(trained: Path, simvp: Simvp) -> None:
+    frames = np.random.default_rng(0).random((1, 5, 9, 11), dtype=np.float32)
+    np.save("flat.npy", frames[0].transpose(1, 2, 0))
+    np.save("four.npy", np.zeros((6, 9, 11, 5)))
+    assert "say which axis is which with --axes" in simvp("predict", "four.npy", code=2).stderr
+    simvp("predict", "flat.npy", "--axes", "yxt", "--output", "next.npy")
+    expected = package.load(RUN).predict(frames[0][:, None])
+    np.testing.assert_allclose(np.load("next.npy"), expected, rtol=1e-5, atol=1e-6)
+
+
 def test_frames_of_another_size(trained: Path, simvp: Simvp) -> None:
     write_sample(Path("wide/run"), 3, frames=5, size=(12, 20))
     simvp("predict", "wide", "--output", "next.npy")
