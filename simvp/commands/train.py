@@ -11,7 +11,7 @@ from simvp.data.batches import WindowDataset
 from simvp.data.card import card_path, check_square
 from simvp.data.description import DataDescription
 from simvp.data.preparation import prepare
-from simvp.data.split import Split, find_split, read_split
+from simvp.data.split import Split, describe_choice, find_split, read_split
 from simvp.engine import Trainer, build_network, count_parameters, losses, network_cost
 from simvp.engine.automatic import resolve_auto
 from simvp.engine.weights import StoredWeights, load_weights, read_weights
@@ -27,9 +27,14 @@ from simvp.storage import checkpoint
 
 @dataclass(frozen=True)
 class _Data:
-    """What a run is trained and validated on."""
+    """What a run is trained and validated on.
+
+    Attributes:
+        lines: which data and split file these are.
+    """
 
     split: Split
+    lines: list[str]
     train_set: WindowDataset
     val_set: WindowDataset
 
@@ -92,7 +97,8 @@ def _open_data(config: Config) -> _Data:
         )
         for part, stride in (("train", config.data.stride), ("validation", aft))
     ]
-    return _Data(split, *datasets)
+    lines = describe_choice(split, config.data.split, config.data.path)
+    return _Data(split, lines, *datasets)
 
 
 def _initial_weights(config: Config, folder: RunFolder, resume: bool) -> StoredWeights | None:
@@ -178,7 +184,7 @@ def _fit(
     if group.is_main:
         begin = folder.begin if found is None else folder.resume
         begin(to_toml(config), data.split.data.to_json())
-    _announce(trainer, resume=resume, continues=found is not None)
+    _announce(trainer, data, resume=resume, continues=found is not None)
     trainer.fit()
     best = min(trainer.progress.history, key=lambda row: row["val_loss"])
     return Summary(
@@ -192,9 +198,11 @@ def _fit(
     )
 
 
-def _announce(trainer: Trainer, *, resume: bool, continues: bool) -> None:
+def _announce(trainer: Trainer, data: _Data, *, resume: bool, continues: bool) -> None:
     """Say what is going to be trained, on what, with what, and from where."""
     config, group, report = trainer.config, trainer.group, trainer.report
+    for line in data.lines:
+        report.say(line)
     processes = f", {group.world_size} processes" if group.world_size > 1 else ""
     origin = f" from {config.train.init_from}" if config.train.init_from else ""
     report.say(

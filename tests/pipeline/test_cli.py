@@ -87,6 +87,7 @@ def test_options_override_files_which_override_defaults(simvp: Simvp) -> None:
         ("split data --samples 2 --by series", "2 samples are too few for training, validation"),
         ("split --data-path data --total-length 9", "has 8 frames, but 9"),
         ("train --data-path nowhere", "nowhere: there is no such file or folder"),
+        ("train nowhere", "nowhere: there is no such file or folder"),
         ("train --data no.json", "no.json: split file not found"),
         (
             "train --data-path data",
