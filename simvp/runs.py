@@ -38,6 +38,7 @@ class RunFolder:
         self.saved = path / "saved"
         self.tests = path / "tests"  # like saved, of other parts, data sets and numbers of steps
         self.pictures = path / "pictures"
+        self.forecasts = path / "forecasts"
 
     def lock(self, *, is_main: bool) -> AbstractContextManager[None]:
         """Lock the folder in the main process while the block runs. Raises RunError."""

@@ -67,7 +67,7 @@ def run(config: Config, request: Request, report: Report) -> Summary:
     origins, left_out = find_origins(source.series, request.at, inputs=pre, step=data.step)
     warnings += describe_date(origins, request.at)
     output = Path(request.output) if request.output else _default_output(folder, source)
-    check_output(output, overwrite=request.overwrite)
+    check_output(output, folder.forecasts, overwrite=request.overwrite)
     if output.exists() and output.samefile(path):
         raise ConfigError(f"{output}: is the input; choose another --output")
     if launcher.is_needed(config):
@@ -115,7 +115,7 @@ def _default_output(folder: RunFolder, source: Source) -> Path:
     """`forecasts/NAME.nc` in the run's folder; for frames a folder of frames."""
     name = source.path.name if source.path.is_dir() and not source.path.suffix else source.path.stem
     name = "".join("_" if character in "*?[]" else character for character in name) or "data"
-    return folder.path / "forecasts" / (name if source.kind == "frames" else f"{name}.nc")
+    return folder.forecasts / (name if source.kind == "frames" else f"{name}.nc")
 
 
 def _predict(

@@ -72,15 +72,19 @@ class Forecasts:
 
 
 def picture_path(path: Path) -> Path:
-    """The picture beside an output."""
-    return path.with_suffix(".png")
+    """The picture beside an output; its name includes the suffix, as in `next.nc.png`."""
+    return path.with_name(f"{path.name}.png")
 
 
-def check_output(path: Path, *, overwrite: bool) -> None:
+def check_output(path: Path, own_folder: Path, *, overwrite: bool) -> None:
     """Raises ConfigError if a path has an unknown suffix, or something is in the way.
 
     Raises OutputError if it cannot be written.
-    A folder is never replaced, unless it is a Zarr store: it may hold other files.
+    A folder is replaced only if it is a Zarr store, or in the folder for forecasts of a run and
+    without other files: it could be data.
+
+    Args:
+        own_folder: the folder for forecasts of the run.
     """
     if path.suffix and path.suffix not in SUFFIXES:
         raise ConfigError(
@@ -88,7 +92,7 @@ def check_output(path: Path, *, overwrite: bool) -> None:
             f"{', '.join(SUFFIXES)}, or none for a folder of .npy frames"
         )
     with convert_os_errors(path):
-        if path.is_dir() and not is_zarr(path):
+        if path.is_dir() and not is_zarr(path) and not _is_forecast(path, own_folder):
             raise ConfigError(f"{path}: is a folder already; remove it, or choose another --output")
         for file in (path, picture_path(path)):
             if file.exists() and not overwrite:
@@ -96,6 +100,12 @@ def check_output(path: Path, *, overwrite: bool) -> None:
                     f"{file}: exists already; choose another --output, or add --overwrite"
                 )
     check_writable(path.parent)
+
+
+def _is_forecast(path: Path, own_folder: Path) -> bool:
+    """Whether a folder is one of a run's forecasts as frames."""
+    files = {file for file in path.rglob("*") if not file.is_dir()}
+    return path.parent.resolve() == own_folder.resolve() and files <= {*path.glob("*/[0-9]*.npy")}
 
 
 def write(path: Path, forecasts: Forecasts, stored_scaling: Scaling | None) -> None:

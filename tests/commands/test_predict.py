@@ -41,6 +41,11 @@ def test_last_frames_are_forecast_to_frames(tested: Path, simvp: Simvp) -> None:
     found = np.stack([np.load(sample / f"{t}.npy") for t in range(6)])
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
     again = simvp("predict", "--steps", "6", code=2)
+    assert "data: exists already; choose another --output, or add --overwrite" in again.stderr
+    simvp("predict", "--steps", "2", "--overwrite")
+    assert {len(list(sample.iterdir())) for sample in folder.iterdir()} == {2}
+    (folder / "notes.txt").touch()
+    again = simvp("predict", "--steps", "6", "--overwrite", code=2)
     assert "is a folder already; remove it, or choose another --output" in again.stderr
 
 
@@ -146,6 +151,7 @@ def test_translator_for_one_size_is_named(split_data: Path, simvp: Simvp) -> Non
         (["--name", "defualt"], "Did you mean 'default'?"),
         (["--output", "next.tif"], "the suffix .tif is not known"),
         (["--output", "data"], "is a folder already"),
+        (["--output", "data", "--overwrite"], "is a folder already"),
         (["--output", "holes/run/0.npy/next.nc"], "holes/run/0.npy is a file, not a folder"),
         (["holes"], "0.npy: 1 of 99 values are not finite"),
     ],
@@ -163,9 +169,11 @@ def test_wrong_use_is_one_message_and_writes_nothing(
 
 
 def test_existing_files_are_replaced_only_if_asked(trained: Path, simvp: Simvp) -> None:
-    Path("next.png").write_text("precious")
+    picture = Path("next.npy.png")
+    picture.write_text("precious")
     result = simvp("predict", "--output", "next.npy", code=2)
-    assert "next.png: exists already" in result.stderr
-    assert Path("next.png").read_text() == "precious" and not Path("next.npy").exists()
+    assert "next.npy.png: exists already" in result.stderr
+    assert picture.read_text() == "precious" and not Path("next.npy").exists()
+    simvp("predict", "--output", "next.nc")
     simvp("predict", "--output", "next.npy", "--overwrite")
     assert np.load("next.npy").shape == (11, 4, 1, 9, 11)
