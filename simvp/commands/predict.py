@@ -1,5 +1,6 @@
 """`simvp predict`: forecast what follows the end of each series; no truth is needed."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from simvp.commands.hints import name_option
 from simvp.config import Config
 from simvp.data.description import DataDescription, read_description
 from simvp.data.forecast_files import Forecasts, check_output, picture_path, write
@@ -84,7 +86,8 @@ def run(config: Config, request: Request, report: Report) -> Summary:
             report.say(warning)
         forecaster = _forecaster(config, data, trained, weights, group)
         steps = request.steps or forecaster.trained_steps
-        return _predict(config, forecaster, source, origins, steps, output, group, report)
+        request = replace(request, source=str(path), steps=steps, output=str(output))
+        return _predict(config, request, forecaster, source, origins, group, report)
 
 
 def _description(config: Config, folder: RunFolder) -> DataDescription:
@@ -120,16 +123,15 @@ def _default_output(folder: RunFolder, source: Source) -> Path:
 
 def _predict(
     config: Config,
+    request: Request,
     forecaster: Forecaster,
     source: Source,
     origins: Sequence[Origin],
-    steps: int,
-    output: Path,
     group: Group,
     report: Report,
 ) -> Summary:
     """Forecast, and write the files; every process of the group calls this."""
-    data = forecaster.data
+    data, steps, output = forecaster.data, request.steps, Path(request.output)
     shape = (len(origins), steps, len(data.forecast_channels), *data.shape[1:])
     with (
         _shared_array(output, shape, group) as values,
@@ -154,6 +156,8 @@ def _predict(
             source.card,
             source.coordinates,
             forecaster.trained_steps,
+            config.run.name,
+            f"simvp predict {shlex.join(request.arguments())}{name_option(config)}",
         )
         write(output, forecasts, data.forecast_scaling if data.stored == "scaled" else None)
         picture = _draw(config, forecaster, origins[0], forecasts, output)

@@ -6,12 +6,14 @@ N: forecasts; S: steps; C: channels; H, W: height and width.
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from simvp import __version__
 from simvp.data.card import DatasetCard
 from simvp.data.cf_files import is_zarr
 from simvp.data.scaling import Scaling
@@ -53,6 +55,8 @@ class Forecasts:
         card: their units.
         coordinates: of rows and columns.
         trained_steps: number of steps that the network was trained to forecast.
+        run: name of the run.
+        command: the command that made them.
     """
 
     values: NDArray[np.float32]
@@ -61,6 +65,8 @@ class Forecasts:
     card: DatasetCard
     coordinates: Coordinates
     trained_steps: int
+    run: str = ""
+    command: str = ""
 
     def names(self) -> list[str]:
         """A name for each: the id of its series, and `@` its origin if that has several."""
@@ -153,10 +159,25 @@ def as_dataset(forecasts: Forecasts) -> "Dataset":
         coordinates |= _times(forecasts, along)
     if not is_single:
         coordinates["series"] = ("forecast", [start.series for start in forecasts.starts], {})
-    attributes: dict[str, Any] = {"Conventions": "CF-1.10"}
-    attributes["title"] = " ".join(filter(None, [forecasts.card.name, "forecast"]))
-    attributes["trained_steps"] = forecasts.trained_steps
-    return Dataset(data, coordinates, attributes)
+    return Dataset(data, coordinates, _global_attributes(forecasts))
+
+
+def _global_attributes(forecasts: Forecasts) -> dict[str, Any]:
+    """Those that CF defines: of the input, with what was done to it."""
+    known = forecasts.coordinates.dataset
+    title = known.get("title") or forecasts.card.name
+    origin = f"simvp {__version__}" + (f", run {forecasts.run}" if forecasts.run else "")
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    history = [f"{now} {forecasts.command or 'simvp'}", known.get("history", "")]
+    return {
+        "Conventions": "CF-1.10",
+        "title": f"{title} forecast" if title else "forecast",
+        **{key: known[key] for key in ("institution", "references", "comment") if key in known},
+        "source": f"forecast of {origin}"
+        + (f" from data with the source: {known['source']}" if known.get("source") else ""),
+        "history": "\n".join(filter(None, history)),
+        "trained_steps": forecasts.trained_steps,
+    }
 
 
 def _attributes(forecasts: Forecasts, channel: str) -> dict[str, str]:

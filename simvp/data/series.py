@@ -98,11 +98,13 @@ class Coordinates:
         dims: names of the dimensions of rows and columns.
         variables: of each coordinate its dimensions, among `dims`, its values and its attributes.
         attributes: of each channel.
+        dataset: attributes of the data set as a whole.
     """
 
     dims: tuple[str, str] = ("y", "x")
     variables: Mapping[str, "Variable"] = field(default_factory=dict)
     attributes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    dataset: Mapping[str, str] = field(default_factory=dict)
 
 
 Variable = tuple[tuple[str, ...], NDArray[np.float64], Mapping[str, str]]

@@ -70,6 +70,7 @@ def test_netcdf_in_netcdf_out(ocean: Path, simvp: Simvp) -> None:
     with xarray.open_dataset(ocean) as data:
         new = data[["uo", "sst"]].isel(time=slice(20, 61))
         new.sst.attrs["standard_name"] = "sea_surface_temperature"
+        new.attrs = {"title": "North Sea", "institution": "BSH", "source": "GETM", "history": "cut"}
         new.to_netcdf("latest.nc", engine="h5netcdf")
         last, sst = new.time.values[-1], new.sst.values
         frames = np.stack([new.sst.values[-5::2], new.uo.values[-5::2]], axis=1)
@@ -79,6 +80,12 @@ def test_netcdf_in_netcdf_out(ocean: Path, simvp: Simvp) -> None:
         np.testing.assert_array_equal(days, [2, 4, 6, 8, 10])
         np.testing.assert_array_equal(found.lead_time, days)
         np.testing.assert_array_equal(found.within_trained_horizon, [1, 1, 1, 1, 0])
+        assert (found.title, found.institution) == ("North Sea forecast", "BSH")
+        assert found.source.startswith("forecast of simvp 0")
+        assert found.source.endswith(", run default from data with the source: GETM")
+        made, earlier = found.history.split("\n")
+        assert made.endswith("Z simvp predict latest.nc --output next.nc --steps 5")
+        assert earlier == "cut"
         assert found.sst.units == "degC" and found.uo.units == "m s-1"
         assert found.sst.standard_name == "sea_surface_temperature"
         np.testing.assert_array_equal(np.isnan(found.sst), np.isnan(sst[:5]))
