@@ -182,7 +182,7 @@ def _choose_parts(
         return listed(Path(settings.parts), segments, ratios), f"as {settings.parts} lists"
     if is_given:
         return as_given(segments, source.parts, ratios), "the parts of the data set are kept"
-    how = f"samples that share {settings.group!r}" if settings.group else "samples"
+    how = f"samples that share '{settings.group}'" if settings.group else "samples"
     return by_series(segments, ratios, settings.group), f"whole {how}, at random"
 
 

@@ -113,7 +113,11 @@ class SplitSection(Section):
     axes: str = Field("", description="order of the axes, such as tnyx, where the files lack it")
     level: str = Field("", description="level of the vertical axis to use")
     crop: str = Field("", description="rows and columns to use, such as 10:50,0:64; empty: all")
-    resize: str = Field("", description="average frames to this height and width, such as 64x128")
+    resize: str = Field(
+        "",
+        description="average frames to this height and width, such as 64x128; a finer grid repeats "
+        "values",
+    )
     scale: Literal["auto", "quantile"] = Field(
         "auto",
         description="channels without low and high in the data card are scaled by fixed limits or "

@@ -73,7 +73,9 @@ class RegriddedSeries(Series):
 
 
 def average(frames: Frames, size: tuple[int, int]) -> Frames:
-    """Average frames (..., H, W) over the cells of a coarser grid, or interpolate to a finer one.
+    """Average frames (..., H, W) over the cells of another grid.
+
+    Cells of a finer grid are means of the parts of old cells that they cover: values are repeated.
 
     Means are preserved where no value is missing. A cell is the mean of its known values, and is
     missing if more than half of its area is.
@@ -107,11 +109,15 @@ def change_grid(source: Source, crop: str | None, resize: str | None) -> Source:
         return source
     size = source.shape[1:]
     rows, columns = _parse_crop(crop, size)
-    target = (rows[1] - rows[0], columns[1] - columns[0])
-    if resize is not None:
-        target = _parse_size(resize)
+    old = (rows[1] - rows[0], columns[1] - columns[0])
+    target = old if resize is None else _parse_size(resize)
     shape = (source.shape[0], *target)
     card, notes = _card_of_part(source.card, size, (rows, columns))
+    if target[0] > old[0] or target[1] > old[1]:
+        notes.append(
+            f"the frames are refined from {old[0]}x{old[1]} to {target[0]}x{target[1]} cells, "
+            "which adds no detail"
+        )
     series = [
         RegriddedSeries(
             id=item.id,

@@ -122,7 +122,7 @@ class Source:
         shape: of a frame, (C, H, W), the same in all series.
         card: its data card, completed by what the files say themselves.
         is_8_bit: whether the values are 8-bit integers.
-        assumptions: what was assumed about the layout, for the user to check.
+        assumptions: notes on what was assumed and what is left out, for the user to check.
         parts: ids of the series in each part, if the data set is split already.
         variables: names to choose channels by, where a variable may hold several channels; empty if
             they are those of the channels.

@@ -52,6 +52,16 @@ def test_whole_factors_are_averages_of_blocks(data: Path) -> None:
     np.testing.assert_allclose(frames[1], blocks, rtol=1e-6)
 
 
+def test_refined_frames_repeat_values_which_is_noted(data: Path) -> None:
+    source = open_source(data, crop="0:8,0:6", resize="8x12")
+    frames = source.series[0].read(0, 2)
+    np.testing.assert_allclose(frames[1], stored(data, 1)[..., :6].repeat(2, axis=2), rtol=1e-6)
+    assert source.assumptions == (
+        "the frames are refined from 8x6 to 8x12 cells, which adds no detail",
+    )
+    assert open_source(data, resize="8x6").assumptions == ()
+
+
 def test_average_preserves_the_mean() -> None:
     frames = np.random.default_rng(0).random((2, 3, 8, 12), dtype=np.float32)
     averaged = average(frames, (5, 7))
