@@ -108,8 +108,8 @@ def test_table_shows_the_scores_beside_the_baselines(tested: Path, simvp: Simvp)
     for label, scores in (("value", channel), ("persistence", baseline)):
         assert " ".join([label, *(f"{scores[name]:.3g}" for name in names)]) in table
     until = record["useful_until"]
-    where = f"up to step {until} of 4" if until else "at none of the 4 steps"
-    assert f"better than the baselines {where}" in text
+    expected = f"\nbetter than the baselines from step 1 to {until} of 4\n"
+    assert (expected if until else "\nnot better than the baselines at step 1\n") in text
     assert max(map(len, text.splitlines()[1:12])) <= 80
 
 
