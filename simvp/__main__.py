@@ -7,10 +7,13 @@ import sys
 
 
 def main() -> None:
-    from simvp.cli import app
-
     try:
+        from simvp.cli import app
+
         app(prog_name="simvp")
+    except KeyboardInterrupt:  # during imports; commands handle it themselves
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
     except SystemExit as error:
         if "torch" in sys.modules:
             from simvp.runtime.launcher import exit_group_process

@@ -45,6 +45,7 @@ class RunFolder:
         self.saved = self.tests / test if test else path / "saved"
         self.pictures = path / "pictures"
         self.report = path / "report.html"
+        self.forecasts = path / "forecasts"
 
     def lock(self, *, is_main: bool) -> AbstractContextManager[None]:
         """Lock the folder in the main process while the block runs. Raises RunError."""

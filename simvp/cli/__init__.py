@@ -104,6 +104,14 @@ def split(
 )
 def train(
     ctx: typer.Context,
+    source: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="DATA",
+            help="File or folder that `simvp split` has split; default: data.path",
+            show_default=False,
+        ),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Resume from the run's latest checkpoint")
     ] = False,
@@ -164,7 +172,7 @@ def test(
 
 
 @app.command()
-@with_settings(run="name device", launch=LAUNCH)
+@with_settings(run="name device", split="axes", launch=LAUNCH)
 def predict(
     ctx: typer.Context,
     data: Annotated[

@@ -1,5 +1,6 @@
 """`simvp predict`: forecast what follows the end of each series; no truth is needed."""
 
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -9,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simvp.commands.drawing import save_figure
+from simvp.commands.hints import name_option
 from simvp.config import Config
 from simvp.data.description import DataDescription, read_description
 from simvp.data.forecast_files import Forecasts, check_output, picture_path, write
 from simvp.data.matching import open_for
-from simvp.data.origins import Origin, find_origins
+from simvp.data.origins import Origin, describe_date, find_origins
 from simvp.data.series import Source
 from simvp.data.split import find_split, read_split
 from simvp.engine.forecaster import Forecaster, build_forecaster
@@ -62,12 +64,13 @@ def run(config: Config, request: Request, report: Report) -> Summary:
     weights = folder.find_weights(request.weights)
     trained = _description(config, folder)
     path = Path(request.source or config.data.path)
-    source, warnings = open_for(path, trained)
+    source, warnings = open_for(path, trained, config.split.axes)
     data = trained.model_copy(update={"shape": source.shape})
     pre = config.data.pre_seq_length
     origins, left_out = find_origins(source.series, request.at, inputs=pre, step=data.step)
+    warnings += describe_date(origins, request.at)
     output = Path(request.output) if request.output else _default_output(folder, source)
-    check_output(output, overwrite=request.overwrite)
+    check_output(output, folder.forecasts, overwrite=request.overwrite)
     if output.exists() and output.samefile(path):
         raise ConfigError(f"{output}: is the input; choose another --output")
     if launcher.is_needed(config):
@@ -84,7 +87,8 @@ def run(config: Config, request: Request, report: Report) -> Summary:
             report.say(warning)
         forecaster = _forecaster(config, data, trained, weights, group)
         steps = request.steps or forecaster.trained_steps
-        return _predict(config, forecaster, source, origins, steps, output, group, report)
+        request = replace(request, source=str(path), steps=steps, output=str(output))
+        return _predict(config, request, forecaster, source, origins, group, report)
 
 
 def _description(config: Config, folder: RunFolder) -> DataDescription:
@@ -115,21 +119,20 @@ def _default_output(folder: RunFolder, source: Source) -> Path:
     """`forecasts/NAME.nc` in the run's folder; for frames a folder of frames."""
     name = source.path.name if source.path.is_dir() and not source.path.suffix else source.path.stem
     name = "".join("_" if character in "*?[]" else character for character in name) or "data"
-    return folder.path / "forecasts" / (name if source.kind == "frames" else f"{name}.nc")
+    return folder.forecasts / (name if source.kind == "frames" else f"{name}.nc")
 
 
 def _predict(
     config: Config,
+    request: Request,
     forecaster: Forecaster,
     source: Source,
     origins: Sequence[Origin],
-    steps: int,
-    output: Path,
     group: Group,
     report: Report,
 ) -> Summary:
     """Forecast, and write the files; every process of the group calls this."""
-    data = forecaster.data
+    data, steps, output = forecaster.data, request.steps, Path(request.output)
     shape = (len(origins), steps, len(data.forecast_channels), *data.shape[1:])
     with (
         _shared_array(output, shape, group) as values,
@@ -154,6 +157,8 @@ def _predict(
             source.card,
             source.coordinates,
             forecaster.trained_steps,
+            config.run.name,
+            f"simvp predict {shlex.join(request.arguments())}{name_option(config)}",
         )
         write(output, forecasts, data.forecast_scaling if data.stored == "scaled" else None)
         picture = _draw(config, forecaster, origins[0], forecasts, output)
@@ -187,8 +192,8 @@ def _shared_array(
         group.wait()
         yield np.lib.format.open_memmap(file, "r+")
     finally:
-        if group.is_main:
-            file.unlink(missing_ok=True)
+        if group.is_main and file.exists():  # unlink fails where a parent is a file
+            file.unlink()
 
 
 def _describe(forecasts: Forecasts) -> str:

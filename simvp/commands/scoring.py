@@ -29,6 +29,7 @@ from simvp.runtime.devices import describe_precision
 from simvp.runtime.group import Group
 from simvp.storage.files import (
     TEMPORARY_PREFIX,
+    convert_os_errors,
     in_background,
     publish_text,
     remove_stale,
@@ -191,7 +192,8 @@ def _make_room(folder: RunFolder, staging: Path, config: Config, data: DataDescr
             publish_text(folder.data_file, data.to_json())
     else:
         folder.begin(to_toml(config), data.to_json())
-    staging.mkdir(parents=True)
+    with convert_os_errors(staging.parent):
+        staging.mkdir(parents=True)
 
 
 def _check_finite(forecast: Evaluation, dataset: WindowDataset, weights: Path) -> None:

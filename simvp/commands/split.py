@@ -23,7 +23,7 @@ from simvp.data.split_records import PartRecord, SegmentRecord, SourceRecord, Sp
 from simvp.errors import ConfigError, DataError
 from simvp.physics import SMALLEST_GRID
 from simvp.progress import Report, Summary
-from simvp.storage.files import publish_text
+from simvp.storage.files import check_writable, publish_text
 
 
 def run(config: Config, report: Report, *, output: str = "", write_card: bool = False) -> Summary:
@@ -43,12 +43,13 @@ def run(config: Config, report: Report, *, output: str = "", write_card: bool = 
     ratios = [settings.train_ratio, settings.val_ratio, rest]
     segments = choose_segments(source.series, settings)
     parts, how = _choose_parts(source, segments, settings, ratios)
+    data_folder = path if is_folder(path) else path.parent
+    folder = Path(output) if output else data_folder
+    check_writable(folder)
     found = _scan(source, parts, report)
     stages = _stages(settings, segments, parts, found.parts)
     parts, statistics = found.parts, found.statistics
     scaling, warnings = _choose_scaling(source, statistics, settings)
-    data_folder = path if is_folder(path) else path.parent
-    folder = Path(output) if output else data_folder
     train, validation, test = (
         PartRecord(ratio=ratio, segments=[_as_record(segment) for segment in part])
         for ratio, part in zip(ratios, parts, strict=True)
@@ -181,7 +182,7 @@ def _choose_parts(
         return listed(Path(settings.parts), segments, ratios), f"as {settings.parts} lists"
     if is_given:
         return as_given(segments, source.parts, ratios), "the parts of the data set are kept"
-    how = f"samples that share {settings.group!r}" if settings.group else "samples"
+    how = f"samples that share '{settings.group}'" if settings.group else "samples"
     return by_series(segments, ratios, settings.group), f"whole {how}, at random"
 
 

@@ -75,6 +75,8 @@ def _describe(source: Source, parts: Parts) -> list[str]:
     num_frames = f"{lengths[0]}" + (f" to {lengths[-1]}" if len(lengths) > 1 else "")
     _, height, width = source.shape
     step = f", {source.card.time_step} apart" if source.card.time_step else ""
+    every = max(abs(segment.step) for part in parts for segment in part)
+    step += f", one in {every} used" if every > 1 else ""
     found = [
         f"{source.kind}: {len(series)} sample{'s' * (len(series) > 1)} of {num_frames} frames"
         f"{step}, {height}x{width}"
@@ -82,7 +84,7 @@ def _describe(source: Source, parts: Parts) -> list[str]:
     if len(lengths) > 1:
         shortest = min(series.values(), key=lambda item: item.length)
         found.append(f"the shortest sample is {shortest.id} with {shortest.length} frames")
-    found += [f"assumed: {assumption}" for assumption in source.assumptions]
+    found += [f"note: {assumption}" for assumption in source.assumptions]
     return found
 
 
@@ -140,17 +142,17 @@ def _warnings(source: Source, statistics: Statistics, scaling: Scaling) -> list[
 
 
 def _short_parts(parts: Parts, settings: DataSection) -> list[str]:
-    """Parts without a window, if even short windows leave some without."""
+    """Parts that are too short for a window."""
     window = settings.pre_seq_length + settings.aft_seq_length
     longest = {
         name: max((len(segment.frames) for segment in part), default=0)
         for name, part in zip(PARTS, parts, strict=True)
     }
-    if min(filter(None, longest.values())) > 1:
-        return []  # the next command has shorter windows
+    can_be_shorter = min(filter(None, longest.values())) > 1
+    remedy = "the next command has" if can_be_shorter else "use longer samples, other parts or"
     return [
-        f"warning: {name} has no window of {window} frames: its longest segment has {length}; use "
-        "shorter windows, longer samples, or other parts"
+        f"warning: {name} has no window of {window} frames: its longest segment has {length}; "
+        f"{remedy} shorter windows"
         for name, length in longest.items()
         if 0 < length < window
     ]

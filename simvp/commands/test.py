@@ -6,7 +6,7 @@ from pathlib import Path
 from simvp.commands.scoring import Task, is_own, make_task, score
 from simvp.config import Config, read_layer
 from simvp.data.description import DataDescription, read_description
-from simvp.data.split import Split, find_split, read_split
+from simvp.data.split import Split, describe_choice, find_split, read_split
 from simvp.engine.automatic import resolve_auto
 from simvp.engine.weights import read_weights
 from simvp.errors import RunError
@@ -43,6 +43,7 @@ def run(config: Config, request: Request, report: Report) -> Summary:
         folder.check_exists()
     file = folder.find_weights(request.weights)
     split = read_split(find_split(config.data.split, config.data.path))
+    choice = describe_choice(split, config.data.split, config.data.path)
     data = _description(folder, split)
     task = make_task(config, folder, split, data, request.part, request.steps)
     if launcher.is_needed(config):
@@ -60,6 +61,8 @@ def run(config: Config, request: Request, report: Report) -> Summary:
             weights=weights,
         )
         if group.is_main:
+            for line in choice:
+                report.say(line)
             _warn_of_changed_card(folder, task, report)
             _warn_of_training_data(folder, task, report)
         return score(config, folder, weights, group, task, report)

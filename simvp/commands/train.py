@@ -8,10 +8,10 @@ from simvp.commands.scoring import make_task, score
 from simvp.config import Config, to_toml
 from simvp.data import augmentation
 from simvp.data.batches import WindowDataset
-from simvp.data.card import check_square
+from simvp.data.card import card_path, check_square
 from simvp.data.description import DataDescription
 from simvp.data.preparation import prepare
-from simvp.data.split import Split, find_split, read_split
+from simvp.data.split import Split, describe_choice, find_split, read_split
 from simvp.engine import Trainer, build_network, count_parameters, losses, network_cost
 from simvp.engine.automatic import resolve_auto
 from simvp.engine.increments import increment_scale
@@ -30,9 +30,14 @@ from simvp.storage import checkpoint
 
 @dataclass(frozen=True)
 class _Data:
-    """What a run is trained and validated on."""
+    """What a run is trained and validated on.
+
+    Attributes:
+        lines: which data and split file these are.
+    """
 
     split: Split
+    lines: list[str]
     train_set: WindowDataset
     val_set: WindowDataset
 
@@ -100,7 +105,8 @@ def _open_data(config: Config) -> _Data:
             ("validation", pre + aft, aft),
         )
     ]
-    return _Data(split, *datasets)
+    lines = describe_choice(split, config.data.split, config.data.path)
+    return _Data(split, lines, *datasets)
 
 
 def _visits(config: Config, train_set: WindowDataset) -> int:
@@ -118,6 +124,8 @@ def _initial_weights(config: Config, folder: RunFolder, resume: bool) -> StoredW
 
 def _resolve(config: Config, data: _Data, weights: StoredWeights | None) -> Config:
     """The config without "auto". Raises ConfigError if a setting does not fit the data."""
+    is_given = config.train.augment != "auto"
+    symmetries_in = "train.augment" if is_given else str(card_path(data.split.source))
     config = resolve_auto(
         config,
         data.split,
@@ -126,7 +134,7 @@ def _resolve(config: Config, data: _Data, weights: StoredWeights | None) -> Conf
         world_size=launcher.num_processes(config),
         weights=weights,
     )
-    check_square(parse_symmetries(config.train.augment), data.split.data.shape, "train.augment")
+    check_square(parse_symmetries(config.train.augment), data.split.data.shape, symmetries_in)
     return config
 
 
@@ -192,7 +200,7 @@ def _fit(
     if group.is_main:
         begin = folder.begin if found is None else folder.resume
         begin(to_toml(config), description.to_json())
-    _announce(trainer, resume=resume, continues=found is not None)
+    _announce(trainer, data, resume=resume, continues=found is not None)
     trainer.fit()
     progress = trainer.progress
     best = min(progress.history, key=lambda row: row["val_loss"])
@@ -209,9 +217,11 @@ def _fit(
     )
 
 
-def _announce(trainer: Trainer, *, resume: bool, continues: bool) -> None:
+def _announce(trainer: Trainer, data: _Data, *, resume: bool, continues: bool) -> None:
     """Say what is going to be trained, on what, with what, and from where."""
     config, group, report = trainer.config, trainer.group, trainer.report
+    for line in data.lines:
+        report.say(line)
     processes = f", {group.world_size} processes" if group.world_size > 1 else ""
     origin = f" from {config.train.init_from}" if config.train.init_from else ""
     report.say(

@@ -28,8 +28,13 @@ class Layer:
         return Layer(self.origin, tables)
 
 
-def read_layer(path: Path) -> Layer:
-    """The settings of a TOML file. Raises ConfigError if it is missing or not TOML."""
+def read_layer(path: Path, help: str = "`--print-config` prints a complete example") -> Layer:
+    """The settings of a TOML file.
+
+    Args:
+        help: what to say if it is not TOML.
+    Raises: ConfigError if it is missing or not TOML.
+    """
     try:
         text = path.read_bytes().decode("utf-8")
         return Layer(str(path), _with_current_names(tomllib.loads(text)))
@@ -40,9 +45,7 @@ def read_layer(path: Path) -> Layer:
             f"{path}: cannot be read ({error.strerror}); check its permissions"
         ) from None
     except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, or a number too long
-        raise ConfigError(
-            f"{path}: is not valid TOML: {error}\n`--print-config` prints a complete example"
-        ) from None
+        raise ConfigError(f"{path}: is not valid TOML: {error}\n{help}") from None
 
 
 def option_layer(origin: str, key: str, value: Any) -> Layer:
@@ -145,11 +148,14 @@ def _describe(problem: ErrorDetails, layers: Sequence[Layer]) -> str:
     origin = known.get(key) or next(
         (layer.origin for layer in reversed(layers) if location[0] in layer.tables), "config"
     )
-    if problem["type"] == "extra_forbidden":
-        return f"{origin}: {key}: unknown setting.{_suggest_key(key)}"
-    if len(location) == 1:
+    if len(location) == 1 and problem["type"] != "extra_forbidden":
         return f"{origin}: [{key}] {_reason(problem)}"
-    return f"{origin}: {key}{explain(problem)}"
+    option, _, name = origin.partition(" ")
+    is_named = option.startswith("--") and key.endswith(name)  # --epochs, --set train.epochs
+    where = origin if is_named else f"{origin}: {key}"
+    if problem["type"] == "extra_forbidden":
+        return f"{where}: unknown setting.{_suggest_key(key)}"
+    return f"{where}{explain(problem)}"
 
 
 def explain(problem: ErrorDetails) -> str:

@@ -52,7 +52,9 @@ class LaunchSection(Section):
 
 class DataSection(Section):
     path: str = Field("boiling_data", min_length=1, description="file or folder of the data")
-    split: str = Field("", description="split file; empty: newest split file in data.path")
+    split: str = Field(
+        "", description="split file, or data whose newest split file is used; empty: data.path"
+    )
     pre_seq_length: int = Field(10, ge=1, description="number of input frames")
     aft_seq_length: int = Field(10, ge=1, description="number of frames to forecast")
     stride: int = Field(1, ge=1, description="frames between starts of training windows")
@@ -111,7 +113,11 @@ class SplitSection(Section):
     axes: str = Field("", description="order of the axes, such as tnyx, where the files lack it")
     level: str = Field("", description="level of the vertical axis to use")
     crop: str = Field("", description="rows and columns to use, such as 10:50,0:64; empty: all")
-    resize: str = Field("", description="average frames to this height and width, such as 64x128")
+    resize: str = Field(
+        "",
+        description="average frames to this height and width, such as 64x128; a finer grid repeats "
+        "values",
+    )
     scale: Literal["auto", "quantile"] = Field(
         "auto",
         description="channels without low and high in the data card are scaled by fixed limits or "

@@ -29,8 +29,8 @@ def check_exists(path: Path) -> None:
     from simvp.config.sections import DataSection  # processes that simulate start without pydantic
 
     is_default = str(path) == DataSection.model_fields["path"].default
-    first = "make data with `simvp simulate`, or give" if is_default else "give"
-    raise DataError(f"{path}: {problem}; {first} the path of your data with --data-path")
+    make = "make data with `simvp simulate`, or name yours with --data-path"
+    raise DataError(f"{path}: {problem}; {make if is_default else 'check the path'}")
 
 
 def check_readable(path: Path) -> None:

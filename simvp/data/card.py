@@ -22,6 +22,18 @@ CARD_NAME = "dataset.toml"
 Stored = Literal["physical", "scaled"]
 
 
+class WrongChannelCount(ConfigError):
+    """A data card names another number of channels than the frames have."""
+
+    def __init__(self, where: str | Path, names: Sequence[str], count: int) -> None:
+        self.count = count
+        plural = "s" * (len(names) != 1)
+        super().__init__(
+            f"{where}: names {len(names)} channel{plural} ({', '.join(names)}), but the frames "
+            f"have {count}"
+        )
+
+
 class ChannelCard(Section):
     """What one channel holds; None where the card does not say."""
 
@@ -119,13 +131,10 @@ class DatasetCard(ChannelCard):
     def channel_names(self, count: int, where: str | Path) -> tuple[str, ...]:
         """Names for `count` channels of files that have no names themselves.
 
-        Raises: ConfigError if the card names another number of channels.
+        Raises: WrongChannelCount if the card names another number of channels.
         """
         if self.channels and len(self.channels) != count:
-            raise ConfigError(
-                f"{where}: names {len(self.channels)} channels ({', '.join(self.channels)}), but "
-                f"the frames have {count}"
-            )
+            raise WrongChannelCount(where, tuple(self.channels), count)
         if self.channels:
             return tuple(self.channels)
         return ("value",) if count == 1 else tuple(map(str, range(count)))
@@ -183,7 +192,7 @@ def read_card(path: Path) -> DatasetCard:
     """
     if not path.exists():
         return DatasetCard()
-    layer = read_layer(path)
+    layer = read_layer(path, "Move it, and `simvp split DATA --write-card` writes another to edit")
     try:
         return DatasetCard.model_validate(layer.tables)
     except ValidationError as error:

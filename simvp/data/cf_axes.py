@@ -153,10 +153,21 @@ def is_horizontal(attributes: Mapping[str, Any]) -> bool:
 
 def is_latitude(name: str, attributes: Mapping[str, Any]) -> bool:
     """Whether a coordinate holds latitudes in degrees, of the earth or of a rotated grid."""
-    if as_text(attributes, "standard_name") in ("latitude", "grid_latitude"):
+    return _is_in_degrees(name, attributes, "y", ("lat", "latitude"))
+
+
+def is_longitude(name: str, attributes: Mapping[str, Any]) -> bool:
+    """Whether a coordinate holds longitudes in degrees, of the earth or of a rotated grid."""
+    return _is_in_degrees(name, attributes, "x", ("lon", "longitude"))
+
+
+def _is_in_degrees(
+    name: str, attributes: Mapping[str, Any], letter: str, names: tuple[str, str]
+) -> bool:
+    if as_text(attributes, "standard_name") in (names[1], f"grid_{names[1]}"):
         return True
     units = as_text(attributes, "units").lower()
-    return _DEGREES.get(units) == "y" or (not units and name.lower() in ("lat", "latitude"))
+    return _DEGREES.get(units) == letter or (not units and name.lower() in names)
 
 
 def _by_attributes(attributes: Mapping[str, Any]) -> str | None:

@@ -33,7 +33,7 @@ def find_coordinates(path: Path, grid: Grid) -> Coordinates:
     attributes = {
         channel.name: _texts(dataset.variables[channel.variable].attrs) for channel in grid.channels
     }
-    return Coordinates((rows, columns), variables, attributes)
+    return Coordinates((rows, columns), variables, attributes, _texts(dataset.attrs))
 
 
 def _texts(attributes: Mapping[str, Any]) -> dict[str, str]:

@@ -6,12 +6,14 @@ N: forecasts; S: steps; C: channels; H, W: height and width.
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from simvp import __version__
 from simvp.data.card import DatasetCard
 from simvp.data.cf_files import is_zarr
 from simvp.data.scaling import Scaling
@@ -19,7 +21,7 @@ from simvp.data.series import Coordinates
 from simvp.data.sources.frames import write_frames
 from simvp.data.times import EPOCH, Times
 from simvp.errors import ConfigError
-from simvp.storage.files import publish, publish_folder
+from simvp.storage.files import check_writable, convert_os_errors, publish, publish_folder
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -53,6 +55,8 @@ class Forecasts:
         card: their units.
         coordinates: of rows and columns.
         trained_steps: number of steps that the network was trained to forecast.
+        run: name of the run.
+        command: the command that made them.
     """
 
     values: NDArray[np.float32]
@@ -61,6 +65,8 @@ class Forecasts:
     card: DatasetCard
     coordinates: Coordinates
     trained_steps: int
+    run: str = ""
+    command: str = ""
 
     def names(self) -> list[str]:
         """A name for each: the id of its series, and `@` its origin if that has several."""
@@ -72,27 +78,40 @@ class Forecasts:
 
 
 def picture_path(path: Path) -> Path:
-    """The picture beside an output."""
-    return path.with_suffix(".png")
+    """The picture beside an output; its name includes the suffix, as in `next.nc.png`."""
+    return path.with_name(f"{path.name}.png")
 
 
-def check_output(path: Path, *, overwrite: bool) -> None:
+def check_output(path: Path, own_folder: Path, *, overwrite: bool) -> None:
     """Raises ConfigError if a path has an unknown suffix, or something is in the way.
 
-    A folder is never replaced, unless it is a Zarr store: it may hold other files.
+    Raises OutputError if it cannot be written.
+    A folder is replaced only if it is a Zarr store, or in the folder for forecasts of a run and
+    without other files: it could be data.
+
+    Args:
+        own_folder: the folder for forecasts of the run.
     """
     if path.suffix and path.suffix not in SUFFIXES:
         raise ConfigError(
             f"output = {str(path)!r}: the suffix {path.suffix} is not known; use "
             f"{', '.join(SUFFIXES)}, or none for a folder of .npy frames"
         )
-    if path.is_dir() and not is_zarr(path):
-        raise ConfigError(f"{path}: is a folder already; remove it, or choose another --output")
-    for file in (path, picture_path(path)):
-        if file.exists() and not overwrite:
-            raise ConfigError(
-                f"{file}: exists already; choose another --output, or add --overwrite"
-            )
+    with convert_os_errors(path):
+        if path.is_dir() and not is_zarr(path) and not _is_forecast(path, own_folder):
+            raise ConfigError(f"{path}: is a folder already; remove it, or choose another --output")
+        for file in (path, picture_path(path)):
+            if file.exists() and not overwrite:
+                raise ConfigError(
+                    f"{file}: exists already; choose another --output, or add --overwrite"
+                )
+    check_writable(path.parent)
+
+
+def _is_forecast(path: Path, own_folder: Path) -> bool:
+    """Whether a folder is one of a run's forecasts as frames."""
+    files = {file for file in path.rglob("*") if not file.is_dir()}
+    return path.parent.resolve() == own_folder.resolve() and files <= {*path.glob("*/[0-9]*.npy")}
 
 
 def write(path: Path, forecasts: Forecasts, stored_scaling: Scaling | None) -> None:
@@ -140,10 +159,25 @@ def as_dataset(forecasts: Forecasts) -> "Dataset":
         coordinates |= _times(forecasts, along)
     if not is_single:
         coordinates["series"] = ("forecast", [start.series for start in forecasts.starts], {})
-    attributes: dict[str, Any] = {"Conventions": "CF-1.10"}
-    attributes["title"] = " ".join(filter(None, [forecasts.card.name, "forecast"]))
-    attributes["trained_steps"] = forecasts.trained_steps
-    return Dataset(data, coordinates, attributes)
+    return Dataset(data, coordinates, _global_attributes(forecasts))
+
+
+def _global_attributes(forecasts: Forecasts) -> dict[str, Any]:
+    """Those that CF defines: of the input, with what was done to it."""
+    known = forecasts.coordinates.dataset
+    title = known.get("title") or forecasts.card.name
+    origin = f"simvp {__version__}" + (f", run {forecasts.run}" if forecasts.run else "")
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    history = [f"{now} {forecasts.command or 'simvp'}", known.get("history", "")]
+    return {
+        "Conventions": "CF-1.10",
+        "title": f"{title} forecast" if title else "forecast",
+        **{key: known[key] for key in ("institution", "references", "comment") if key in known},
+        "source": f"forecast of {origin}"
+        + (f" from data with the source: {known['source']}" if known.get("source") else ""),
+        "history": "\n".join(filter(None, history)),
+        "trained_steps": forecasts.trained_steps,
+    }
 
 
 def _attributes(forecasts: Forecasts, channel: str) -> dict[str, str]:

@@ -4,11 +4,14 @@ T: frames; C: channels; H, W: height and width.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
+from simvp.data.cf_axes import is_latitude, is_longitude
 from simvp.data.series import Coordinates, Frames, Series, Source
 from simvp.data.times import Times
 from simvp.errors import ConfigError, DataError
@@ -70,7 +73,9 @@ class RegriddedSeries(Series):
 
 
 def average(frames: Frames, size: tuple[int, int]) -> Frames:
-    """Average frames (..., H, W) over the cells of a coarser grid, or interpolate to a finer one.
+    """Average frames (..., H, W) over the cells of another grid.
+
+    Cells of a finer grid are means of the parts of old cells that they cover: values are repeated.
 
     Means are preserved where no value is missing. A cell is the mean of its known values, and is
     missing if more than half of its area is.
@@ -104,11 +109,15 @@ def change_grid(source: Source, crop: str | None, resize: str | None) -> Source:
         return source
     size = source.shape[1:]
     rows, columns = _parse_crop(crop, size)
-    target = (rows[1] - rows[0], columns[1] - columns[0])
-    if resize is not None:
-        target = _parse_size(resize)
+    old = (rows[1] - rows[0], columns[1] - columns[0])
+    target = old if resize is None else _parse_size(resize)
     shape = (source.shape[0], *target)
     card, notes = _card_of_part(source.card, size, (rows, columns))
+    if target[0] > old[0] or target[1] > old[1]:
+        notes.append(
+            f"the frames are refined from {old[0]}x{old[1]} to {target[0]}x{target[1]} cells, "
+            "which adds no detail"
+        )
     series = [
         RegriddedSeries(
             id=item.id,
@@ -138,19 +147,55 @@ def _cut_coordinates(
     part: tuple[tuple[int, int], tuple[int, int]],
     target: tuple[int, int],
 ) -> Coordinates:
-    """The coordinates of a part of the grid; without those along an axis that is resized."""
+    """The coordinates of a part of the grid, those along an axis that is resized averaged.
+
+    Along such an axis only those are kept that depend on nothing else.
+    """
     slices = dict(zip(coordinates.dims, (slice(*bounds) for bounds in part), strict=True))
-    resized = {
-        dim
-        for dim, (first, last), size in zip(coordinates.dims, part, target, strict=True)
-        if last - first != size
-    }
-    variables = {
-        name: (dims, values[tuple(slices[dim] for dim in dims)], attributes)
-        for name, (dims, values, attributes) in coordinates.variables.items()
-        if not resized.intersection(dims)
-    }
+    sizes = dict(zip(coordinates.dims, target, strict=True))
+    variables = {}
+    for name, (dims, values, attributes) in coordinates.variables.items():
+        values = values[tuple(slices[dim] for dim in dims)]
+        if values.shape != tuple(sizes[dim] for dim in dims):
+            resized = resize_coordinate(name, values, sizes[dims[0]], attributes)
+            if resized is None:
+                continue
+            values = resized
+        variables[name] = (dims, values, attributes)
     return replace(coordinates, variables=variables)
+
+
+def resize_coordinate(
+    name: str, values: NDArray[np.float64], size: int, attributes: Mapping[str, str]
+) -> NDArray[np.float64] | None:
+    """The coordinate of cells that are averaged to another number of cells.
+
+    Larger cells have the mean of the cells that they cover. The coordinate of smaller cells is
+    interpolated linearly between the centres of the old ones, and extrapolated at the ends.
+    Longitudes that pass the date line continue beyond 180 or 360 degrees.
+
+    Returns: `size` values; None if the coordinate is 2-D, neither rises nor falls throughout, or
+        would leave the poles.
+    """
+    if values.ndim != 1 or values.size < 2:
+        return None
+    if is_longitude(name, attributes):
+        values = np.unwrap(values, period=360)
+    steps = np.diff(values)
+    if not ((steps > 0).all() or (steps < 0).all()):
+        return None
+    if size < values.size:
+        from skimage.transform import resize_local_mean
+
+        mean = resize_local_mean(values, (size,), preserve_range=True)  # type: ignore[no-untyped-call]
+        return np.asarray(mean, np.float64)
+    ends = (2 * values[0] - values[1], 2 * values[-1] - values[-2])
+    centres = (np.arange(size) + 0.5) * values.size / size  # in old cells, whose edges are integers
+    finer = np.interp(
+        centres, np.arange(values.size + 2) - 0.5, np.concatenate([ends[:1], values, ends[1:]])
+    )
+    is_off_globe = is_latitude(name, attributes) and np.abs(finer).max() > 90
+    return None if is_off_globe else finer
 
 
 def _parse_crop(crop: str | None, size: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:

@@ -3,23 +3,35 @@
 from dataclasses import replace
 from pathlib import Path
 
-from simvp.data.card import ChannelCard, DatasetCard
+from simvp.data.card import ChannelCard, DatasetCard, WrongChannelCount, card_path
 from simvp.data.description import DataDescription
 from simvp.data.series import Source
 from simvp.data.source import open_with
 from simvp.errors import ConfigError
 
 
-def open_for(path: Path, trained: DataDescription) -> tuple[Source, list[str]]:
+def open_for(path: Path, trained: DataDescription, axes: str = "") -> tuple[Source, list[str]]:
     """Open data with the channels that a network was trained on, in their order.
 
+    Args:
+        axes: order of the axes, if it differs from that of the data that it was trained on.
     Returns: the source, and warnings.
     Raises: DataError or ConfigError if the data do not have these channels.
     """
     options = trained.options
     if options.variables is None and trained.card.channels:
         options = replace(options, variables=trained.forecast_channels)
-    source = open_with(path, options, _card_without_units(trained))
+    if axes:
+        options = replace(options, axes=axes)
+    try:
+        source = open_with(path, options, _card_without_units(trained))
+    except WrongChannelCount as error:
+        if card_path(path).exists():
+            raise
+        raise ConfigError(  # the names are those of the run
+            f"{path}: the number of channels is {error.count}, but the run was trained on "
+            f"{len(trained.channels)}: {', '.join(trained.channels)}"
+        ) from None
     if len(source.channels) != len(trained.channels):
         raise ConfigError(
             f"{path}: has the channels {', '.join(source.channels)}, but the run was trained on "

@@ -106,6 +106,20 @@ def find_origins(
     return origins, left_out
 
 
+def describe_date(origins: Sequence[Origin], at: str) -> list[str]:
+    """A line if the date `at`, as in `find_origins`, is between two frames of a series."""
+    if not at or at == "all" or at.isdecimal():
+        return []
+    for origin in origins:
+        times, seconds = time_of_date(origin.series, "at", at, instead="")
+        if times.values[origin.last] != seconds:
+            return [
+                f"no frame of {origin.series.id} is at {at}; its last input frame is the one "
+                f"before, at {times.label(origin.last)}"
+            ]
+    return []
+
+
 def _last_inputs(pieces: Sequence[Series], at: str) -> list[tuple[Series, int]]:
     """The pieces of a record where forecasts begin, and the last input frame within each.
 

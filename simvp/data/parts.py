@@ -72,10 +72,10 @@ def _group_of(series_id: str, pattern: str) -> str:
     try:
         found = re.search(pattern, series_id)
     except re.error as error:
-        raise ConfigError(f"group = {pattern!r}: is not a regular expression ({error})") from None
+        raise ConfigError(f"group = '{pattern}': is not a regular expression ({error})") from None
     if found is None:
         raise ConfigError(
-            f"group = {pattern!r}: does not match the id of sample {series_id}; correct the "
+            f"group = '{pattern}': does not match the id of sample {series_id}; correct the "
             "regular expression"
         )
     return str(found[1] if found.re.groups else found[0])

@@ -61,7 +61,7 @@ def read_parts(path: Path) -> dict[str, list[str] | Period]:
     if not path.is_file():
         raise ConfigError(f"parts = {str(path)!r}: there is no such file; {_EXAMPLE}")
     try:
-        file = _Parts.model_validate(read_layer(path).tables)
+        file = _Parts.model_validate(read_layer(path, _EXAMPLE).tables)
     except ValidationError as error:
         problem = error.errors()[0]
         part = str(problem["loc"][0])

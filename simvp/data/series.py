@@ -98,11 +98,13 @@ class Coordinates:
         dims: names of the dimensions of rows and columns.
         variables: of each coordinate its dimensions, among `dims`, its values and its attributes.
         attributes: of each channel.
+        dataset: attributes of the data set as a whole.
     """
 
     dims: tuple[str, str] = ("y", "x")
     variables: Mapping[str, "Variable"] = field(default_factory=dict)
     attributes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    dataset: Mapping[str, str] = field(default_factory=dict)
 
 
 Variable = tuple[tuple[str, ...], NDArray[np.float64], Mapping[str, str]]
@@ -120,7 +122,7 @@ class Source:
         shape: of a frame, (C, H, W), the same in all series.
         card: its data card, completed by what the files say themselves.
         is_8_bit: whether the values are 8-bit integers.
-        assumptions: what was assumed about the layout, for the user to check.
+        assumptions: notes on what was assumed and what is left out, for the user to check.
         parts: ids of the series in each part, if the data set is split already.
         variables: names to choose channels by, where a variable may hold several channels; empty if
             they are those of the channels.

@@ -1,6 +1,7 @@
 """Splits: which segments of which series train, validate and test."""
 
 import json
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,7 @@ class Split:
 def find_split(split: str, data_path: str) -> Path:
     """The split file that `data.split` names; without a name the newest one in `data.path`.
 
+    In a folder, splits of the folder itself come before those of files in it.
     Raises: DataError if there is none.
     """
     if split:
@@ -80,12 +82,27 @@ def find_split(split: str, data_path: str) -> Path:
     found = sorted(folder.glob(f"*{SUFFIX}"), key=lambda path: (path.stat().st_mtime_ns, path.name))
     if folder != path:  # beside splits of other files
         found = [file for file in found if _source_name(file) == path.name]
+    else:
+        found = [file for file in found if _source_name(file) in (None, ".")] or found
     if not found:
         raise DataError(
             f"{data_path}: has no split file (*{SUFFIX}); make one with `simvp split {data_path}`, "
             "or give one with --data"
         )
     return found[-1]
+
+
+def describe_choice(split: Split, named: str, data_path: str) -> list[str]:
+    """Lines that say which data and split file are used; see `find_split` for the arguments."""
+    lines = [f"data: {split.source}, split by {split.path}"]
+    files = [] if named else sorted(Path(data_path).glob(f"*{SUFFIX}"))
+    sources = {_source_name(file) or "." for file in files}
+    if len(sources) > 1 and "." not in sources:
+        lines.append(
+            f"{data_path} has splits of {', '.join(sorted(sources))}: the newest is used; choose "
+            "another with --data-path or --data"
+        )
+    return lines
 
 
 def _source_name(path: Path) -> str | None:
@@ -138,7 +155,9 @@ def _read_json(path: Path) -> tuple[dict[str, Any], bytes]:
 
 
 def _from_record(path: Path, record: SplitRecord) -> Split:
-    source = open_with(path.parent / record.source.path, record.source.options)
+    # The path was made relative without regard to links.
+    source_path = Path(os.path.normpath(path.parent / record.source.path))
+    source = open_with(source_path, record.source.options)
     if (source.kind, source.shape) != (record.source.kind, record.shape):
         raise DataError(
             f"{source.path}: format and shape of the frames have changed since {path.name} was "

@@ -66,13 +66,13 @@ def parse_date(text: str, calendar: str) -> float:
 
     found = _DATE.fullmatch(text)
     if found is None:
-        raise ValueError("should be a date, such as 1990-01-15 or 1990-01-15T06:00")
+        raise ValueError("expected a date, such as 1990-01-15 or 1990-01-15T06:00")
     year, month, day, *time = (int(part) if part else None for part in found.groups())
     clock = [part or 0 for part in time]
     try:
         date = cftime.datetime(year, month, 1 if day is None else day, *clock, calendar=calendar)
     except ValueError:
         raise ValueError(
-            f"is not a date of the {calendar} calendar; expected a date such as 2000-02-28"
+            f"the {calendar} calendar has no such date; expected a date such as 2000-02-28"
         ) from None
     return float(cftime.date2num(date, EPOCH, calendar))

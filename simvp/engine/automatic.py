@@ -28,7 +28,7 @@ def resolve_auto(
     world_size: int,
     weights: StoredWeights | None,
 ) -> Config:
-    """Decide every setting that is "auto"; others stay as they are.
+    """Decide every setting that is "auto", and record the data; others stay as they are.
 
     Args:
         num_windows: number of training windows that an epoch visits.
@@ -56,7 +56,7 @@ def resolve_auto(
     train = train.model_copy(update={"precision": precision})
     precision = _precision(metrics.precision, device, "metrics")
     metrics = metrics.model_copy(update={"precision": precision})
-    data = config.data.model_copy(update={"split": str(split.path)})
+    data = config.data.model_copy(update={"path": str(split.source), "split": str(split.path)})
     return config.model_copy(
         update={"data": data, "model": model, "train": train, "metrics": metrics}
     )

@@ -179,10 +179,10 @@ def _usefulness(record: Record, data: DataDescription) -> list[str]:
     """Up to which step the forecast is of use, and its skill at the ends."""
     skill, until = record["skill_per_step"], record["useful_until"]
     steps = len(skill)
-    where = f"up to step {until} of {steps}" if until else f"at none of the {steps} steps"
+    useful = f"better than the baselines from step 1 to {until} of {steps}"
     later = f", {skill[-1]:.3g} at step {steps}" if steps > 1 else ""
     found = [
-        f"better than the baselines {where}",
+        useful if until else "not better than the baselines at step 1",
         f"skill against persistence: {skill[0]:.3g} at step 1{later}",
     ]
     for channel, scores in record["channels"].items():

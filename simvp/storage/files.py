@@ -1,5 +1,6 @@
 """Atomic writes: files are written under a temporary name, synced and renamed. Locks of folders."""
 
+import errno
 import os
 import shutil
 import socket
@@ -93,9 +94,32 @@ def convert_os_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or str(error)
         raise OutputError(
-            f"{path}: cannot be written ({reason}); free some disk space, or "
-            "choose a writable folder"
+            f"{path}: cannot be written ({reason}); {_advice(path, error)}"
         ) from error
+
+
+def check_writable(folder: Path) -> None:
+    """Raises OutputError if `folder`, which need not exist yet, cannot be created or written to."""
+    with convert_os_errors(folder):
+        nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+        code = errno.EACCES if nearest.is_dir() else errno.ENOTDIR
+        if code == errno.ENOTDIR or not os.access(nearest, os.W_OK):
+            raise OSError(code, os.strerror(code))
+
+
+def _advice(path: Path, error: OSError) -> str:
+    """What to do about an error on writing `path`."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "free some disk space, or choose a folder on another disk"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return "choose a writable folder"
+    if error.errno == errno.EISDIR:
+        return "it is a folder, choose another name"
+    if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.ENOENT):
+        for parent in (*path.parents, path):
+            if parent.exists() and not parent.is_dir():
+                return f"{parent} is a file, not a folder; choose another path"
+    return "choose another path"
 
 
 def _sync(path: Path) -> None:
@@ -134,6 +158,7 @@ def lock_folder(folder: Path) -> Iterator[None]:
 
     Raises: RunError if another process holds the lock.
     """
+    check_writable(folder.parent)
     with convert_os_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
     # The lock is next to the folder, which may not exist yet. Windows cannot read a locked file, so

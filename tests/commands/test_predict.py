@@ -42,6 +42,11 @@ def test_last_frames_are_forecast_to_frames(tested: Path, simvp: Simvp) -> None:
     found = np.stack([np.load(sample / f"{t}.npy") for t in range(6)])
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
     again = simvp("predict", "--steps", "6", code=2)
+    assert "data: exists already; choose another --output, or add --overwrite" in again.stderr
+    simvp("predict", "--steps", "2", "--overwrite")
+    assert {len(list(sample.iterdir())) for sample in folder.iterdir()} == {2}
+    (folder / "notes.txt").touch()
+    again = simvp("predict", "--steps", "6", "--overwrite", code=2)
     assert "is a folder already; remove it, or choose another --output" in again.stderr
 
 
@@ -66,6 +71,7 @@ def test_netcdf_in_netcdf_out(ocean: Path, simvp: Simvp) -> None:
     with xarray.open_dataset(ocean) as data:
         new = data[["uo", "sst"]].isel(time=slice(20, 61))
         new.sst.attrs["standard_name"] = "sea_surface_temperature"
+        new.attrs = {"title": "North Sea", "institution": "BSH", "source": "GETM", "history": "cut"}
         new.to_netcdf("latest.nc", engine="h5netcdf")
         last, sst = new.time.values[-1], new.sst.values
         frames = np.stack([new.sst.values[-5::2], new.uo.values[-5::2]], axis=1)
@@ -75,12 +81,23 @@ def test_netcdf_in_netcdf_out(ocean: Path, simvp: Simvp) -> None:
         np.testing.assert_array_equal(days, [2, 4, 6, 8, 10])
         np.testing.assert_array_equal(found.lead_time, days)
         np.testing.assert_array_equal(found.within_trained_horizon, [1, 1, 1, 1, 0])
+        assert (found.title, found.institution) == ("North Sea forecast", "BSH")
+        assert found.source.startswith("forecast of simvp 0")
+        assert found.source.endswith(", run default from data with the source: GETM")
+        made, earlier = found.history.split("\n")
+        assert made.endswith("Z simvp predict latest.nc --output next.nc --steps 5")
+        assert earlier == "cut"
         assert found.sst.units == "degC" and found.uo.units == "m s-1"
         assert found.sst.standard_name == "sea_surface_temperature"
         np.testing.assert_array_equal(np.isnan(found.sst), np.isnan(sst[:5]))
         expected = package.load(RUN).predict(frames, steps=5)
         np.testing.assert_allclose(found.sst, expected[:, 0], rtol=1e-5, atol=1e-5)
         np.testing.assert_allclose(found.uo, expected[:, 1], rtol=1e-5, atol=1e-5)
+
+
+def test_date_between_two_frames_is_reported(ocean: Path, simvp: Simvp) -> None:
+    result = simvp("predict", "--at", "2020-03-04T05:00", "--output", "next.nc")
+    assert "no frame of ocean is at 2020-03-04T05:00; its last input" in result.stdout
 
 
 def test_other_units_and_missing_channels_are_named(ocean: Path, simvp: Simvp) -> None:
@@ -94,6 +111,27 @@ def test_other_units_and_missing_channels_are_named(ocean: Path, simvp: Simvp) -
     result = simvp("predict", "other.nc", "--output", "other_next.nc", code=2)
     assert "'uo' is not a channel in other.nc" in result.stderr
     assert not Path("other_next.nc").exists()
+
+
+def test_channels_of_frames_are_compared_with_those_of_the_run(ocean: Path, simvp: Simvp) -> None:
+    """Frames without a data card take their names from the run."""
+    write_sample(Path("my frames/run"), 3, frames=5)
+    result = simvp("predict", "my frames", code=2)
+    expected = "my frames: the number of channels is 1, but the run was trained on 2: sst, uo"
+    assert expected in result.stderr and "dataset.toml" not in result.stderr
+    Path("my frames/dataset.toml").write_text("[channels.sst]\n[channels.uo]\n")
+    result = simvp("predict", "my frames", code=2)
+    assert "my frames/dataset.toml: names 2 channels (sst, uo), but" in result.stderr
+
+
+def test_axes_that_a_file_leaves_open(trained: Path, simvp: Simvp) -> None:
+    frames = np.random.default_rng(0).random((1, 5, 9, 11), dtype=np.float32)
+    np.save("flat.npy", frames[0].transpose(1, 2, 0))
+    np.save("four.npy", np.zeros((6, 9, 11, 5)))
+    assert "say which axis is which with --axes" in simvp("predict", "four.npy", code=2).stderr
+    simvp("predict", "flat.npy", "--axes", "yxt", "--output", "next.npy")
+    expected = package.load(RUN).predict(frames[0][:, None])
+    np.testing.assert_allclose(np.load("next.npy"), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_frames_of_another_size(trained: Path, simvp: Simvp) -> None:
@@ -121,6 +159,8 @@ def test_translator_for_one_size_is_named(split_data: Path, simvp: Simvp) -> Non
         (["--name", "defualt"], "Did you mean 'default'?"),
         (["--output", "next.tif"], "the suffix .tif is not known"),
         (["--output", "data"], "is a folder already"),
+        (["--output", "data", "--overwrite"], "is a folder already"),
+        (["--output", "holes/run/0.npy/next.nc"], "holes/run/0.npy is a file, not a folder"),
         (["holes"], "0.npy: 1 of 99 values are not finite"),
     ],
 )
@@ -137,10 +177,12 @@ def test_wrong_use_is_one_message_and_writes_nothing(
 
 
 def test_existing_files_are_replaced_only_if_asked(trained: Path, simvp: Simvp) -> None:
-    Path("next.png").write_text("precious")
+    picture = Path("next.npy.png")
+    picture.write_text("precious")
     result = simvp("predict", "--output", "next.npy", code=2)
-    assert "next.png: exists already" in result.stderr
-    assert Path("next.png").read_text() == "precious" and not Path("next.npy").exists()
+    assert "next.npy.png: exists already" in result.stderr
+    assert picture.read_text() == "precious" and not Path("next.npy").exists()
+    simvp("predict", "--output", "next.nc")
     simvp("predict", "--output", "next.npy", "--overwrite")
     assert np.load("next.npy").shape == (11, 4, 1, 9, 11)
 

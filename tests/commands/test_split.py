@@ -152,7 +152,8 @@ def test_one_series_is_split_by_time(tmp_path: Path, simvp: Simvp) -> None:
 
 
 def test_every_nth_frame(data: Path, simvp: Simvp) -> None:
-    simvp("split", "data", "--every", "3")
+    result = simvp("split", "data", "--every", "3")
+    assert result.stdout.startswith("frames: 11 samples of 8 frames, one in 3 used, 9x11\n")
     segment = read_split(data).segments("train")[0]
     assert list(segment.frames) == [0, 3, 6]
     whole = segment.series.read(0, 8)
@@ -300,11 +301,25 @@ def test_next_command_does_not_fail(tmp_path: Path, simvp: Simvp) -> None:
     """Samples of three frames are too short for the default windows."""
     for index in range(6):
         write_sample(tmp_path / "my data" / f"run_{index}", index, frames=3)
-    *_, last = simvp("split", "my data").stdout.splitlines()
+    *lines, last = simvp("split", "my data").stdout.splitlines()
+    warnings = [line for line in lines if line.startswith("warning: ")]
+    assert warnings == [
+        f"warning: {part} has no window of 20 frames: its longest segment has 3; the next command "
+        "has shorter windows"
+        for part in ("train", "validation", "test")
+    ]
     command = shlex.split(last.removeprefix("next: simvp "))
     assert command[-4:] == ["--pre-seq-length", "1", "--aft-seq-length", "1"]
     tiny = ["--epochs", "1", "--set", "model.hid_S=4", "--set", "model.hid_T=8"]
     simvp(*command, *tiny, "--set", "model.N_T=2")
+
+
+def test_output_below_a_file_is_refused_before_frames_are_read(data: Path, simvp: Simvp) -> None:
+    Path("file").touch()
+    sample = next(data.iterdir())
+    (sample / "3.npy").write_text("damaged")
+    result = simvp("split", "data", "--output", "file", code=2)
+    assert "file is a file, not a folder; choose another path" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -313,6 +328,7 @@ def test_next_command_does_not_fail(tmp_path: Path, simvp: Simvp) -> None:
         (["--by", "series", "--gap", "2"], "split.gap = 2: samples are not divided in time"),
         (["--by", "time", "--group", "a"], "group and by = 'time' exclude each other"),
         (["--group", "("], "is not a regular expression"),
+        (["--group", r"wave_\d\d\d"], r"group = 'wave_\d\d\d': does not match the id of"),
         (["--group", "wave_[0-3]"], "does not match the id of sample"),
         (["--parts", "none.toml"], "there is no such file; expected train = ["),
         (["--start", "1990-01-01"], "has no dates; give the number of a frame, from 0 to 8"),

@@ -108,9 +108,9 @@ def test_table_shows_the_scores_beside_the_baselines(tested: Path, simvp: Simvp)
     for label, scores in (("value", channel), ("persistence", baseline)):
         assert " ".join([label, *(f"{scores[name]:.3g}" for name in names)]) in table
     until = record["useful_until"]
-    where = f"up to step {until} of 4" if until else "at none of the 4 steps"
-    assert f"better than the baselines {where}" in text
-    assert max(map(len, text.splitlines()[:12])) <= 80
+    expected = f"\nbetter than the baselines from step 1 to {until} of 4\n"
+    assert (expected if until else "\nnot better than the baselines at step 1\n") in text
+    assert max(map(len, text.splitlines()[1:12])) <= 80
 
 
 def test_all_scores_do_not_depend_on_batches_and_processes(tested: Path, simvp: Simvp) -> None:
@@ -221,7 +221,8 @@ def test_forecast_worse_than_persistence_is_said_first(tested: Path, simvp: Simv
     simvp("split", "data", "--output", "other")
     (split,) = Path("other").iterdir()
     lines = simvp("test", "--data", str(split)).stdout.splitlines()
-    first = next(line for line in lines if not line.startswith("warning: 2 of the test samples"))
+    expected = ("data: data, split by other", "warning: 2 of the test samples")
+    first = next(line for line in lines if not line.startswith(expected))
     assert first.startswith("warning: the forecast is worse than persistence")
     (folder,) = (tested / "tests").iterdir()
     record = scores_of(folder)

@@ -24,7 +24,7 @@ from simvp.errors import ConfigError
             "boundary_x = 'periodic'\nsymmetries = ['rot90']",
             "the symmetry rot90 needs both boundaries",
         ),
-        ("low = ", "is not valid TOML"),
+        ("low = ", r"is not valid TOML: .*\nMove it, and `simvp split DATA --write-card` writes"),
         ("vectors = [['u']]", r"vectors = \['u'\]: List should have at least 2 items"),
         (
             "vectors = [['u', 'v'], ['w', 'u']]",
@@ -109,7 +109,8 @@ def test_rot90_of_non_square_frames_is_refused(split_data: Path, simvp: Simvp) -
     (split_data / "dataset.toml").write_text("symmetries = ['rot90']\n")
     assert "rot90 needs square frames" in simvp("split", "--data-path", "data", code=2).stderr
     result = simvp("train", "--data-path", "data", *TINY, code=2)
-    assert (
-        "train.augment: the symmetry rot90 needs square frames, but they are 9x11" in result.stderr
-    )
+    needs = "the symmetry rot90 needs square frames, but they are 9x11"
+    assert f"data/dataset.toml: {needs}" in result.stderr
+    given = simvp("train", "--data-path", "data", *TINY, "--set", "train.augment=rot90", code=2)
+    assert f"train.augment: {needs}" in given.stderr
     assert not Path("work_dirs").exists()

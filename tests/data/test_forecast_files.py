@@ -116,7 +116,7 @@ def test_arrays_and_frames_hold_the_values(tmp_path: Path) -> None:
 def test_existing_output_is_not_replaced_unasked(tmp_path: Path) -> None:
     (tmp_path / "next.nc").write_text("precious")
     with pytest.raises(ConfigError, match=r"next\.nc: exists already; .* --overwrite"):
-        check_output(tmp_path / "next.nc", overwrite=False)
-    check_output(tmp_path / "next.nc", overwrite=True)
+        check_output(tmp_path / "next.nc", tmp_path, overwrite=False)
+    check_output(tmp_path / "next.nc", tmp_path, overwrite=True)
     with pytest.raises(ConfigError, match=r"suffix \.tif is not known; use \.nc"):
-        check_output(tmp_path / "next.tif", overwrite=False)
+        check_output(tmp_path / "next.tif", tmp_path, overwrite=False)

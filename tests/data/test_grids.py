@@ -4,10 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray
 from helpers import Simvp, only_split, write_sample
 
 from simvp.data import open_source, read_split
-from simvp.data.grids import average
+from simvp.data.grids import average, resize_coordinate
 from simvp.errors import ConfigError, DataError
 
 
@@ -51,6 +52,16 @@ def test_whole_factors_are_averages_of_blocks(data: Path) -> None:
     np.testing.assert_allclose(frames[1], blocks, rtol=1e-6)
 
 
+def test_refined_frames_repeat_values_which_is_noted(data: Path) -> None:
+    source = open_source(data, crop="0:8,0:6", resize="8x12")
+    frames = source.series[0].read(0, 2)
+    np.testing.assert_allclose(frames[1], stored(data, 1)[..., :6].repeat(2, axis=2), rtol=1e-6)
+    assert source.assumptions == (
+        "the frames are refined from 8x6 to 8x12 cells, which adds no detail",
+    )
+    assert open_source(data, resize="8x6").assumptions == ()
+
+
 def test_average_preserves_the_mean() -> None:
     frames = np.random.default_rng(0).random((2, 3, 8, 12), dtype=np.float32)
     averaged = average(frames, (5, 7))
@@ -68,6 +79,53 @@ def test_average_leaves_out_missing_values() -> None:
     np.testing.assert_allclose(
         found, [(1 + 8 + 9) / 3, (3 + 11) / 2, np.nan, (6 + 7 + 14 + 15) / 4]
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "size", "expected"),
+    [
+        ("y", [1, 2, 4, 8, 10, 20], 3, [1.5, 6, 15]),
+        ("y", [4, 2, 1], 2, [(4 + 2 / 2) / 1.5, (1 + 2 / 2) / 1.5]),
+        ("y", [1, 2, 4], 6, [0.75, 1.25, 1.75, 2.5, 3.5, 4.5]),
+        ("lat", [-90, 0, 90], 2, [-60, 60]),
+        ("lat", [-90, 0, 90], 6, None),  # the first one would be -112.5
+        ("lon", [358, 359, 0, 1], 2, [358.5, 360.5]),
+        ("lon", [-179, 179, 177, 175], 2, [-180, -184]),
+        ("x", [358, 359, 0, 1], 2, None),
+        ("x", [0, 1, np.nan, 3], 2, None),
+        ("x", [[0, 1], [2, 3]], 4, None),
+        ("x", [5], 4, None),
+    ],
+)
+def test_coordinates_of_averaged_cells(
+    name: str, values: list[float], size: int, expected: list[float] | None
+) -> None:
+    found = resize_coordinate(name, np.array(values, np.float64), size, {})
+    if expected is None:
+        assert found is None
+    else:
+        assert found is not None
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_resized_latitudes_keep_their_attributes(tmp_path: Path) -> None:
+    latitudes = np.linspace(80, -80, 9)
+    values = np.random.default_rng(0).random((5, 9, 12), np.float32)
+    data = xarray.Dataset(
+        {"sst": (("time", "lat", "lon"), values)},
+        {
+            "lat": ("lat", latitudes, {"units": "degrees_north"}),
+            "lon": ("lon", np.arange(12.0), {"units": "degrees_east"}),
+            "area": (("lat", "lon"), values[0], {"units": "degrees_north"}),
+        },
+    )
+    data.to_netcdf(tmp_path / "sst.nc", engine="h5netcdf")
+    source = open_source(tmp_path / "sst.nc", crop="1:9,:", resize="4x12")
+    dims, found, attributes = source.coordinates.variables["lat"]
+    np.testing.assert_allclose(found, latitudes[1:].reshape(4, 2).mean(axis=1), rtol=1e-12)
+    assert (dims, attributes) == (("lat",), {"units": "degrees_north"})
+    np.testing.assert_array_equal(source.coordinates.variables["lon"][1], np.arange(12))
+    assert "area" not in source.coordinates.variables
 
 
 def test_infinite_values_are_named_before_they_are_averaged(data: Path) -> None:

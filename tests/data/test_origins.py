@@ -8,7 +8,7 @@ import xarray
 from helpers import write_sample
 
 from simvp.data import Series, open_source
-from simvp.data.origins import find_origins
+from simvp.data.origins import describe_date, find_origins
 from simvp.data.scaling import Scaling
 from simvp.data.times import parse_date
 from simvp.errors import ConfigError, DataError
@@ -70,13 +70,19 @@ def test_dates_of_origin_and_forecast(tmp_path: Path) -> None:
     series = open_source(tmp_path / "daily.nc").series
     (origin,), _ = find_origins(series, "2001-02-27T18:00", inputs=3, step=2)
     assert origin.last == 7
+    assert describe_date([origin], "2001-02-27T18:00") == [
+        "no frame of daily is at 2001-02-27T18:00; its last input frame is the one before, at "
+        "2001-02-27"
+    ]
+    for exact in ("2001-02-27", "7", "all", ""):
+        assert describe_date([origin], exact) == []
     found = origin.start(2).times
     dates = ["2001-02-27", "2001-03-01", "2001-03-03"]
     assert found is not None
     assert found.values.tolist() == [parse_date(date, "noleap") for date in dates]
     with pytest.raises(ConfigError, match="sample daily has frames from 2001-02-20 to 2001-03-01"):
         find_origins(series, "2001-03-02", inputs=3, step=1)
-    with pytest.raises(ConfigError, match="should be a date, .* the number of a frame, .*, or all"):
+    with pytest.raises(ConfigError, match="expected a date, .* the number of a frame, .*, or all"):
         find_origins(series, "march", inputs=3, step=1)
 
 

@@ -141,7 +141,7 @@ def test_file_with_missing_dates_is_split_by_time(daily: Path, simvp: Simvp) -> 
 
 
 def test_impossible_date_is_refused_in_plain_words() -> None:
-    with pytest.raises(ValueError, match="^is not a date of the standard calendar; expected a d"):
+    with pytest.raises(ValueError, match="^the standard calendar has no such date; expected a d"):
         parse_date("2000-02-30", "standard")
     assert parse_date("2000-02-30", "360_day") > 0
 

@@ -11,7 +11,7 @@ import pytest
 from helpers import Simvp, only_split
 
 from simvp.data import open_source, read_split
-from simvp.data.split import find_split
+from simvp.data.split import describe_choice, find_split
 from simvp.errors import DataError
 
 
@@ -127,9 +127,25 @@ def test_split_of_a_file_is_found_beside_splits_of_others(
     for name in ("a.npy", "b.npy"):
         path = find_split("", name)
         assert json.loads(path.read_bytes())["source"]["path"] == name
+    newest = read_split(find_split("", "."))
+    assert newest.source == Path("a.npy")
+    first, second = describe_choice(newest, "", ".")
+    assert first == f"data: a.npy, split by {newest.path}"
+    assert second.startswith(". has splits of a.npy, b.npy: the newest is used; choose another")
+    assert len(describe_choice(newest, str(newest.path), ".")) == 1
+    assert len(describe_choice(newest, "", "a.npy")) == 1
     np.save(tmp_path / "c.npy", np.zeros((30, 8, 9)))
     with pytest.raises(DataError, match="c.npy: has no split file"):
         find_split("", "c.npy")
+
+
+def test_split_of_a_folder_comes_before_those_of_files_in_it(tmp_path: Path, simvp: Simvp) -> None:
+    for number in range(3):
+        np.save(tmp_path / f"run_{number}.npy", np.random.default_rng(number).random((30, 8, 9)))
+    simvp("split", ".")
+    simvp("split", "run_1.npy")
+    assert read_split(find_split("", ".")).source == Path(".")
+    assert read_split(find_split("", "run_1.npy")).source == Path("run_1.npy")
 
 
 def test_folder_without_data_says_what_was_found(tmp_path: Path) -> None:

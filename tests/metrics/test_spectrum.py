@@ -45,7 +45,7 @@ def test_every_wavenumber_is_in_a_band() -> None:
 
 
 def test_spectral_errors_of_frames_with_holes_are_not_defined() -> None:
-    true = wave(1, 2).expand(1, 2, 1, H, W).clone()
+    true = (wave(1, 1) + wave(3, 3) + wave(6, 9)).expand(1, 2, 1, H, W).clone()
     true[0, 1, 0, 3, 4] = torch.nan
     found = band_errors(Comparison.of(torch.zeros_like(true), true))
     assert found[0, 0].isfinite().all() and found[0, 1].isnan().all()
@@ -66,6 +66,18 @@ def test_bands_of_noise_are_those_of_the_whole_spectrum(height: int, width: int)
         total = of_true[inside].sum() + 1e-7
         assert float(errors[band]) == pytest.approx(of_error[inside].sum() / total, rel=1e-9)
         assert float(energies[band]) == pytest.approx(of_pred[inside].sum() / total, rel=1e-9)
+
+
+def test_bands_where_the_truth_has_rounding_errors_only_are_not_defined() -> None:
+    """The wave of small scales has (1e-4)^2 of the energy of the others, then (1e-6)^2."""
+    large = 0.5 + 0.1 * (wave(1, 1) + wave(3, 3))
+    for amplitude, is_defined in ((1e-4, True), (1e-6, False), (0.0, False)):
+        true = (large + amplitude * wave(6, 9)).float()
+        frames = Comparison.of(true + 0.01 * wave(6, 9), true)
+        for scores in (band_errors(frames), band_energies(frames)):
+            assert scores[0, 0, 0].isfinite().tolist() == [True, True, is_defined]
+    nothing = torch.zeros_like(large)
+    assert band_errors(Comparison.of(large, nothing)).isnan().all()
 
 
 def test_energy_of_a_smooth_forecast_is_below_1() -> None:

@@ -1,6 +1,8 @@
 """The five commands in sequence, and their error messages."""
 
 import json
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -85,13 +87,15 @@ def test_options_override_files_which_override_defaults(simvp: Simvp) -> None:
         ("split data --samples 2 --by series", "2 samples are too few for training, validation"),
         ("split --data-path data --total-length 9", "has 8 frames, but 9"),
         ("train --data-path nowhere", "nowhere: there is no such file or folder"),
+        ("train nowhere", "nowhere: there is no such file or folder"),
         ("train --data no.json", "no.json: split file not found"),
         (
             "train --data-path data",
             "has 8 frames in the split file, and no sample has more, but 20 are needed",
         ),
-        ("train --data-path data --nproc 0", "launch.nproc = 0: should be greater than or equal"),
+        ("train --data-path data --nproc 0", "error: --nproc = 0: should be greater than or"),
         ("train --data-path data --device cuda", "run.device = 'cuda'"),
+        ("train --set train.epochs=0", "error: --set train.epochs = 0: should be greater"),
         ("train --data-path data --device tpu", "should be auto, cpu, cuda"),
         ("train --data-path data --model-type gsat", "Did you mean 'gsta'?"),
         ("train --config no.toml", "no.toml: config file not found"),
@@ -149,3 +153,22 @@ def test_folder_names_with_spaces_and_unicode(simvp: Simvp) -> None:
     listed = simvp("viz", *run).stdout
     assert "вихрь" in listed
     simvp("viz", "вихрь", *run)
+
+
+@pytest.mark.parametrize("module", ["simvp.cli", "numpy", "torch"])
+def test_interrupt_during_imports_is_one_line(module: str, tmp_path: Path) -> None:
+    code = (
+        "import sys\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name == {module!r}:\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+        "from simvp.__main__ import main\n"
+        "sys.argv = ['simvp', 'train']\n"
+        "main()\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert (result.returncode, result.stderr) == (130, "interrupted\n")

@@ -1,5 +1,8 @@
 """Atomic writes of files and folders."""
 
+import errno
+import os
+import re
 import time
 from pathlib import Path
 
@@ -7,6 +10,7 @@ import pytest
 
 from simvp.errors import OutputError
 from simvp.storage.files import (
+    check_writable,
     convert_os_errors,
     in_background,
     publish,
@@ -35,10 +39,42 @@ def test_folder_is_replaced_completely(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [folder]
 
 
-def test_unwritable_path_is_an_output_error(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match="cannot be written .*; free some disk space, or choose"):
-        publish_text(tmp_path / "file" / "below", "text")
+def test_path_below_a_file_is_an_output_error(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    advice = f"; {file} is a file, not a folder; choose another path"
+    with pytest.raises(OutputError, match=re.escape(advice)):
+        publish_text(file / "below", "text")
+    for folder in (file, file / "below" / "further"):
+        with pytest.raises(
+            OutputError, match=re.escape(f"{folder}: cannot be written (Not a directory){advice}")
+        ):
+            check_writable(folder)
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_folders_that_can_be_created_are_writable(tmp_path: Path) -> None:
+    check_writable(tmp_path)
+    check_writable(tmp_path / "new" / "folder")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [
+        (errno.ENOSPC, "free some disk space, or choose a folder on another disk"),
+        (errno.EACCES, "choose a writable folder"),
+        (errno.EROFS, "choose a writable folder"),
+        (errno.ENOENT, "choose another path"),
+        (errno.ENAMETOOLONG, "choose another path"),
+        (errno.EISDIR, "it is a folder, choose another name"),
+    ],
+)
+def test_advice_fits_the_reason(tmp_path: Path, number: int, advice: str) -> None:
+    expected = f"{tmp_path}: cannot be written ({os.strerror(number)}); {advice}"
+    with pytest.raises(OutputError) as raised, convert_os_errors(tmp_path):
+        raise OSError(number, os.strerror(number))
+    assert str(raised.value) == expected
 
 
 def test_stale_temporary_files_are_removed(tmp_path: Path) -> None:

@@ -146,7 +146,7 @@ def list_samples(folder: Path) -> list[Path]:
     if not samples:
         raise DataError(
             f"{folder}: is empty; expected one folder of frames (0.npy, 1.npy, ...) per sample. "
-            "Make data with `simvp simulate`, or give the path of yours with --data-path"
+            "Make data with `simvp simulate`, or name a folder that has some"
         )
     return samples
 
