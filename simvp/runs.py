@@ -163,7 +163,8 @@ class RunFolder:
         if not names:
             others = [path.name for path in self.tests.glob("[!.]*")]
             is_other = self.saved.parent == self.tests
-            hint = f".{did_you_mean(self.saved.name, others)} Or" if is_other else ";"
+            hint = did_you_mean(self.saved.name, others) if is_other else ""
+            hint = f".{hint} Or" if hint else ";"
             raise RunError(
                 f"{self.saved if is_other else self.path}: contains no forecasts{hint} "
                 f"create them with `simvp test --name {self.path.name}`"
