@@ -225,6 +225,7 @@ def _draw(
         title=title,
         caption=forecasts.card.caption(name),
         cmap=config.viz.cmap,
+        labels=origin.labels(forecasts.values.shape[1]),
     )
     path = picture_path(output)
     save_figure(path, figure)

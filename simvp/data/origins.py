@@ -59,6 +59,15 @@ class Origin:
         """Where and when the forecast of a number of steps begins."""
         return Start(self.series.id, self.last, self._times(steps))
 
+    def labels(self, steps: int) -> list[str]:
+        """The date of each input and forecast frame; empty if they are not known."""
+        future, times = self._times(steps), self.series.times
+        if future is None or times is None or not times.calendar:
+            return []
+        first = self.last - (self.inputs - 1) * self.step
+        past = [times.label(i) for i in range(first, self.last + 1, self.step)]
+        return [*past, *(future.label(i) for i in range(1, steps + 1))]
+
     def _times(self, steps: int) -> Times | None:
         """The times of the last input frame and of the forecast, if they are known."""
         times = self.series.times

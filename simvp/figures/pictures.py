@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 
 from simvp.errors import ConfigError, did_you_mean
 
+_LETTERS_PER_INCH = 13  # of the labels above frames
+
 Frames = NDArray[np.float32]
 Scale = tuple[Colormap, Normalize]
 # A frame, (H, W) or the three channels of a colour picture (3, H, W), its colours and the label
@@ -97,19 +99,24 @@ def outlook(
     title: str,
     caption: str = "",
     cmap: str,
+    labels: Sequence[str] = (),
 ) -> Figure:
     """Two labelled rows: input (T_in, H, W) and forecast (T_out, H, W), without truth.
 
     Args:
         trained_steps: later frames are marked by a star.
+        labels: the time of each frame, T_in + T_out; without them, or where there is no room for
+            them, frames are numbered.
         caption: quantity and unit of the values, which label their colour bar.
     """
     past, future, width, number = _layout(inputs, preds)
     values, _ = _scales(inputs, preds, preds, cmap)
     stars = ["*" * (i >= trained_steps) for i in range(len(preds))]
+    if not labels or max(map(len, labels)) > _LETTERS_PER_INCH * width:
+        labels = [number.format(i) for i in range(len(inputs) + len(preds))]
     rows: dict[str, list[Cell]] = {
-        "input": [(inputs[i], values, number.format(i)) for i in past],
-        "forecast": [(preds[i], values, number.format(len(inputs) + i) + stars[i]) for i in future],
+        "input": [(inputs[i], values, labels[i]) for i in past],
+        "forecast": [(preds[i], values, labels[len(inputs) + i] + stars[i]) for i in future],
     }
     if any(stars):
         title += f" (* beyond the {trained_steps} steps that were trained)"

@@ -80,6 +80,7 @@ def test_dates_of_origin_and_forecast(tmp_path: Path) -> None:
     dates = ["2001-02-27", "2001-03-01", "2001-03-03"]
     assert found is not None
     assert found.values.tolist() == [parse_date(date, "noleap") for date in dates]
+    assert origin.labels(2) == ["2001-02-23", "2001-02-25", *dates]
     with pytest.raises(ConfigError, match="sample daily has frames from 2001-02-20 to 2001-03-01"):
         find_origins(series, "2001-03-02", inputs=3, step=1)
     with pytest.raises(ConfigError, match="expected a date, .* the number of a frame, .*, or all"):

@@ -185,3 +185,25 @@ def test_place_is_written_below_the_frames() -> None:
     text = next(text for text in figure.axes[0].texts if "lon" in text.get_text())
     lowest = min(image.get_window_extent().y0 for image in figure.axes[0].images)
     assert text.get_window_extent().y1 <= lowest
+
+
+@pytest.mark.parametrize(
+    ("dates", "count", "expected"),
+    [
+        ("2001-02-2{}", 3, ["2001-02-20", "2001-02-21", "2001-02-22", "2001-02-23*"]),
+        ("2001-02-2{} 18:00:00", 12, ["t = 0", "t = 1", "t = 2", "t = 3*"]),  # no room
+    ],
+)
+def test_forecast_is_labelled_by_dates_where_there_is_room(
+    dates: str, count: int, expected: list[str]
+) -> None:
+    figure = pictures.outlook(
+        frames(2),
+        frames(count),
+        trained_steps=1,
+        title="",
+        cmap="viridis",
+        labels=[dates.format(i) for i in range(2 + count)],
+    )
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    assert [text for text in texts if text in expected] == expected
