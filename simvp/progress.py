@@ -1,8 +1,13 @@
-"""Interface through which commands report messages and progress."""
+"""Interface through which commands report messages and progress; wording of numbers."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+
+
+def plural(number: int, noun: str) -> str:
+    """`1 window`, `2 windows`."""
+    return f"{number} {noun}" + "s" * (number != 1)
 
 
 @dataclass(frozen=True)

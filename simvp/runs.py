@@ -182,7 +182,7 @@ class RunFolder:
             hint = did_you_mean(part, [*without_hash, *names])
             raise RunError(
                 f"{self.saved}: no saved sample id contains {part!r}.{hint} "
-                f"Run `simvp viz` without an id to list all {len(names)} samples"
+                f"Run `simvp viz` without an id to list all samples"
             )
         shown = ", ".join(found[:5]) + (", ..." if len(found) > 5 else "")
         raise RunError(

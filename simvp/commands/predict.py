@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from simvp.commands.drawing import save_figure
 from simvp.commands.hints import name_option
+from simvp.commands.scoring import describe_horizon
 from simvp.config import Config
 from simvp.data.description import DataDescription, read_description
 from simvp.data.forecast_files import Forecasts, check_output, picture_path, write
@@ -21,7 +22,7 @@ from simvp.data.split import find_split, read_split
 from simvp.engine.forecaster import Forecaster, build_forecaster
 from simvp.engine.prediction import predict_all
 from simvp.errors import ConfigError, RunError
-from simvp.progress import Report, Summary
+from simvp.progress import Report, Summary, plural
 from simvp.runs import RunFolder
 from simvp.runtime import launcher
 from simvp.runtime.devices import describe_precision
@@ -78,8 +79,8 @@ def run(config: Config, request: Request, report: Report) -> Summary:
         return Summary()
     if left_out:
         warnings.append(
-            f"warning: {len(left_out)} samples are left out, because they do not have the {pre} "
-            f"input frames: {', '.join(left_out[:3])}{', ...' if len(left_out) > 3 else ''}"
+            f"warning: {plural(len(left_out), 'sample')} without the {plural(pre, 'input frame')} "
+            f"left out: {', '.join(left_out[:3])}{', ...' if len(left_out) > 3 else ''}"
         )
     with launcher.join(config) as group:
         report = report if group.is_main else Report()
@@ -162,15 +163,10 @@ def _predict(
         )
         write(output, forecasts, data.forecast_scaling if data.stored == "scaled" else None)
         picture = _draw(config, forecaster, origins[0], forecasts, output)
-    beyond = steps - forecaster.trained_steps
     return Summary(
         [
             _describe(forecasts),
-            *[
-                f"the last {beyond} steps are beyond the {forecaster.trained_steps} steps that the "
-                "run was trained for"
-            ]
-            * (beyond > 0),
+            *describe_horizon(steps, forecaster.trained_steps),
             describe_precision(group.device, config.metrics.precision),
             f"wrote {output}",
             f"wrote {picture}",
@@ -202,7 +198,7 @@ def _describe(forecasts: Forecasts) -> str:
     start = forecasts.starts[0]
     after = f"frame {start.origin}" if start.times is None else start.times.label(0)
     name = f"forecast of {start.series} after {after}" if count == 1 else f"{count} forecasts"
-    return f"{name}: {steps} steps" + (
+    return f"{name}: {plural(steps, 'step')}" + (
         f", to {start.times.label(-1)}" if count == 1 and start.times is not None else ""
     )
 

@@ -23,7 +23,7 @@ from simvp.engine.results import describe, write_scores
 from simvp.engine.weights import StoredWeights
 from simvp.errors import ConfigError, RunError
 from simvp.metrics import names_for
-from simvp.progress import Report, Summary, Table
+from simvp.progress import Report, Summary, Table, plural
 from simvp.runs import FRAME_KINDS, RunFolder
 from simvp.runtime.devices import describe_precision
 from simvp.runtime.group import Group
@@ -202,8 +202,8 @@ def _check_finite(forecast: Evaluation, dataset: WindowDataset, weights: Path) -
     broken = [dataset.id(i) for i in range(len(dataset)) if not errors[i].isfinite().all()]
     if broken:
         raise RunError(
-            f"{weights}: the forecast of {len(broken)} samples is not finite, the first one is "
-            f"{broken[0]}; use other weights, or train again with a lower --lr"
+            f"{weights}: the forecast of {plural(len(broken), 'sample')} is not finite, the "
+            f"first one is {broken[0]}; use other weights, or train again with a lower --lr"
         )
 
 
@@ -231,14 +231,10 @@ def _summary(
     lines = [*tables]
     if is_weighted:
         lines.append("RMSE, bias and ACC are weighted by the area of the cells")
-    beyond = task.steps - config.data.aft_seq_length
-    if beyond > 0:
-        lines.append(
-            f"the last {beyond} steps are beyond the {config.data.aft_seq_length} steps that the "
-            "run was trained for"
-        )
+    frames_in, trained = config.data.pre_seq_length, config.data.aft_seq_length
     lines += [
-        f"{len(task.dataset)} {task.part} windows, {config.data.pre_seq_length} frames in, "
+        *describe_horizon(task.steps, trained),
+        f"{plural(len(task.dataset), f'{task.part} window')}, {plural(frames_in, 'frame')} in, "
         f"{task.steps} forecast, with {weights}",
         precision,
         f"wrote {task.target}: inputs, trues, preds, metrics.json, metrics.npy",
@@ -247,3 +243,12 @@ def _summary(
     scored = folder if is_usual else RunFolder(folder.path, task.target.name)
     options = name_option(config) + test_option(scored)
     return Summary(lines, f"simvp viz {short_id(task.dataset.id(0))}{options}")
+
+
+def describe_horizon(steps: int, trained_steps: int) -> list[str]:
+    """A line if a forecast has more steps than its network was trained for."""
+    beyond = steps - trained_steps
+    return [
+        f"the forecast goes {plural(beyond, 'step')} beyond the {plural(trained_steps, 'step')} "
+        "that the run was trained for"
+    ] * (beyond > 0)

@@ -14,7 +14,7 @@ from simvp.data.segments import Segment
 from simvp.data.series import Source
 from simvp.data.split_records import PARTS
 from simvp.data.windows import num_unused, window_starts
-from simvp.progress import Table
+from simvp.progress import Table, plural
 
 # What a step leaves out, and the segments that are left after it.
 Stage = tuple[str, Sequence[Segment]]
@@ -78,7 +78,7 @@ def _describe(source: Source, parts: Parts) -> list[str]:
     every = max(abs(segment.step) for part in parts for segment in part)
     step += f", one in {every} used" if every > 1 else ""
     found = [
-        f"{source.kind}: {len(series)} sample{'s' * (len(series) > 1)} of {num_frames} frames"
+        f"{source.kind}: {plural(len(series), 'sample')} of {num_frames} frames"
         f"{step}, {height}x{width}"
     ]
     if len(lengths) > 1:

@@ -99,8 +99,8 @@ def _warn_of_training_data(folder: RunFolder, task: Task, report: Report) -> Non
     ]
     if known:
         report.say(
-            f"warning: {len(known)} of the {task.part} samples are training samples of this run, "
-            f"so the scores are too good: {', '.join(known[:3])}{', ...' if len(known) > 3 else ''}"
+            f"warning: the run was trained on {len(known)} of the {task.part} samples, so "
+            f"the scores are too good: {', '.join(known[:3])}{', ...' if len(known) > 3 else ''}"
         )
 
 

@@ -20,7 +20,7 @@ from simvp.engine.state import persistence_warning
 from simvp.engine.weights import StoredWeights, load_weights, read_weights
 from simvp.errors import ConfigError
 from simvp.physics import parse_symmetries
-from simvp.progress import Report, Summary
+from simvp.progress import Report, Summary, plural
 from simvp.runs import RunFolder
 from simvp.runtime import launcher
 from simvp.runtime.devices import describe_device, describe_precision
@@ -207,7 +207,7 @@ def _fit(
     warnings = [f"warning: {persistence_warning(progress, config.train)}"]
     return Summary(
         [
-            f"trained {config.train.epochs} epochs; the best by validation is epoch "
+            f"trained {plural(config.train.epochs, 'epoch')}; the best by validation is epoch "
             f"{best['epoch']}: loss {best['val_loss']:.4g}, mse {best['val_mse']:.4g}",
             *warnings * progress.is_worse_than_persistence,
             f"wrote {folder.best_model} (the best model), {folder.metrics_file.name}, "
@@ -230,13 +230,15 @@ def _announce(trainer: Trainer, data: _Data, *, resume: bool, continues: bool) -
         f"{describe_device(group.device)}{processes}"
     )
     report.say(
-        f"{len(trainer.train_set)} training and {len(trainer.val_set)} validation windows, "
-        f"{trainer.steps_per_epoch} steps per epoch of {config.train.batch_size} windows"
+        f"{len(trainer.train_set)} training and "
+        f"{plural(len(trainer.val_set), 'validation window')}, "
+        f"{plural(trainer.steps_per_epoch, 'step')} per epoch of "
+        f"{plural(config.train.samples_per_step, 'window')}"
     )
     report.say(describe_recipe(config))
     for part, dataset in (("training", trainer.train_set), ("validation", trainer.val_set)):
         if dataset.num_unused:
-            report.say(f"{dataset.num_unused} {part} frames are in no window and stay unused")
+            report.say(f"unused, in no window: {plural(dataset.num_unused, f'{part} frame')}")
     precision = describe_precision(group.device, config.train.precision)
     if config.metrics.precision != config.train.precision:
         precision += f"; forecasts in {config.metrics.precision}"

@@ -34,7 +34,7 @@ def test_last_frames_are_forecast_to_frames(tested: Path, simvp: Simvp) -> None:
     result = simvp("predict", "--steps", "6")
     folder = RUN / "forecasts" / "data"
     assert "11 forecasts: 6 steps" in result.stdout
-    assert "the last 2 steps are beyond the 4 steps that the run was trained for" in result.stdout
+    assert "goes 2 steps beyond the 4 steps that the run was trained for" in result.stdout
     assert len(list(folder.iterdir())) == 11 and folder.with_suffix(".png").exists()
     sample = next(folder.iterdir())
     frames = np.stack([np.load(Path("data") / sample.name / f"{t}.npy") for t in range(8)])

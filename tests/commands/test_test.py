@@ -89,7 +89,8 @@ def test_scoring_training_samples_is_warned_of(trained: Path, simvp: Simvp) -> N
     }
     tested = {segment.series.id for segment in read_split(newest).segments("test")}
     assert tested & trained_on
-    assert f"warning: {len(tested & trained_on)} of the test samples are training samples" in output
+    count = len(tested & trained_on)
+    assert f"warning: the run was trained on {count} of the test samples, so the" in output
 
 
 def test_table_shows_the_scores_beside_the_baselines(tested: Path, simvp: Simvp) -> None:
@@ -189,7 +190,7 @@ def test_another_part_goes_to_a_folder_of_its_own(tested: Path, simvp: Simvp) ->
 
 def test_longer_forecast_continues_the_usual_one(tested: Path, simvp: Simvp) -> None:
     output = simvp("test", "--steps", "5").stdout
-    assert "the last 1 steps are beyond the 4 steps that the run was trained for" in output
+    assert "the forecast goes 1 step beyond the 4 steps that the run was trained for" in output
     assert "energy low" in output
     usual, longer = scores_of(tested / "saved"), scores_of(tested / "tests" / "5-steps")
     assert longer["steps"] == 5
@@ -221,7 +222,10 @@ def test_forecast_worse_than_persistence_is_said_first(tested: Path, simvp: Simv
     simvp("split", "data", "--output", "other")
     (split,) = Path("other").iterdir()
     lines = simvp("test", "--data", str(split)).stdout.splitlines()
-    expected = ("data: data, split by other", "warning: 2 of the test samples")
+    expected = (
+        "data: data, split by other",
+        "warning: the run was trained on 2 of the test samples",
+    )
     first = next(line for line in lines if not line.startswith(expected))
     assert first.startswith("warning: the forecast is worse than persistence")
     (folder,) = (tested / "tests").iterdir()
