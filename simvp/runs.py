@@ -16,6 +16,7 @@ from simvp.storage.files import (
 )
 
 FRAME_KINDS = ("inputs", "trues", "preds")
+EVENTS_SUFFIX = ".simvp"  # of the names of TensorBoard event files
 PICTURE_MARK = b"drawn by simvp"  # in the metadata of pictures
 
 # The first line of a run's config tells that simvp made the folder and may replace its files.
@@ -46,6 +47,7 @@ class RunFolder:
         self.pictures = path / "pictures"
         self.report = path / "report.html"
         self.forecasts = path / "forecasts"
+        self.events = path / "tensorboard"
 
     def lock(self, *, is_main: bool) -> AbstractContextManager[None]:
         """Lock the folder in the main process while the block runs. Raises RunError."""
@@ -75,9 +77,8 @@ class RunFolder:
         """Raises RunError if files are in the way that were not written by a run of simvp."""
         names = (self.config_file, self.data_file, self.metrics_file, self.best_model)
         in_the_way = [] if self.exists() else [path for path in names if path.exists()]
-        folders = (self.checkpoints, self.saved, self.tests, self.pictures)
         written = set(self._written_files()) if self.exists() else set()
-        for folder in folders:
+        for folder in self._folders():
             in_the_way += [p for p in folder.rglob("*") if p.is_file() and p not in written]
         in_the_way = [path for path in in_the_way if not path.name.startswith(TEMPORARY_PREFIX)]
         if in_the_way:
@@ -113,11 +114,16 @@ class RunFolder:
                 f"{self.best_model}, or replace this one with --overwrite"
             )
 
+    def _folders(self) -> tuple[Path, ...]:
+        """The folders that a run replaces."""
+        return self.checkpoints, self.saved, self.tests, self.pictures, self.events
+
     def _written_files(self) -> Iterator[Path]:
         """The files that a run writes, without config and data description."""
         yield from (self.metrics_file, self.best_model)
         yield from (self.latest, self.checkpoints / "previous.pth")
         yield from self.checkpoints.glob("epoch_[0-9]*.pth")
+        yield from self.events.glob(f"events.out.tfevents.*{EVENTS_SUFFIX}")
         for saved in (self.saved, *self.tests.glob("[!.]*")):
             yield from (saved / name for name in ("metrics.json", "metrics.npy", "dataset.toml"))
             for kind in FRAME_KINDS:
@@ -138,7 +144,7 @@ class RunFolder:
         with convert_os_errors(self.path):
             for path in [*self._written_files(), self.data_file]:
                 path.unlink(missing_ok=True)
-            for folder in (self.checkpoints, self.saved, self.tests, self.pictures):
+            for folder in self._folders():
                 if folder.exists():
                     shutil.rmtree(folder)  # only empty folders and temporary files are left
         self.resume(config_toml, data_json)

@@ -12,6 +12,7 @@ from simvp.progress import Advance, Report, Summary, Table
 
 if TYPE_CHECKING:
     from rich.progress import Progress
+    from rich.text import Text
 
 
 class ConsoleReport(Report):
@@ -25,36 +26,50 @@ class ConsoleReport(Report):
         if not sys.stderr.isatty():
             yield lambda count, note: None
             return
-        with _progress_bar() as bar:
-            task = bar.add_task(description, total=total, completed=done, note="", rate="")
+        with _progress_bar() as (bar, note):
+            task = bar.add_task(description, total=total, completed=done, rate="")
 
-            def advance(count: int, note: str) -> None:
+            def advance(count: int, text: str) -> None:
                 speed = bar.tasks[0].speed or 0
                 rate = f"{speed:.1f}/s" if speed >= 1 or not speed else f"{1 / speed:.1f} s each"
-                bar.update(task, advance=count, note=note, rate=rate)
+                note.plain = text
+                bar.update(task, advance=count, rate=rate)
 
             yield advance
 
 
-def _progress_bar() -> "Progress":
-    """A bar on standard error with count, rate, time left and a note; removed when complete."""
-    from rich.console import Console  # importing rich is slow
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+@contextmanager
+def _progress_bar() -> Iterator[tuple["Progress", "Text"]]:
+    """A bar on standard error with count, rate and time left; removed when complete.
 
-    return Progress(
+    The text is shown in a line below the bar unless it is empty.
+    """
+    from rich.console import Console, Group  # importing rich is slow
+    from rich.live import Live
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+    from rich.text import Text
+
+    console = Console(stderr=True)
+    bar = Progress(
         "{task.description}",
         BarColumn(bar_width=None),
         MofNCompleteColumn(),
         "{task.fields[rate]}",
         TimeRemainingColumn(),
-        "left {task.fields[note]}",
-        console=Console(stderr=True),
-        transient=True,
+        "left",
+        console=console,
         expand=True,
-        redirect_stdout=sys.stdout.isatty(),  # messages appear above the bar
-        redirect_stderr=False,
         speed_estimate_period=120,
     )
+    note = Text(no_wrap=True, overflow="ellipsis")
+    with Live(
+        get_renderable=lambda: Group(bar, note) if note else bar,
+        console=console,
+        transient=True,
+        redirect_stdout=sys.stdout.isatty(),  # messages appear above the bar
+        redirect_stderr=False,
+    ):
+        yield bar, note
 
 
 def show(summary: Summary) -> None:

@@ -14,6 +14,7 @@ from simvp.data.preparation import prepare
 from simvp.data.split import Split, describe_choice, find_split, read_split
 from simvp.engine import Trainer, build_network, count_parameters, losses, network_cost
 from simvp.engine.automatic import resolve_auto
+from simvp.engine.epoch_log import check_tensorboard
 from simvp.engine.increments import increment_scale
 from simvp.engine.recipes import describe_recipe, resolve_recipe, training_window
 from simvp.engine.state import persistence_warning
@@ -65,6 +66,7 @@ def run(
     if not resume and not print_model:
         (folder.check_own if overwrite else folder.check_free)()
     losses.load(config.train.loss)  # refuses an unknown name before anything is started
+    check_tensorboard(config.run)
     weights = _initial_weights(config, folder, resume)
     config = resolve_recipe(config, weights)
     data = _open_data(config)

@@ -28,6 +28,9 @@ class RunSection(Section):
     device: values.Device = Field(
         "auto", description="device: auto (a GPU if there is one), cpu, cuda, cuda:N or mps"
     )
+    tensorboard: bool = Field(
+        False, description="write TensorBoard events; requires the extra simvp[tensorboard]"
+    )
 
 
 class LaunchSection(Section):

@@ -38,7 +38,8 @@ class Progress:
     batch: int = 0  # batches of the current epoch that each process has completed
     best_loss: float = math.inf
     persistence_loss: float | None = None  # validation loss of persistence, once it is known
-    history: list[dict[str, float]] = field(default_factory=list)  # one row per epoch
+    # One row per epoch, as in metrics.csv. Only time and memory differ between processes.
+    history: list[dict[str, float]] = field(default_factory=list)
 
     @property
     def is_worse_than_persistence(self) -> bool:
@@ -46,9 +47,10 @@ class Progress:
         return self.persistence_loss is not None and self.best_loss >= self.persistence_loss
 
     def history_csv(self) -> str:
-        """The history as CSV with a header."""
+        """The history as CSV with a header. Cells of columns that a row does not have are empty."""
         text = io.StringIO()
-        writer = csv.DictWriter(text, fieldnames=list(self.history[0]), lineterminator="\n")
+        columns = list(dict.fromkeys(name for row in self.history for name in row))
+        writer = csv.DictWriter(text, fieldnames=columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(self.history)
         return text.getvalue()
@@ -56,10 +58,15 @@ class Progress:
 
 @dataclass
 class TrainingLoss:
-    """Sum of sample losses and number of samples of one process in the current epoch."""
+    """Sum of sample losses, number of samples and duration of one process in the current epoch."""
 
     total: float = 0.0
     count: int = 0
+    seconds: float = 0.0
+
+    @property
+    def samples_per_second(self) -> float:
+        return self.count / self.seconds if self.seconds else math.nan
 
 
 @dataclass
@@ -117,7 +124,9 @@ class State:
         self.scaler.load_state_dict(content["scaler"])
         self.progress = Progress(**content["progress"])
         local_state = content["per_rank"][group.rank]
-        self.loss = TrainingLoss(**local_state["loss"])
+        # Checkpoints of earlier versions do not contain the seconds.
+        seconds = math.nan if local_state["loss"]["count"] else 0.0
+        self.loss = TrainingLoss(**{"seconds": seconds, **local_state["loss"]})
         torch.set_rng_state(local_state["rng"])
         if local_state["device_rng"] is not None and group.device.type == "cuda":
             torch.cuda.set_rng_state(local_state["device_rng"], group.device)
@@ -125,6 +134,16 @@ class State:
 
 def _device_rng_state(device: torch.device) -> Tensor | None:
     return torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+
+
+def describe_step(
+    progress: Progress, epochs: int, loss: float, lr: float, samples_per_second: float
+) -> str:
+    """What the progress bar shows of a step: a line of about 80 characters at most."""
+    best = f"best val loss {progress.best_loss:.3g}  " if progress.history else ""
+    speed = f"{samples_per_second:{'.0f' if samples_per_second >= 1000 else '.3g'}}"
+    epoch = f"epoch {progress.epoch + 1}/{epochs}"
+    return f"{epoch}  loss {loss:.3g}  {best}lr {lr:.2g}  {speed} samples/s"
 
 
 def describe_epoch(row: dict[str, float], epochs: int, *, is_best: bool) -> str:

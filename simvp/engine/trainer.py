@@ -19,6 +19,7 @@ from simvp.data.batches import Waiting, WindowDataset, batches
 from simvp.data.preparation import advise_cache
 from simvp.engine.compilation import uncompiled
 from simvp.engine.domain import FORECAST, PERSISTENCE
+from simvp.engine.epoch_log import EpochLog, Stopwatch, training_cost
 from simvp.engine.evaluation import Evaluation, validate
 from simvp.engine.learner import Learner
 from simvp.engine.recipes import trained_steps
@@ -30,6 +31,7 @@ from simvp.engine.state import (
     TrainingLoss,
     describe_epoch,
     describe_persistence,
+    describe_step,
 )
 from simvp.engine.training_windows import TrainingWindows
 from simvp.errors import Interrupted, RunFailed
@@ -38,7 +40,6 @@ from simvp.progress import Advance, Report
 from simvp.runs import RunFolder
 from simvp.runtime.group import Group
 from simvp.storage import checkpoint
-from simvp.storage.files import publish_text
 
 # Status of a process; values in between are signal numbers. The group acts on the largest one.
 _SAVE_DUE, _NOT_FINITE = 1, 1000
@@ -85,6 +86,7 @@ class Trainer:
         # Windows and losses of the steps since the last log step.
         self.pending: list[tuple[Tensor, Tensor]] = []
         self.saved_at = time.monotonic()
+        self.stopwatch = Stopwatch()
         self.has_advised_cache = False
         torch.manual_seed(config.train.seed + group.rank)  # dropout differs between processes
         self.windows = TrainingWindows(train_set, config.train, group, vectors)
@@ -104,11 +106,12 @@ class Trainer:
         epochs = self.config.train.epochs
         with (
             stop_request() as stop,
+            EpochLog(self.folder, self.config.run, is_main=self.group.is_main) as log,
             self.report.progress("training", self.total_steps, self._steps_done()) as advance,
         ):
             while self.progress.epoch < epochs:
                 self._train_epoch(stop, advance)
-                self._finish_epoch()
+                self._finish_epoch(log)
                 signum = self.group.max(stop.signum)
                 if signum:
                     self._interrupt(signum)
@@ -150,6 +153,7 @@ class Trainer:
         epoch = self.progress.epoch
         todo = self.windows.epoch(epoch)[self.progress.batch :]
         waiting = Waiting()
+        self.stopwatch.lap()
         for indices, frames in batches(self.train_set, todo, self.group.device.type, waiting):
             frames = frames.to(self.group.device, non_blocking=True)
             frames = self.windows.transform(frames, indices, epoch)
@@ -176,11 +180,16 @@ class Trainer:
             self.state.loss.total += loss * len(indices)
             self.state.loss.count += len(indices)
         self.pending.clear()
-        advance(len(losses), f"epoch {self.progress.epoch + 1}, loss {losses[-1]:.4f}")
+        self.state.loss.seconds += self.stopwatch.lap()
+        lr = self._schedule(self._steps_done() - 1)[0] * self.config.train.lr
+        speed = self.state.loss.samples_per_second * self.group.world_size
+        epochs = self.config.train.epochs
+        advance(len(losses), describe_step(self.progress, epochs, losses[-1], lr, speed))
         if status > _SAVE_DUE:
             self._interrupt(status)
         elif status == _SAVE_DUE:
             self._save(checkpoint.LATEST)
+            self.stopwatch.lap()  # the time of an epoch is without checkpoints
 
     def _status(self, stop: StopRequest) -> int:
         if self.learner.failed:
@@ -192,10 +201,12 @@ class Trainer:
     def _steps_done(self) -> int:
         return self.progress.epoch * self.steps_per_epoch + self.progress.batch
 
-    def _finish_epoch(self) -> None:
+    def _finish_epoch(self, log: EpochLog) -> None:
         """Validate, save the best network, the history and, when it is due, a checkpoint."""
         self._check_weights()
+        self.stopwatch.lap()
         scores, val_loss = self._validate()
+        val_seconds = self.stopwatch.lap()
         local = self.state.loss
         if not math.isfinite(val_loss):
             raise self._failed("the validation loss is not finite")
@@ -207,6 +218,7 @@ class Trainer:
             "train_loss": float(totals[0] / totals[1]),
             "val_loss": val_loss,
             **{f"val_{name}": float(scores.mean(name)) for name in metrics.NAMES},
+            **training_cost(local.seconds, val_seconds, int(totals[1]), self.group.device),
         }
         is_best = val_loss < self.progress.best_loss
         self.progress.best_loss = min(val_loss, self.progress.best_loss)
@@ -214,13 +226,12 @@ class Trainer:
         self.progress.epoch += 1
         self.progress.batch = 0
         self.state.loss = TrainingLoss()
-        if self.group.is_main:
-            if is_best:
-                checkpoint.save(self.folder.best_model, self.network.state_dict())
-            publish_text(self.folder.metrics_file, self.progress.history_csv())
+        if self.group.is_main and is_best:
+            checkpoint.save(self.folder.best_model, self.network.state_dict())
+        log.publish(self.progress)
         epoch, train = self.progress.epoch, self.config.train
-        self.report.say(describe_epoch(row, train.epochs, is_best=is_best))
-        for line in describe_persistence(self.progress, row, train):
+        described = describe_epoch(row, train.epochs, is_best=is_best)
+        for line in [described, *describe_persistence(self.progress, row, train)]:
             self.report.say(line)
         if epoch % train.checkpoint_interval == 0 or epoch == train.epochs:
             self._save(f"epoch_{epoch}.pth")
@@ -266,14 +277,8 @@ class Trainer:
 
     def _not_finite(self, losses: list[float]) -> RunFailed:
         """The error that names the samples at fault, whichever process they are in."""
-        first = next((i for i, loss in enumerate(losses) if not math.isfinite(loss)), None)
-        at_fault = self.group.gather(
-            [] if first is None else self.train_set.ids(self.pending[first][0].tolist())
-        )
-        # If every loss is finite, it is a gradient, to which all windows contribute.
-        all_pending = [i for indices, _ in self.pending for i in indices.tolist()]
-        named = [name for names in at_fault for name in names] or self.train_set.ids(all_pending)
-        step = self.progress.batch - len(losses) + 1 + (first or 0)
+        first, named = self.windows.at_fault([indices for indices, _ in self.pending], losses)
+        step = self.progress.batch - len(losses) + 1 + first
         return RunFailed(
             f"epoch {self.progress.epoch + 1}, step {step} of {self.steps_per_epoch}: the loss or "
             f"its gradient is not finite (samples: {', '.join(named)}); training stopped "

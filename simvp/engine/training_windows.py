@@ -6,6 +6,7 @@ B: batch; T: frames; C: channels; H, W: height and width.
 import math
 from collections.abc import Iterator, Sequence
 
+import torch
 from torch import Tensor
 
 from simvp.config.sections import TrainSection
@@ -69,3 +70,19 @@ class TrainingWindows:
         for indices, frames in batches(self.train_set, self.epoch(epoch)[:count], device.type):
             moved = frames.to(device, non_blocking=True)
             yield self.transform(moved, indices, epoch)[:, :num_frames]
+
+    def at_fault(self, indices: Sequence[Tensor], losses: Sequence[float]) -> tuple[int, list[str]]:
+        """The first step of this process whose loss is not finite, and samples at fault.
+
+        All processes have to call this.
+
+        Args:
+            indices, losses: the windows and the loss of each step.
+        Returns: the position of the step, 0 if every loss is finite; ids of samples of the windows
+            in the first such step of each process.
+        """
+        first = next((i for i, loss in enumerate(losses) if not math.isfinite(loss)), None)
+        found = [] if first is None else self.train_set.ids(indices[first].tolist())
+        named = [name for names in self.group.gather(found) for name in names]
+        # If every loss is finite, it is a gradient, to which all windows contribute.
+        return first or 0, named or self.train_set.ids(torch.cat(list(indices)).tolist())

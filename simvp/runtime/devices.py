@@ -1,6 +1,7 @@
 """Precision and backend settings of the hardware."""
 
 import ctypes
+import math
 import sys
 from contextlib import AbstractContextManager
 
@@ -36,6 +37,21 @@ def describe_device(device: torch.device) -> str:
         return f"{device} ({torch.cuda.get_device_name(device)})"
     threads = torch.get_num_threads()
     return f"cpu ({threads} thread{'s' if threads > 1 else ''})" if device.type == "cpu" else "mps"
+
+
+def peak_memory(device: torch.device) -> float:
+    """Most bytes that this process has used so far, on its GPU if it has one; NaN if unknown.
+
+    On other devices than CUDA it is main memory: the largest resident set.
+    """
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    if sys.platform == "win32":
+        return math.nan
+    import resource
+
+    size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return size if sys.platform == "darwin" else 1024 * size  # in bytes and kB; see getrusage(2)
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:

@@ -4,6 +4,7 @@ import platform
 import shlex
 from collections.abc import Sequence
 from dataclasses import fields
+from math import nan
 from typing import Any
 
 import torch
@@ -54,9 +55,12 @@ def facts(run: ReportedRun, split: SplitOfRun) -> list[tuple[str, str]]:
     ]
     if run.history:
         found.append(("Epochs", f"{run.history[-1]['epoch']:.0f} of {config.train.epochs}"))
-        seconds = [row["seconds"] for row in run.history if "seconds" in row]
+        # Epochs that an earlier version trained have no time.
+        seconds = [row["seconds"] for row in run.history if row.get("seconds", nan) >= 0]
         if seconds:
-            found.append(("Training time", _duration(sum(seconds))))
+            count, epochs = len(seconds), len(run.history)
+            some = f" for {count} of {epochs} epochs" if count < epochs else ""
+            found.append(("Training time", _duration(sum(seconds)) + some))
     if data.inputs:
         found.append(("Channels that are inputs only", ", ".join(data.inputs)))
     found += [
