@@ -29,8 +29,7 @@ def test_each_system_has_its_folder(simvp: Simvp) -> None:
     assert "6 samples of 5 frames" in result.stdout
     wrong = simvp("simulate", "--system", "heat", "--increment", "3", "--data-path", "e", code=2)
     assert wrong.stderr == (
-        "error: --increment: simulate.parameters.increment = 3.0: heat has no such parameter; "
-        "its parameters: diffusion.\n"
+        "error: --increment = 3.0: heat has no such parameter; its parameters: diffusion.\n"
     )
     assert not Path("e").exists()
 
