@@ -143,18 +143,13 @@ def only_split(data: Path) -> Path:
 
 
 def run_state(run: Path) -> dict[str, Any]:
-    """The results of a training: last checkpoint, best weights and history.
-
-    They are without the columns that measure time and memory, which differ between equal runs.
-    """
+    """The results of a training, without measured time and memory: last, best and history."""
     last = checkpoint.load(run / "checkpoints" / "latest.pth")
-    with (run / "metrics.csv").open() as file:
-        history = list(csv.DictReader(file))
+    history = list(csv.DictReader((run / "metrics.csv").read_text().splitlines()))
     for row in [*last["progress"]["history"], *history]:
         for name in ("seconds", "samples_per_second", "peak_memory"):
             assert float(row.pop(name)) > 0
-    best = checkpoint.load(run / "simvp_model.pth")
-    return {"last": last, "best": best, "history": history}
+    return {"last": last, "best": checkpoint.load(run / "simvp_model.pth"), "history": history}
 
 
 def assert_same(a: Any, b: Any, where: str = "") -> None:

@@ -9,7 +9,7 @@ from helpers import TINY, Simvp
 from simvp.config.sections import TrainSection
 from simvp.data import read_split
 from simvp.data.batches import WindowDataset
-from simvp.engine.state import Progress, describe_persistence
+from simvp.engine.state import Progress, describe_persistence, describe_step
 from simvp.storage import checkpoint
 
 SETTINGS = TrainSection(epochs=6)
@@ -35,6 +35,16 @@ def test_persistence_is_shown_once_and_compared_halfway() -> None:
     )
     stepwise = TrainSection(epochs=6, recipe="stepwise")
     assert "; try more training (--epochs 12), or" in lines(3, 0.02, stepwise)[0]
+
+
+def test_progress_bar_shows_loss_rate_speed_and_best() -> None:
+    first = describe_step(Progress(), 20, 0.01234567, 0.00012, 0.0512)
+    assert first == "epoch 1/20  loss 0.0123  lr 0.00012  0.0512 samples/s"
+    later = Progress(epoch=99, best_loss=0.000949, history=[{"epoch": 99}])
+    line = describe_step(later, 100, 0.00094876, 9.93e-05, 12345.6)
+    assert line == (
+        "epoch 100/100  loss 0.000949  best val loss 0.000949  lr 9.9e-05  12346 samples/s"
+    )
 
 
 @pytest.mark.parametrize("is_worse", [True, False])

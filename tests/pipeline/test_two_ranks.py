@@ -45,12 +45,13 @@ def test_two_ranks_match_one_rank_in_test(tested: Path) -> None:
 @pytest.mark.parametrize("recipe", ["direct", "stepwise"])
 def test_two_ranks_train_and_test(split_data: Path, simvp: Simvp, recipe: str) -> None:
     train = [*SIMVP, "train", "--data-path", "data", "--nproc", "2", *TINY, "--recipe", recipe]
-    result = run([*train, "--epochs", "2", "--test"])
+    result = run([*train, "--epochs", "2", "--test", "--set", "run.tensorboard=true"])
     assert "2 processes" in result.stdout
     assert result.stderr == ""  # no warnings of PyTorch
     assert result.stdout.count("epoch 2/2") == 1
     history = np.genfromtxt("work_dirs/default/metrics.csv", delimiter=",", names=True)
     assert history["epoch"].tolist() == [1, 2]
+    (_,) = Path("work_dirs/default/tensorboard").iterdir()  # of rank 0
     assert Path("work_dirs/default/saved/metrics.json").is_file()
     refused = simvp("train", "--resume", "--epochs", "4", code=2)
     assert "number of processes was 2, now 1" in refused.stderr
