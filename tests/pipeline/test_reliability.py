@@ -26,6 +26,7 @@ from helpers import (
 )
 
 from simvp.engine import Trainer
+from simvp.engine.epoch_log import EpochLog
 from simvp.storage import checkpoint
 
 CHECKPOINTS = Path("work_dirs/default/checkpoints")
@@ -316,8 +317,8 @@ def test_frame_removed_during_training_is_named(
 ) -> None:
     original = Trainer._finish_epoch
 
-    def removing(self: Trainer) -> None:
-        original(self)
+    def removing(self: Trainer, log: EpochLog) -> None:
+        original(self, log)
         Path(self.train_set.segments[0].series.locate(2)).unlink(missing_ok=True)
 
     monkeypatch.setattr(Trainer, "_finish_epoch", removing)
