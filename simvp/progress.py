@@ -57,3 +57,15 @@ class Report:
     def progress(self, description: str, total: int, done: int = 0) -> Iterator[Advance]:
         """Show the progress of `total` items, of which `done` are already complete."""
         yield lambda count, note: None
+
+
+class ProgressOnly(Report):
+    """Shows progress under another description, and discards messages."""
+
+    def __init__(self, report: Report, description: str) -> None:
+        self.report, self.description = report, description
+
+    @contextmanager
+    def progress(self, description: str, total: int, done: int = 0) -> Iterator[Advance]:
+        with self.report.progress(self.description, total, done) as advance:
+            yield advance

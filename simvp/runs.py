@@ -48,6 +48,12 @@ class RunFolder:
         self.report = path / "report.html"
         self.forecasts = path / "forecasts"
         self.events = path / "tensorboard"
+        self.trials = path / "trials"  # of recipes, each like the folder of a run
+        self.trials_file = self.trials / "trials.json"
+
+    def trial(self, name: str) -> "RunFolder":
+        """The folder of a trial."""
+        return RunFolder(self.trials / name)
 
     def lock(self, *, is_main: bool) -> AbstractContextManager[None]:
         """Lock the folder in the main process while the block runs. Raises RunError."""
@@ -116,7 +122,7 @@ class RunFolder:
 
     def _folders(self) -> tuple[Path, ...]:
         """The folders that a run replaces."""
-        return self.checkpoints, self.saved, self.tests, self.pictures, self.events
+        return self.checkpoints, self.saved, self.tests, self.pictures, self.events, self.trials
 
     def _written_files(self) -> Iterator[Path]:
         """The files that a run writes, without config and data description."""
@@ -134,6 +140,10 @@ class RunFolder:
                 yield path
         if _is_drawn(self.report):
             yield self.report
+        yield self.trials_file
+        for trial in map(RunFolder, self.trials.glob("[!.]*")):
+            if trial.exists():
+                yield from (trial.config_file, trial.data_file, *trial._written_files())
 
     def begin(self, config_toml: str, data_json: str) -> None:
         """Delete the files of an earlier run and save the config and data description.
@@ -158,6 +168,7 @@ class RunFolder:
             for folder in (self.path, self.checkpoints):
                 folder.mkdir(parents=True, exist_ok=True)
                 remove_stale(folder)
+            remove_stale(self.trials)
         publish_text(self.config_file, _MARK + config_toml)
         if not self.data_file.exists():
             publish_text(self.data_file, data_json)

@@ -11,6 +11,8 @@ import pytest
 import torch
 from helpers import TINY, TRAIN, Simvp, run_simvp, write_sample
 
+from simvp.engine.learner import Learner
+
 # At these sizes one thread is fastest, here and in subprocesses.
 os.environ["OMP_NUM_THREADS"] = "1"
 torch.set_num_threads(1)
@@ -87,6 +89,26 @@ def tested(trained_once: Path, tmp_path: Path, simvp: Simvp) -> Path:
     """The folder of the run `trained` after `simvp test`."""
     copy(trained_once / "tested", tmp_path)
     return tmp_path / "work_dirs" / "default"
+
+
+@pytest.fixture
+def stop_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int], None]:
+    """Make the process receive a signal during a step, counted from 1."""
+
+    def install(step: int, signum: int) -> None:
+        count = 0
+        original = Learner.step
+
+        def counting(*arguments: Any, **options: Any) -> torch.Tensor:
+            nonlocal count
+            count += 1
+            if count == step:
+                os.kill(os.getpid(), signum)
+            return original(*arguments, **options)
+
+        monkeypatch.setattr(Learner, "step", counting)
+
+    return install
 
 
 _tallies: dict[str, list[bool]] = {}

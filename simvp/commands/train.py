@@ -1,46 +1,22 @@
 """`simvp train`: fit the network, in this process or in a group."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
-from simvp.commands.hints import name_option
+from simvp.commands import fitting, trials
+from simvp.commands.fitting import Data, check_batch_size, open_data, visits
 from simvp.commands.scoring import make_task, score
-from simvp.config import Config, to_toml
-from simvp.data import augmentation
-from simvp.data.batches import WindowDataset
-from simvp.data.card import card_path, check_square
+from simvp.config import Config
 from simvp.data.description import DataDescription
-from simvp.data.preparation import prepare
-from simvp.data.split import Split, describe_choice, find_split, read_split
-from simvp.engine import Trainer, build_network, count_parameters, losses, network_cost
-from simvp.engine.automatic import resolve_auto
+from simvp.engine import losses, network_cost
 from simvp.engine.epoch_log import check_tensorboard
-from simvp.engine.increments import increment_scale
-from simvp.engine.recipes import describe_recipe, resolve_recipe, training_window
-from simvp.engine.state import persistence_warning
-from simvp.engine.weights import StoredWeights, load_weights, read_weights
-from simvp.errors import ConfigError
-from simvp.physics import parse_symmetries
-from simvp.progress import Report, Summary, plural
+from simvp.engine.recipes import resolve_recipe
+from simvp.engine.trials import Plan
+from simvp.engine.weights import StoredWeights, read_weights
+from simvp.progress import Report, Summary
 from simvp.runs import RunFolder
 from simvp.runtime import launcher
-from simvp.runtime.devices import describe_device, describe_precision
 from simvp.runtime.group import Group
 from simvp.storage import checkpoint
-
-
-@dataclass(frozen=True)
-class _Data:
-    """What a run is trained and validated on.
-
-    Attributes:
-        lines: which data and split file these are.
-    """
-
-    split: Split
-    lines: list[str]
-    train_set: WindowDataset
-    val_set: WindowDataset
 
 
 def run(
@@ -67,53 +43,55 @@ def run(
         (folder.check_own if overwrite else folder.check_free)()
     losses.load(config.train.loss)  # refuses an unknown name before anything is started
     check_tensorboard(config.run)
+    config, plan = trials.plan_or_choice(config, folder, resume=resume)
     weights = _initial_weights(config, folder, resume)
-    config = resolve_recipe(config, weights)
-    data = _open_data(config)
-    config = _resolve(config, data, weights)
+    # Until a recipe has been chosen, the direct one shows whether settings and data fit.
+    recipe = plan.direct if plan else resolve_recipe(config, weights)
+    data = open_data(recipe)
+    resolved = fitting.resolve(recipe, data, weights)
     if print_model:
-        return _describe_network(config, data.split.data)
-    check_batch_size(config, _visits(config, data.train_set))
+        return _describe_network(resolved, data.split.data)
+    check_batch_size(resolved, visits(resolved, data.train_set))
     if launcher.is_needed(config):
         flags = {"--resume": resume, "--overwrite": overwrite, "--test": and_test}
-        launcher.run(["train", *(flag for flag, given in flags.items() if given)], config)
+        arguments = ["train", *(flag for flag, given in flags.items() if given)]
+        launcher.run(arguments, plan.base if plan else resolved)
         return Summary()
     with launcher.join(config) as group, folder.lock(is_main=group.is_main):
         if group.is_main and not resume and not overwrite:
             folder.check_free()  # again, now that nobody else can start a run here
-        summary = _fit(config, folder, group, report if group.is_main else Report(), data, resume)
+        own_report = report if group.is_main else Report()
+        resolved, summary = _train(resolved, plan, folder, group, own_report, data, resume=resume)
         if and_test:
-            task = make_task(config, folder, data.split, data.split.data)
+            task = make_task(resolved, folder, data.split, data.split.data)
             best = read_weights(folder.best_model)
-            tested = score(config, folder, best, group, task, report)
+            tested = score(resolved, folder, best, group, task, report)
             summary = Summary([*summary.lines, "", *tested.lines], tested.next_command)
         return summary if group.is_main else Summary()
 
 
-def _open_data(config: Config) -> _Data:
-    split = read_split(find_split(config.data.split, config.data.path))
-    split.check_scaling()
-    pre, aft = config.data.pre_seq_length, config.data.aft_seq_length
-    datasets = [
-        WindowDataset(
-            split.segments(part),
-            window=window,
-            stride=stride,
-            scaling=split.data.network_scaling,
-            may_miss=split.data.has_missing,
-        )
-        for part, window, stride in (
-            ("train", training_window(config), config.data.stride),
-            ("validation", pre + aft, aft),
-        )
-    ]
-    lines = describe_choice(split, config.data.split, config.data.path)
-    return _Data(split, lines, *datasets)
-
-
-def _visits(config: Config, train_set: WindowDataset) -> int:
-    """Number of training windows that an epoch visits."""
-    return min(config.train.windows_per_epoch or len(train_set), len(train_set))
+def _train(
+    config: Config,
+    plan: Plan | None,
+    folder: RunFolder,
+    group: Group,
+    report: Report,
+    data: Data,
+    *,
+    resume: bool,
+) -> tuple[Config, Summary]:
+    """Run the trials that are planned, and train with what they decide: the config and results."""
+    has_begun = plan is not None and bool(plan.trials)
+    if plan:
+        config = trials.choose(plan, folder, group, report, data, resume=resume)
+        data = open_data(config)
+    fitting.read_frames(config, data, group, report)
+    progress = fitting.fit(
+        *(config, folder, group, report, data),
+        resume=resume and not has_begun,
+        has_begun=has_begun,
+    )
+    return config, fitting.summary(config, folder, progress)
 
 
 def _initial_weights(config: Config, folder: RunFolder, resume: bool) -> StoredWeights | None:
@@ -122,22 +100,6 @@ def _initial_weights(config: Config, folder: RunFolder, resume: bool) -> StoredW
     if found is not None:
         return StoredWeights(folder.checkpoints, found["model"])
     return read_weights(Path(config.train.init_from)) if config.train.init_from else None
-
-
-def _resolve(config: Config, data: _Data, weights: StoredWeights | None) -> Config:
-    """The config without "auto". Raises ConfigError if a setting does not fit the data."""
-    is_given = config.train.augment != "auto"
-    symmetries_in = "train.augment" if is_given else str(card_path(data.split.source))
-    config = resolve_auto(
-        config,
-        data.split,
-        num_windows=_visits(config, data.train_set),
-        device=launcher.device(config),
-        world_size=launcher.num_processes(config),
-        weights=weights,
-    )
-    check_square(parse_symmetries(config.train.augment), data.split.data.shape, symmetries_in)
-    return config
 
 
 def _describe_network(config: Config, data: DataDescription) -> Summary:
@@ -152,106 +114,3 @@ def _describe_network(config: Config, data: DataDescription) -> Summary:
             f"{config.train.samples_per_step}, about",
         ]
     )
-
-
-def check_batch_size(config: Config, num_windows: int) -> None:
-    """Raises ConfigError if a process's batch is larger than its share of the windows."""
-    processes = launcher.num_processes(config)
-    share = -(-num_windows // processes)
-    if config.train.samples_per_step > share:
-        raise ConfigError(
-            f"train.batch_size = {config.train.samples_per_step}: there are {num_windows} training "
-            f"windows for {processes} process{'es' if processes > 1 else ''}; use --batch-size "
-            f"{share} or less, or add samples"
-        )
-
-
-def _fit(
-    config: Config, folder: RunFolder, group: Group, report: Report, data: _Data, resume: bool
-) -> Summary:
-    # Damaged and changed frames are found here, before an earlier run is replaced.
-    stores = (data.train_set.store, data.val_set.store)
-    prepare(stores, data.split, config.data.cache, group, report)
-    description, scale = data.split.data, None
-    if config.model.target == "increments":
-        scale = increment_scale(data.train_set, len(description.forecast_channels))
-    network = build_network(config, description, group.device, increment_scale=scale)
-    found = checkpoint.newest_training(folder.checkpoints, report.say) if resume else None
-    if resume and found is None:
-        folder.check_resumable()
-    if config.train.init_from and found is None:
-        load_weights(network, Path(config.train.init_from))
-    trainer = Trainer(
-        config,
-        network,
-        train_set=data.train_set,
-        val_set=data.val_set,
-        group=group,
-        folder=folder,
-        report=report,
-        vectors=augmentation.vectors(description),
-    )
-    if found is not None:
-        trainer.resume(found)
-        if config.train.epochs < trainer.progress.epoch:
-            raise ConfigError(
-                f"train.epochs = {config.train.epochs}: {trainer.progress.epoch} epochs are done "
-                "already; use --epochs with this number or more"
-            )
-    group.wait()  # every process has read the checkpoint before one of them changes the folder
-    if group.is_main:
-        begin = folder.begin if found is None else folder.resume
-        begin(to_toml(config), description.to_json())
-    _announce(trainer, data, resume=resume, continues=found is not None)
-    trainer.fit()
-    progress = trainer.progress
-    best = min(progress.history, key=lambda row: row["val_loss"])
-    warnings = [f"warning: {persistence_warning(progress, config.train)}"]
-    return Summary(
-        [
-            f"trained {plural(config.train.epochs, 'epoch')}; the best by validation is epoch "
-            f"{best['epoch']}: loss {best['val_loss']:.4g}, mse {best['val_mse']:.4g}",
-            *warnings * progress.is_worse_than_persistence,
-            f"wrote {folder.best_model} (the best model), {folder.metrics_file.name}, "
-            f"{folder.checkpoints.name}",
-        ],
-        f"simvp test{name_option(config)}",
-    )
-
-
-def _announce(trainer: Trainer, data: _Data, *, resume: bool, continues: bool) -> None:
-    """Say what is going to be trained, on what, with what, and from where."""
-    config, group, report = trainer.config, trainer.group, trainer.report
-    for line in data.lines:
-        report.say(line)
-    processes = f", {group.world_size} processes" if group.world_size > 1 else ""
-    origin = f" from {config.train.init_from}" if config.train.init_from else ""
-    report.say(
-        f"{config.model.model_type}{origin}, "
-        f"{count_parameters(trainer.network) / 1e6:.2f} M parameters, on "
-        f"{describe_device(group.device)}{processes}"
-    )
-    report.say(
-        f"{len(trainer.train_set)} training and "
-        f"{plural(len(trainer.val_set), 'validation window')}, "
-        f"{plural(trainer.steps_per_epoch, 'step')} per epoch of "
-        f"{plural(config.train.samples_per_step, 'window')}"
-    )
-    report.say(describe_recipe(config))
-    for part, dataset in (("training", trainer.train_set), ("validation", trainer.val_set)):
-        if dataset.num_unused:
-            report.say(f"unused, in no window: {plural(dataset.num_unused, f'{part} frame')}")
-    precision = describe_precision(group.device, config.train.precision)
-    if config.metrics.precision != config.train.precision:
-        precision += f"; forecasts in {config.metrics.precision}"
-    report.say(precision + (", compiled" if config.train.compile else ""))
-    report.say(f"boundary {config.model.boundary}; augmented by {config.train.augment}")
-    if continues:
-        progress, epochs = trainer.progress, config.train.epochs
-        complete = "; already complete" if progress.epoch >= epochs else ""
-        report.say(
-            f"resuming: {progress.epoch} of {epochs} epochs and {progress.batch} steps are done"
-            + complete
-        )
-    elif resume:
-        report.say(f"nothing to resume in {trainer.folder.path}: starting a new run")

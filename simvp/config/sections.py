@@ -197,10 +197,10 @@ class ModelSection(Section):
 
 
 class TrainSection(Section):
-    recipe: Literal["direct", "stepwise"] = Field(
+    recipe: Literal["direct", "stepwise", "auto"] = Field(
         "direct",
         description="how to forecast: direct: as many frames as there are input frames in a pass, "
-        "as published; stepwise: the next two frames from the last two, as increments, repeatedly",
+        "as published; stepwise: two from two, as increments, repeatedly; auto: the best in trials",
     )
     epochs: int = Field(20, ge=1, description="number of passes over the training samples")
     batch_size: values.AutoCount = Field(

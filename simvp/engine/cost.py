@@ -1,5 +1,6 @@
 """Number of parameters, operations and memory of a network, determined on the meta device."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +11,7 @@ from simvp.config import Config
 from simvp.data.description import DataDescription
 from simvp.engine.network import build_network, count_parameters
 from simvp.engine.recipes import resolve_recipe, trained_steps
+from simvp.models.simvp import SimVP
 
 # Weights, gradients and two moments of Adam, all in float32.
 _BYTES_PER_PARAMETER = 16
@@ -29,6 +31,19 @@ class Cost:
     parameters: int
     multiply_adds: int
     training_bytes: int
+
+
+@dataclass(frozen=True)
+class WindowCost:
+    """Multiply-adds of the forward passes for training on one window.
+
+    Attributes:
+        one_pass: in the first steps, which train one pass.
+        all_passes: in the last steps, which train `train.rollout` passes.
+    """
+
+    one_pass: int
+    all_passes: int
 
 
 def network_cost(config: Config, data: DataDescription) -> Cost:
@@ -52,12 +67,47 @@ def network_cost(config: Config, data: DataDescription) -> Cost:
     for parameter in network.parameters():
         saved_bytes.pop(parameter.untyped_storage()._cdata, None)
     del output  # Keeps all storages alive up to here, so that their addresses are unique.
-    counter = FlopCounterMode(display=False)
-    with counter, torch.no_grad():
-        network(inputs[:1], config.data.aft_seq_length)
     parameters = count_parameters(network)
     return Cost(
         parameters=parameters,
-        multiply_adds=counter.get_total_flops() // 2,
+        multiply_adds=_multiply_adds(network, data, config.data.aft_seq_length),
         training_bytes=parameters * _BYTES_PER_PARAMETER + sum(saved_bytes.values()),
     )
+
+
+def window_cost(config: Config, data: DataDescription) -> WindowCost:
+    """Compute the cost of training the network of `config`, resolved, on a window of such data.
+
+    Raises: ConfigError if the network cannot be built.
+    """
+    network = build_network(config, data, torch.device("meta"))
+    return WindowCost(
+        one_pass=_multiply_adds(network, data, trained_steps(config, 1)),
+        all_passes=_multiply_adds(network, data, trained_steps(config)),
+    )
+
+
+def training_multiply_adds(config: Config, cost: WindowCost, world_size: int) -> int:
+    """Multiply-adds of all forward passes of a training, over all processes.
+
+    Args:
+        config: resolved, with the number of windows in `train.windows_per_epoch`.
+        cost: of a window.
+    """
+    train = config.train
+    assert isinstance(train.rollout_share, float)
+    share = math.ceil(train.windows_per_epoch / world_size)
+    steps = math.ceil(share / train.samples_per_step)
+    # As `num_passes`: the last steps train all passes. The last batch of an epoch can be smaller.
+    epochs, rest = divmod(round(train.rollout_share * train.epochs * steps), steps)
+    rolled_out = epochs * share + max(0, share - (steps - rest) * train.samples_per_step)
+    one_pass = train.epochs * share - rolled_out
+    return world_size * (one_pass * cost.one_pass + rolled_out * cost.all_passes)
+
+
+def _multiply_adds(network: SimVP, data: DataDescription, num_steps: int) -> int:
+    """Of the forecast of a sample; the network is on the meta device."""
+    counter = FlopCounterMode(display=False)
+    with counter, torch.no_grad():
+        network(torch.empty(1, network.history, *data.shape, device="meta"), num_steps)
+    return counter.get_total_flops() // 2

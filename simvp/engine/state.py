@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from simvp.config import Config
 from simvp.config.sections import TrainSection
 from simvp.engine.optimizer import Optimizer
 from simvp.engine.weights import with_current_names
@@ -28,6 +29,17 @@ _BEFORE_RECORDED: dict[str, Any] = {
 
 # Settings that were the number of input frames then.
 _FRAMES_PER_PASS = ("model.history", "model.block_frames")
+
+
+# Settings that may change when a run is resumed. Results depend on none of them except the number
+# of epochs, which stretches the schedule.
+_FREE_TO_CHANGE = {
+    "train.epochs",
+    "train.checkpoint_interval",
+    "train.checkpoint_every_minutes",
+    "train.val_batch_size",
+    "train.init_from",
+}
 
 
 @dataclass
@@ -108,17 +120,7 @@ class State:
         before = content["made_with"]
         frames = dict.fromkeys(_FRAMES_PER_PASS, before["data.pre_seq_length"])
         recorded = {**_BEFORE_RECORDED, **frames, **before}
-        changed = [
-            f"{name} was {before}, now {fixed_settings.get(name)}"
-            for name, before in recorded.items()
-            if fixed_settings.get(name) != before
-        ]
-        if changed:
-            raise RunError(
-                "cannot resume: these settings changed since the checkpoint: "
-                + "; ".join(changed)
-                + ". Restore them, or start a new run with --name"
-            )
+        check_unchanged(recorded, fixed_settings)
         self.network.load_state_dict(with_current_names(content["model"]))
         self.optimizer.load_state_dict(content["optimizer"])
         self.scaler.load_state_dict(content["scaler"])
@@ -130,6 +132,31 @@ class State:
         torch.set_rng_state(local_state["rng"])
         if local_state["device_rng"] is not None and group.device.type == "cuda":
             torch.cuda.set_rng_state(local_state["device_rng"], group.device)
+
+
+def fixed_settings_of(config: Config) -> dict[str, Any]:
+    """The settings, by dotted key, that must be the same when a run is resumed."""
+    return {
+        f"{section}.{key}": value
+        for section in ("model", "train", "metrics")
+        for key, value in getattr(config, section).model_dump().items()
+        if f"{section}.{key}" not in _FREE_TO_CHANGE
+    }
+
+
+def check_unchanged(recorded: Mapping[str, Any], current: Mapping[str, Any]) -> None:
+    """Raises RunError that names the entries of `recorded` that `current` has not."""
+    changed = [
+        f"{name} was {before}, now {current.get(name)}"
+        for name, before in recorded.items()
+        if current.get(name) != before
+    ]
+    if changed:
+        raise RunError(
+            "cannot resume: these settings changed since the checkpoint: "
+            + "; ".join(changed)
+            + ". Restore them, or start a new run with --name"
+        )
 
 
 def _device_rng_state(device: torch.device) -> Tensor | None:

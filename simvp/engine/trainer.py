@@ -32,6 +32,7 @@ from simvp.engine.state import (
     describe_epoch,
     describe_persistence,
     describe_step,
+    fixed_settings_of,
 )
 from simvp.engine.training_windows import TrainingWindows
 from simvp.errors import Interrupted, RunFailed
@@ -47,16 +48,6 @@ _SAVE_DUE, _NOT_FINITE = 1, 1000
 # Steps from one log step to the next. Reading the losses waits for a GPU; CPU execution is
 # synchronous.
 _LOG_INTERVAL = {"cpu": 1, "cuda": 16, "mps": 16}
-
-# Settings that may change when a run is resumed. Results depend on none of them except the number
-# of epochs, which stretches the schedule.
-_FREE_TO_CHANGE = {
-    "train.epochs",
-    "train.checkpoint_interval",
-    "train.checkpoint_every_minutes",
-    "train.val_batch_size",
-    "train.init_from",
-}
 
 
 class Trainer:
@@ -131,12 +122,6 @@ class Trainer:
     def _made_with(self) -> dict[str, Any]:
         """What a checkpoint depends on: it must be the same when the run is resumed."""
         data = self.config.data
-        settings = {
-            f"{section}.{key}": value
-            for section in ("model", "train", "metrics")
-            for key, value in getattr(self.config, section).model_dump().items()
-            if f"{section}.{key}" not in _FREE_TO_CHANGE
-        }
         return {
             "number of processes": self.group.world_size,
             "training samples": self.train_set.fingerprint(),
@@ -145,7 +130,7 @@ class Trainer:
             "vectors of the data card": [[*vector.channels] for vector in self.windows.vectors],
             "data.pre_seq_length": data.pre_seq_length,
             "data.aft_seq_length": data.aft_seq_length,
-            **settings,
+            **fixed_settings_of(self.config),
         }
 
     def _train_epoch(self, stop: StopRequest, advance: Advance) -> None:
@@ -272,7 +257,7 @@ class Trainer:
             signum,
             f"stopped in epoch {self.progress.epoch + 1} after {self.progress.batch} of "
             f"{self.steps_per_epoch} steps, saved; continue with "
-            f"`simvp train --name {self.folder.path.name} --resume`",
+            f"`simvp train --name {self.config.run.name} --resume`",
         )
 
     def _not_finite(self, losses: list[float]) -> RunFailed:

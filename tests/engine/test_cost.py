@@ -3,8 +3,12 @@
 import pytest
 from helpers import describe_data
 
-from simvp.config import assignment_layer, resolve
+from simvp.config import Config, assignment_layer, resolve
+from simvp.data.batches import training_batches
 from simvp.engine import network_cost
+from simvp.engine.cost import WindowCost, training_multiply_adds, window_cost
+from simvp.engine.recipes import resolve_recipe
+from simvp.engine.schedule import num_passes
 from simvp.errors import ConfigError
 
 
@@ -46,3 +50,42 @@ def test_unsupported_number_of_channels_suggests_valid_ones(name: str) -> None:
         ConfigError, match=f"model.model_type = '{name}': .*use {needed}; the numbers"
     ):
         cost(f"model.model_type={name}", *widths)
+
+
+@pytest.mark.parametrize("world_size", [1, 2])
+@pytest.mark.parametrize("share", [0.0, 0.4, 0.77, 1.0])
+def test_cost_of_training_is_that_of_its_steps(share: float, world_size: int) -> None:
+    """The sum over the windows of each batch, as the training loop visits them."""
+    windows, epochs = 23, 3
+    train = {"recipe": "stepwise", "rollout_share": share, "windows_per_epoch": windows}
+    config = resolve_recipe(
+        Config.model_validate({"train": {**train, "epochs": epochs, "batch_size": 4}}), None
+    )
+    visits = {
+        rank: [
+            training_batches(
+                *(40, 4), seed=0, epoch=epoch, rank=rank, world_size=world_size, visits=windows
+            )
+            for epoch in range(epochs)
+        ]
+        for rank in range(world_size)
+    }
+    expected = 0
+    for batches_of_epochs in visits.values():
+        sizes = [len(batch) for batches in batches_of_epochs for batch in batches]
+        for step, size in enumerate(sizes):
+            passes = num_passes(step, len(sizes), rollout=2, share=share)
+            expected += size * {1: 10, 2: 27}[passes]
+    assert training_multiply_adds(config, WindowCost(10, 27), world_size) == expected
+
+
+def test_cost_of_a_window_is_that_of_its_passes() -> None:
+    settings = ["model.boundary=zeros", "model.standardize=false", "train.recipe=stepwise"]
+    settings += ["train.batch_size=2", "model.hid_S=8", "model.N_T=2"]
+    config = resolve_recipe(resolve([assignment_layer(text) for text in settings]), None)
+    data = describe_data((1, 16, 24))
+    cost = window_cost(config, data)
+    assert 0 < cost.all_passes == 2 * cost.one_pass
+    two_frames = config.data.model_copy(update={"aft_seq_length": 2})
+    forecast = network_cost(config.model_copy(update={"data": two_frames}), data)
+    assert forecast.multiply_adds == cost.one_pass

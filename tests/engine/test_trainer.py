@@ -1,9 +1,7 @@
 """Training runs: exact resuming, precision, checkpoints."""
 
-import os
 import re
 import signal
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,29 +15,8 @@ from simvp.data import augmentation, read_split
 from simvp.data.augmentation import Vector
 from simvp.data.batches import WindowDataset
 from simvp.engine.forecaster import load
-from simvp.engine.learner import Learner
 from simvp.engine.state import State
 from simvp.storage import checkpoint
-
-
-@pytest.fixture
-def stop_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int], None]:
-    """Make the process receive a signal during a step, counted from 1."""
-
-    def install(step: int, signum: int) -> None:
-        count = 0
-        original = Learner.step
-
-        def counting(*arguments: Any, **options: Any) -> torch.Tensor:
-            nonlocal count
-            count += 1
-            if count == step:
-                os.kill(os.getpid(), signum)
-            return original(*arguments, **options)
-
-        monkeypatch.setattr(Learner, "step", counting)
-
-    return install
 
 
 @pytest.fixture

@@ -1,0 +1,208 @@
+"""`simvp train --recipe auto`: the choice, its record, and resuming."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers import OFTEN, TINY, Simvp, assert_same, kill_when, run_state
+
+from simvp.commands import fitting
+from simvp.config import read_layer
+from simvp.engine.state import Progress
+
+# Two trials of twelve and thirteen steps.
+AUTO = (
+    *("train", "--data-path", "data", *TINY, "--set", "data.stride=1", "--set", "model.N_T=2"),
+    *("--recipe", "auto", "--epochs", "20"),
+)
+RUN = Path("work_dirs/default")
+
+
+def record(run: Path = RUN) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((run / "trials" / "trials.json").read_text())
+    return content
+
+
+def states(run: Path) -> dict[str, Any]:
+    """The results of the run and of its trials."""
+    trials = {path.name: run_state(path) for path in (run / "trials").iterdir() if path.is_dir()}
+    return {"run": run_state(run), "trials": trials, "record": record(run)}
+
+
+@pytest.fixture(scope="module")
+def once() -> dict[str, Any]:
+    """What was computed once for several tests."""
+    return {}
+
+
+@pytest.fixture
+def straight(once: dict[str, Any], split_data: Path, simvp: Simvp) -> dict[str, Any]:
+    """The results of a run that was not interrupted, and its output."""
+    if not once:
+        output = simvp(*AUTO, "--name", "straight").stdout
+        once.update(states=states(Path("work_dirs/straight")), output=output)
+        once["config"] = read_layer(Path("work_dirs/straight/config.toml")).tables
+    return once
+
+
+def test_the_trial_of_lowest_validation_loss_is_chosen(straight: dict[str, Any]) -> None:
+    found, config = straight["states"]["record"], straight["config"]
+    losses = {}
+    for name, state in straight["states"]["trials"].items():
+        losses[name] = min(float(row["val_loss"]) for row in state["history"])
+        assert found["trials"][name]["validation_loss"] == losses[name]
+        said = f"trial of {name}: val loss {losses[name]:.4g} (persistence "
+        assert said in straight["output"]
+    assert losses.keys() == {"direct", "stepwise_2"}
+    assert found["choice"]["trial"] == min(losses, key=lambda name: losses[name])
+    assert f"chosen: {found['choice']['trial']}, " in straight["output"]
+    for key, value in found["choice"]["settings"].items():
+        section, name = key.split(".")
+        assert config[section][name] == value
+    spent = sum(trial["multiply_adds"] for trial in found["trials"].values())
+    assert 0 < spent <= 0.25 * found["multiply_adds"]
+    assert spent + found["choice"]["multiply_adds"] <= found["multiply_adds"]
+
+
+@pytest.mark.parametrize("winner", ["direct", "stepwise_2", "stepwise_4"])
+def test_any_recipe_can_win(
+    winner: str, split_data: Path, simvp: Simvp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run is trained with the settings of the winner, whatever the trial was called."""
+    trained = []
+
+    def fit(config: Any, folder: Any, *others: Any, **options: Any) -> Progress:
+        name = folder.path.name
+        trained.append((name, config.model.block_frames, config.train.recipe))
+        row = {"epoch": 1, "val_loss": 0.5, "val_mse": 1.0}
+        loss = 0.25 if name == winner else 0.5
+        return Progress(1, best_loss=loss, persistence_loss=1.0, history=[row])
+
+    monkeypatch.setattr(fitting, "fit", fit)
+    (split_data / "dataset.toml").write_text("symmetries = ['flip_x']\n")
+    lengths = ("--pre-seq-length", "7", "--aft-seq-length", "1", "--epochs", "99")
+    simvp(*AUTO, *lengths)
+    blocks = {"direct": 7, "stepwise_2": 2, "stepwise_4": 4}
+    recipe = winner.partition("_")[0]
+    assert trained == [
+        *((name, block, name.partition("_")[0]) for name, block in blocks.items()),
+        ("default", blocks[winner], recipe),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("step", "options"),
+    [(4, ()), (12, AUTO[1:]), (40, AUTO[1:]), (41, ())],
+    ids=["trial-1", "end-of-trial-1", "run-repeated-command", "run"],
+)
+def test_resumed_run_is_bitwise_equal(
+    straight: dict[str, Any],
+    split_data: Path,
+    simvp: Simvp,
+    stop_after: Callable[[int, int], None],
+    step: int,
+    options: tuple[str, ...],
+) -> None:
+    stop_after(step, signal.SIGINT)
+    result = simvp(*AUTO, "--name", "stopped", code=130)
+    assert "continue with `simvp train --name stopped --resume`" in result.stderr
+    resumed = simvp("train", *options, "--name", "stopped", "--resume")
+    assert ("trial of direct: val loss" in resumed.stdout) == (step < 40)
+    assert_same(straight["states"], states(Path("work_dirs/stopped")))
+
+
+def test_killed_trial_is_resumed(straight: dict[str, Any], split_data: Path, simvp: Simvp) -> None:
+    command = [sys.executable, "-m", "simvp", *AUTO, *OFTEN, "--name", "killed"]
+    for trial in ("direct", "stepwise_2"):
+        saved = Path("work_dirs/killed/trials", trial, "checkpoints", "latest.pth")
+        assert kill_when([*command, "--resume"], saved.exists) == -signal.SIGKILL
+        assert record(Path("work_dirs/killed"))["choice"] is None
+    subprocess.run([*command, "--resume"], check=True, capture_output=True, timeout=240)
+    assert_same(straight["states"], states(Path("work_dirs/killed")))
+    assert not list(Path("work_dirs/killed").rglob(".simvp-*"))
+
+
+def test_trials_are_not_resumed_with_other_settings(
+    split_data: Path, simvp: Simvp, stop_after: Callable[[int, int], None]
+) -> None:
+    stop_after(20, signal.SIGINT)
+    simvp(*AUTO, code=130)
+    for option, changed in (
+        (("--lr", "0.1"), "train.lr was 0.001, now 0.1"),
+        (("--epochs", "30"), "train.epochs was 20, now 30"),
+    ):
+        assert changed in simvp("train", "--resume", *option, code=2).stderr
+
+
+def test_choice_stays_when_a_run_is_extended(
+    straight: dict[str, Any], split_data: Path, simvp: Simvp
+) -> None:
+    simvp(*AUTO)
+    epochs = record()["choice"]["settings"]["train.epochs"]
+    result = simvp(*AUTO, "--resume", "--epochs", "30", code=2)
+    assert f"for a budget of 20 epochs, of which {epochs} of the chosen" in result.stderr
+    longer = simvp("train", "--resume", "--epochs", str(epochs + 1))
+    assert f"resuming: {epochs} of {epochs + 1} epochs" in longer.stdout
+    assert "trial" not in longer.stdout
+
+
+def test_overwrite_removes_trials_but_no_other_files(split_data: Path, simvp: Simvp) -> None:
+    simvp(*AUTO)
+    foreign = RUN / "trials" / "direct" / "notes.txt"
+    foreign.write_text("mine")
+    train = ("train", "--data-path", "data", *TINY, "--epochs", "1", "--overwrite")
+    assert (
+        "files that simvp did not write (trials/direct/notes.txt)" in simvp(*train, code=2).stderr
+    )
+    assert foreign.exists() and (RUN / "trials" / "trials.json").exists()
+    foreign.unlink()
+    simvp(*train)
+    assert not (RUN / "trials").exists()
+
+
+def test_run_of_an_earlier_version_is_not_replaced(trained: Path, simvp: Simvp) -> None:
+    """Its config does not say what a recipe decides, so that there would be something to try."""
+    text = (trained / "config.toml").read_text()
+    keys = "history|block_frames|target|recipe|rollout|rollout_share"
+    old_text, count = re.subn(rf"^({keys}) = .*\n", "", text, flags=re.MULTILINE)
+    assert count == 6
+    (trained / "config.toml").write_text(old_text)
+    before = run_state(trained)
+    refused = simvp(*AUTO, "--resume", code=2)
+    assert "has been trained without trials of recipes; resume it without" in refused.stderr
+    assert_same(before, run_state(trained))
+
+
+def test_short_run_is_direct(split_data: Path, simvp: Simvp) -> None:
+    result = simvp(*AUTO, "--epochs", "2")
+    assert (
+        "recipe auto: direct, without trials, because 2 epochs would be too short" in result.stdout
+    )
+    assert read_layer(RUN / "config.toml").tables["train"]["recipe"] == "direct"
+    assert not (RUN / "trials").exists()
+    assert "already complete" in simvp(*AUTO, "--epochs", "2", "--resume").stdout
+
+
+def test_trials_of_given_weights_are_refused(split_data: Path, simvp: Simvp) -> None:
+    result = simvp(*AUTO, "--init-from", "weights.pth", code=2)
+    assert "train.recipe = 'auto': the weights of train.init_from fit one recipe" in result.stderr
+
+
+def test_two_processes_choose_together(split_data: Path, simvp: Simvp) -> None:
+    command = [sys.executable, "-m", "simvp", *AUTO, "--epochs", "40", "--nproc", "2", *OFTEN]
+    straight = [*command, "--name", "straight"]
+    result = subprocess.run(straight, capture_output=True, text=True, check=True, timeout=240)
+    assert result.stdout.count("trial of direct: val loss") == 1
+    found = record(Path("work_dirs/straight"))
+    assert found["made_with"]["number of processes"] == 2
+    killed = [*command, "--name", "killed", "--resume"]
+    saved = Path("work_dirs/killed/trials/stepwise_2/checkpoints/latest.pth")
+    assert kill_when(killed, saved.exists) == -signal.SIGKILL
+    subprocess.run(killed, capture_output=True, check=True, timeout=240)
+    assert_same(*(states(Path("work_dirs", name)) for name in ("straight", "killed")))
