@@ -14,7 +14,7 @@ from simvp.config.sections import DataSection, SimulateSection
 from simvp.data.card import CARD_NAME, DatasetCard, card_to_toml, read_card
 from simvp.data.generation import BATCH, Job, make_missing
 from simvp.errors import DataError, OutputError, RunFailed
-from simvp.progress import Report, Summary
+from simvp.progress import Report, Summary, plural
 from simvp.runtime.processes import cores, map_tasks
 from simvp.simulators import Simulator
 from simvp.storage.files import lock_folder, publish_text, remove_stale
@@ -34,12 +34,14 @@ def run(config: Config, report: Report) -> Summary:
         made = _make_samples(settings, folder, report)
         missing = _missing(settings, folder)
     if missing:
-        raise RunFailed(f"{folder}: {missing} samples were removed meanwhile; run it again")
+        removed = plural(missing, "sample")
+        raise RunFailed(f"{folder}: another program removed {removed} meanwhile; run it again")
     seconds = time.perf_counter() - start
     size = settings.image_size
     return Summary(
         [
-            f"{settings.samples} samples of {settings.frames} frames, {size}x{size}, in {folder}: "
+            f"{plural(settings.samples, 'sample')} of {plural(settings.frames, 'frame')}, "
+            f"{size}x{size}, in {folder}: "
             f"{made} made, {settings.samples - made} were there already ({seconds:.1f} s)"
         ],
         f"simvp split{data_option(config)}",

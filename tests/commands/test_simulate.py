@@ -176,4 +176,4 @@ def test_samples_that_vanish_while_simulating_are_noticed(
 
     monkeypatch.setattr(simulate, "map_tasks", losing)
     result = simvp("simulate", "--samples", "9", "--frames", "2", "--image-size", "8", code=1)
-    assert "boiling_data: 1 samples were removed meanwhile" in result.stderr
+    assert "boiling_data: another program removed 1 sample meanwhile" in result.stderr
