@@ -129,7 +129,7 @@ def test_worked_example_runs_and_prints_what_readme_shows(simvp: Simvp) -> None:
     text = "".join(block.text for block in blocks("README.md", "") if block.text[:1] == "$")
     steps = [step.splitlines() for step in text.removeprefix("$ ").split("\n$ ")]
     assert [shlex.split(command)[1] for command, *_ in steps] == [
-        *("simulate", "split", "train", "test", "viz", "viz", "predict")
+        *("simulate", "split", "train", "test", "viz", "viz", "viz", "predict")
     ]
     for command, *shown in steps:
         arguments = arguments_of(command)
