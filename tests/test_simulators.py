@@ -107,10 +107,9 @@ def test_new_file_adds_a_system_with_parameters(
     np.testing.assert_array_equal(np.load(sample / "19.npy"), np.full((1, 7, 7), 0.25))
     refused = simvp(*command, "--param", "levle=1", "--param", "level=2", code=2)
     assert refused.stderr.splitlines() == [
-        "error: --param levle: simulate.parameters.levle = 1.0: flat-field has no such parameter; "
+        "error: --param levle = 1.0: flat-field has no such parameter; "
         "its parameters: level. Did you mean 'level'?",
-        "--param level: simulate.parameters.level = 2.0: should be from 0 to 1 "
-        "(value of each cell)",
+        "--param level = 2.0: should be from 0 to 1 (value of each cell)",
     ]
     help_text = " ".join(simvp("simulate", "--help").output.split())
     assert "flat-field: level, value of each cell (0 to 1, default 0.5)" in help_text

@@ -142,7 +142,10 @@ def _warnings(source: Source, statistics: Statistics, scaling: Scaling) -> list[
 
 
 def _short_parts(parts: Parts, settings: DataSection) -> list[str]:
-    """Parts that are too short for a window."""
+    """Parts that are too short for a window, although others are not.
+
+    If all are, the next command has shorter windows anyway.
+    """
     window = settings.pre_seq_length + settings.aft_seq_length
     longest = {
         name: max((len(segment.frames) for segment in part), default=0)
@@ -150,6 +153,8 @@ def _short_parts(parts: Parts, settings: DataSection) -> list[str]:
     }
     can_be_shorter = min(filter(None, longest.values())) > 1
     remedy = "the next command has" if can_be_shorter else "use longer samples, other parts or"
+    if max(longest.values()) < window and can_be_shorter:
+        return []
     return [
         f"warning: {name} has no window of {window} frames: its longest segment has {length}; "
         f"{remedy} shorter windows"

@@ -182,7 +182,7 @@ def test_card_names_channels_and_scales_values(tmp_path: Path) -> None:
     source = open_source(tmp_path, variables=["p"])
     assert source.channels == ("p",) and source.series[0].stored_scaling is not None
     (tmp_path / "dataset.toml").write_text("[channels.u]\n")
-    with pytest.raises(ConfigError, match="names 1 channels .*, but the frames have 3"):
+    with pytest.raises(ConfigError, match="names 1 channel .*, but the frames have 3"):
         open_source(tmp_path)
 
 
