@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from simvp.commands.drawing import check_free, save_figure
+from simvp.commands.drawing import FIGURES, check_free, check_suffix, save_figure
 from simvp.commands.report import charts
 from simvp.commands.report.comparison import check_comparable
 from simvp.commands.report.reported_run import ReportedRun, open_run, read_history
 from simvp.config import Config
-from simvp.errors import ConfigError, RunError
+from simvp.errors import RunError
 from simvp.figures.plots import plot
 from simvp.figures.report.charts import Chart
 from simvp.progress import Summary
@@ -38,8 +38,7 @@ def compare(config: Config, names: Sequence[str], output: str, *, overwrite: boo
 
 def _save(default: Path, drawn: Sequence[Chart], output: str, *, overwrite: bool) -> Summary:
     path = Path(output) if output else default
-    if path.suffix.lower() not in (".png", ".pdf", ".svg"):
-        raise ConfigError(f"--output {path}: needs a name that ends in .png or .pdf or .svg")
+    check_suffix(path, FIGURES)
     check_free(path, output, overwrite=overwrite)
     save_figure(path, plot(drawn))
     return Summary([f"wrote {path}"])

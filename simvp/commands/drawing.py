@@ -14,6 +14,8 @@ from simvp.storage.files import publish
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+FIGURES = (".png", ".pdf", ".svg")
+
 # Where each format has room for a remark.
 _REMARK = {".png": "Comment", ".pdf": "Subject", ".svg": "Description"}
 
@@ -22,6 +24,12 @@ def check_free(path: Path, output: str, *, overwrite: bool) -> None:
     """Raises OutputError if a file that the user named exists, unless it may be replaced."""
     if output and path.exists() and not overwrite:
         raise OutputError(f"{path}: exists; choose another --output, or add --overwrite")
+
+
+def check_suffix(path: Path, suffixes: Sequence[str]) -> None:
+    """Raises ConfigError if the name of a file does not end in one of the suffixes."""
+    if path.suffix.lower() not in suffixes:
+        raise ConfigError(f"--output {path}: needs a name that ends in {' or '.join(suffixes)}")
 
 
 def save_figure(path: Path, figure: "Figure") -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from simvp.commands.drawing import check_free, save_figure, save_frames
+from simvp.commands.drawing import FIGURES, check_free, check_suffix, save_figure, save_frames
 from simvp.commands.hints import name_option, test_option
 from simvp.config import Config
 from simvp.data.description import DataDescription, read_description
@@ -115,9 +115,7 @@ def _path(folder: RunFolder, request: Request, sample_id: str, channel: str) -> 
         name = f"{test}{sample_id}{several}{request.movie or '.png'}".replace("/", "-")
         return folder.pictures / name
     path = Path(request.output)
-    suffixes = (request.movie,) if request.movie else (".png", ".pdf", ".svg")
-    if path.suffix.lower() not in suffixes:
-        raise ConfigError(f"--output {path}: needs a name that ends in {' or '.join(suffixes)}")
+    check_suffix(path, (request.movie,) if request.movie else FIGURES)
     return path
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from simvp.commands.drawing import check_free
 from simvp.commands.hints import name_option
 from simvp.commands.report import charts, facts, scores, viewer
 from simvp.commands.report.comparison import check_comparable
@@ -55,11 +56,8 @@ def run(config: Config, request: Request, report: Report) -> Summary:
 
 def _check_free(path: Path, request: Request) -> None:
     """Raises OutputError if the file would replace another one."""
-    if not path.exists() or (request.output and request.overwrite):
-        return
-    if request.output:
-        raise OutputError(f"{path}: exists; choose another --output, or add --overwrite")
-    if PICTURE_MARK not in path.read_bytes()[:1000]:
+    check_free(path, request.output, overwrite=request.overwrite)
+    if not request.output and path.exists() and PICTURE_MARK not in path.read_bytes()[:1000]:
         raise OutputError(
             f"{path}: exists, and simvp did not write it; move it, or choose another --output"
         )
