@@ -83,7 +83,7 @@ def test(
         ),
     ] = None,
 ) -> Summary:
-    """Score the best model of a run on the test samples and save the forecasts."""
+    """Score the best model of a run on test samples, or others, and save the forecasts."""
     config = load_config(ctx, of_run=True)
     from simvp.commands import test as command
 

@@ -272,7 +272,7 @@ class MetricsSection(Section):
 
 class VizSection(Section):
     cmap: str = Field("viridis", description="colour map of the frames: viridis, Purples, ...")
-    channel: str | int = Field(0, description="channel to draw, by name or number from 0")
+    channel: str | int = Field(0, description="channel to draw: name, number from 0, all or rgb")
     fps: float = Field(4.0, gt=0, le=50, description="frames per second of the animation")
 
 
