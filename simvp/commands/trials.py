@@ -45,18 +45,19 @@ def plan_or_choice(
     record = _read(folder) if resume else None
     if record is not None and record["choice"] is not None:
         return _as_chosen(config, record, folder), None
-    plan = _plan(config)
-    if resume and record is None and plan.trials:
+    planned = plan(config)
+    if resume and record is None and planned.trials:
         if any(folder.checkpoints.glob("*.pth")):
             raise RunError(
                 f"{folder.path}: has been trained without trials of recipes; resume it without "
                 "--recipe auto, or start another run with --name NAME"
             )
         folder.check_resumable()
-    return config, plan
+    return config, planned
 
 
-def _plan(config: Config) -> Plan:
+def plan(config: Config) -> Plan:
+    """What a run with `train.recipe = "auto"` tries. Raises UserError if there can be no trials."""
     as_direct = config.train.model_copy(update={"recipe": "direct"})
     direct = resolve_recipe(config.model_copy(update={"train": as_direct}), None)
     data = open_data(direct)
