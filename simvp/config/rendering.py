@@ -6,7 +6,8 @@ from typing import Any
 import tomli_w
 from pydantic.fields import FieldInfo
 
-from simvp.config.sections import Config, Section, section_types
+from simvp.config.section import Section
+from simvp.config.sections import Config, section_types
 
 
 def to_toml(config: Config, origins: Mapping[str, str] | None = None) -> str:

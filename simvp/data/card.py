@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 
 from simvp.config.loading import explain, read_layer
 from simvp.config.rendering import section_lines
-from simvp.config.sections import Section
+from simvp.config.section import Section
 from simvp.data.access import is_pattern
 from simvp.data.cf_files import is_zarr
 from simvp.data.scaling import Scaling

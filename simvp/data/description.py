@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationError
 
-from simvp.config.sections import Section
+from simvp.config.section import Section
 from simvp.data.card import DatasetCard, Stored
 from simvp.data.scaling import Scaling
 from simvp.data.series import Options

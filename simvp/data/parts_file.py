@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, ValidationError
 
 from simvp.config.loading import explain, read_layer
-from simvp.config.sections import Section
+from simvp.config.section import Section
 from simvp.data.parts import Parts, as_given
 from simvp.data.segments import Segment
 from simvp.data.selection import frame_range

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from simvp.config.sections import Section
+from simvp.config.section import Section
 from simvp.data.card import Stored
 from simvp.data.checksums import DIGITS
 from simvp.data.scaling import Scaling, Statistics

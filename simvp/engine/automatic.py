@@ -5,7 +5,7 @@ import importlib.util
 import torch
 
 from simvp.config import Config
-from simvp.config.sections import ModelSection
+from simvp.config.training import ModelSection
 from simvp.data.split import Split
 from simvp.engine.recipes import resolve_recipe
 from simvp.engine.weights import StoredWeights

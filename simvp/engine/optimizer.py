@@ -6,7 +6,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from simvp.config.sections import TrainSection
+from simvp.config.training import TrainSection
 from simvp.engine.muon import Muon
 from simvp.models.simvp import SimVP
 

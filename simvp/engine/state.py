@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from simvp.config import Config
-from simvp.config.sections import TrainSection
+from simvp.config.training import TrainSection
 from simvp.engine.optimizer import Optimizer
 from simvp.engine.weights import with_current_names
 from simvp.errors import RunError

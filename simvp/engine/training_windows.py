@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from simvp.config.sections import TrainSection
+from simvp.config.training import TrainSection
 from simvp.data import augmentation
 from simvp.data.augmentation import Vector
 from simvp.data.batches import WindowDataset, batches, training_batches

@@ -2,7 +2,7 @@
 
 import torch
 
-from simvp.config.sections import TrainSection
+from simvp.config.training import TrainSection
 from simvp.engine.optimizer import Optimizer
 from simvp.models.simvp import SimVP
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from helpers import TINY, Simvp
 
-from simvp.config.sections import TrainSection
+from simvp.config.training import TrainSection
 from simvp.data import read_split
 from simvp.data.batches import WindowDataset
 from simvp.engine.state import Progress, describe_persistence, describe_step

@@ -9,7 +9,7 @@ from helpers import TINY, Simvp
 from pydantic import Field, create_model
 
 from simvp.config import Config, all_keys, section_types
-from simvp.config.sections import TrainSection
+from simvp.config.training import TrainSection
 from simvp.data.generation import Job
 
 

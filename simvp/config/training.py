@@ -1,0 +1,133 @@
+"""Definition of the settings of the network, its training and its scores; see `sections`."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from simvp.config import values
+from simvp.config.section import Section
+from simvp.models.simvp import translators
+from simvp.physics import parse_boundary, parse_symmetries
+
+
+class ModelSection(Section):
+    model_type: Annotated[str, values.one_of(translators.names)] = Field(
+        "gsta", description=f"type of the translator: {', '.join(translators.names())}"
+    )
+    hid_S: values.Even = Field(16, ge=2, description="channels of encoder and decoder; even")
+    hid_T: int = Field(64, ge=2, description="hidden channels of the translator")
+    N_S: values.Even = Field(
+        2, ge=2, le=16, description="layers of encoder and decoder; every second halves the grid"
+    )
+    N_T: int = Field(8, ge=2, description="number of translator blocks")
+    mlp_ratio: float = Field(8.0, gt=1, description="ratio of MLP width to channels in each block")
+    drop: float = Field(0.0, ge=0, lt=1, description="dropout probability in the MLPs")
+    drop_path: float = Field(0.0, ge=0, lt=1, description="stochastic depth rate of the last block")
+    spatio_kernel_enc: values.Odd = Field(3, ge=1, description="kernel size of the encoder; odd")
+    spatio_kernel_dec: values.Odd = Field(3, ge=1, description="kernel size of the decoder; odd")
+    boundary: Annotated[str, values.auto_or(parse_boundary)] = Field(
+        "auto",
+        description="boundary condition: zeros (as published), periodic, reflect, replicate, or "
+        "two of them as y,x; auto: as in the data card, otherwise zeros",
+    )
+    standardize: values.AutoSwitch = Field(
+        "auto",
+        description="whether the network standardises its input with the mean and standard "
+        "deviation of the training part; false: as published; auto: true for new weights, for "
+        "others as they were trained",
+    )
+    history: values.AutoCount = Field(
+        "auto",
+        description="input frames that the network uses, the last ones of data.pre_seq_length; "
+        "auto: as train.recipe",
+    )
+    block_frames: values.AutoCount = Field(
+        "auto",
+        description="frames that a pass of the network forecasts, at most model.history; they are "
+        "fed back for more; auto: as train.recipe",
+    )
+    target: Literal["auto", "frames", "increments"] = Field(
+        "auto",
+        description="what a pass forecasts: frames, or increments from frame to frame in units of "
+        "their standard deviation; auto: as train.recipe, for given weights as they were trained",
+    )
+
+    @property
+    def is_standardizing(self) -> bool:
+        """Whether the network standardises its input, after "auto" has been resolved."""
+        assert isinstance(self.standardize, bool)
+        return self.standardize
+
+
+class TrainSection(Section):
+    recipe: Literal["direct", "stepwise", "auto"] = Field(
+        "direct",
+        description="how to forecast: direct: as many frames as there are input frames in a pass, "
+        "as published; stepwise: two from two, as increments, repeatedly; auto: the best in trials",
+    )
+    epochs: int = Field(20, ge=1, description="number of passes over the training samples")
+    batch_size: values.AutoCount = Field(
+        "auto", description="samples per step and process; auto: 2 to 16, for about 700 steps"
+    )
+    windows_per_epoch: int = Field(
+        0, ge=0, description="training windows that an epoch visits, at random; 0: all"
+    )
+    val_batch_size: int = Field(8, ge=1, description="batch size in validation and test")
+    augment: Annotated[str, values.auto_or(parse_symmetries)] = Field(
+        "auto",
+        description="random symmetry transformations: none or a list of roll,flip_x,flip_y,rot90; "
+        "auto: as in the data card, otherwise none",
+    )
+    init_from: str = Field(
+        "", description="file of initial weights, from simvp or OpenSTL; empty: random weights"
+    )
+    rollout: values.AutoCount = Field(
+        "auto",
+        description="passes of the network, each fed with the one before, that are trained "
+        "together; auto: as train.recipe",
+    )
+    rollout_share: values.AutoShare = Field(
+        "auto",
+        description="share of the steps, the last ones, that train train.rollout passes; those "
+        "before train one; auto: as train.recipe",
+    )
+    loss: str = Field(
+        "mse",
+        description="training loss: mse, mae or huber (quadratic up to errors of 0.1); the best "
+        "model is the one of lowest validation mse with any of them",
+    )
+    optimizer: Literal["muon", "adam"] = Field(
+        "muon", description="muon: Muon for matrices, Adam for other weights; adam: as published"
+    )
+    lr: float = Field(1e-3, gt=0, description="peak learning rate of Adam, one-cycle schedule")
+    muon_lr: float = Field(1e-2, gt=0, description="peak learning rate of Muon")
+    final_div_factor: float = Field(1e4, ge=1, description="final learning rate = initial / this")
+    precision: values.Precision = Field(
+        "auto", description="fp32, bf16, fp16; auto: bf16 if the hardware supports it, else fp32"
+    )
+    compile: values.AutoSwitch = Field(
+        "auto", description="whether to compile the network; auto: on GPUs for long runs"
+    )
+    recompute_statistics: bool = Field(
+        True, description="recompute BatchNorm statistics before validation; false: as published"
+    )
+    checkpoint_interval: int = Field(5, ge=1, description="epochs between checkpoints")
+    checkpoint_every_minutes: float = Field(
+        15.0, ge=0, description="minutes between checkpoints within an epoch; 0: none"
+    )
+    seed: values.Seed = Field(0, description="random seed of weights, sample order and dropout")
+
+    @property
+    def samples_per_step(self) -> int:
+        """The batch size, after "auto" has been resolved."""
+        assert isinstance(self.batch_size, int)
+        return self.batch_size
+
+
+class MetricsSection(Section):
+    precision: values.Precision = Field(
+        "fp32", description="precision of forecasts in validation and test, as train.precision"
+    )
+    ssim_data_range: Literal["unit", "frame"] = Field(
+        "unit", description="data range of SSIM: unit: 1.0; frame: range of each true frame"
+    )
