@@ -57,7 +57,7 @@ TINY = [
     *("--pre-seq-length", "3", "--aft-seq-length", "4", "--batch-size", "3"),
     *("--set", "data.stride=7", "--set", "model.hid_S=4", "--set", "model.hid_T=8"),
     *("--set", "model.N_S=2", "--set", "model.N_T=2"),
-    *("--set", "model.drop=0.2", "--set", "model.drop_path=0.2"),
+    *("--set", "model.drop=0.2", "--set", "model.drop_path=0.2", "--recipe", "direct"),
 ]
 
 # Four epochs of three steps on the samples of the fixture `split_data`.

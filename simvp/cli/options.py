@@ -31,6 +31,9 @@ from simvp.config import (
 from simvp.progress import Summary
 from simvp.runs import RunFolder
 
+# What a run's config leaves out if an earlier version wrote it.
+EARLIER_DEFAULTS = Layer("default of earlier versions", {"train": {"recipe": "direct"}})
+
 FLAGS = {"data.path": "--data-path", "data.split": "--data"}  # others are --NAME
 
 
@@ -145,7 +148,7 @@ def load_config(ctx: typer.Context, *, of_run: bool = False) -> Config:
         run = resolve([*layers, *(layer.select(machine=True) for layer in given)]).run
         saved_file = RunFolder(Path(run.work_dir) / run.name).config_file
         if saved_file.exists():
-            layers.append(read_layer(saved_file).select(machine=False))
+            layers += [EARLIER_DEFAULTS, read_layer(saved_file).select(machine=False)]
     layers += given
     config = resolve(layers)
     if ctx.params["print_config"]:

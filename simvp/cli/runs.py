@@ -16,7 +16,7 @@ LAUNCH = "nproc nnodes node_rank rdzv_endpoint"
 @with_settings(
     data="split path pre_seq_length aft_seq_length",
     model="model_type",
-    train="recipe epochs batch_size val_batch_size lr init_from checkpoint_interval "
+    train="recipe epochs minutes batch_size val_batch_size lr init_from checkpoint_interval "
     "checkpoint_every_minutes seed",
     run="name device",
     launch=f"{LAUNCH} max_restarts",

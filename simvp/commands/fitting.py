@@ -79,6 +79,7 @@ def resolve(config: Config, data: Data, weights: StoredWeights | None) -> Config
         config,
         data.split,
         num_windows=visits(config, data.train_set),
+        num_val_windows=len(data.val_set),
         device=launcher.device(config),
         world_size=launcher.num_processes(config),
         weights=weights,
@@ -129,7 +130,7 @@ def fit(
     Raises: UserError before anything is written, RunFailed or Interrupted later.
     """
     details, description = details or report, data.split.data
-    network = _network(config, data, group)
+    network = build(config, data, group)
     found = checkpoint.newest_training(folder.checkpoints, report.say) if resume else None
     if resume and found is None:
         folder.check_resumable()
@@ -161,7 +162,8 @@ def fit(
     return trainer.progress
 
 
-def _network(config: Config, data: Data, group: Group) -> SimVP:
+def build(config: Config, data: Data, group: Group) -> SimVP:
+    """The network for the data, with random weights. Raises ConfigError."""
     description, scale = data.split.data, None
     if config.model.target == "increments":
         scale = increment_scale(data.train_set, len(description.forecast_channels))
@@ -170,7 +172,8 @@ def _network(config: Config, data: Data, group: Group) -> SimVP:
 
 def summary(config: Config, folder: RunFolder, progress: Progress) -> Summary:
     """What a training that is complete has achieved and written."""
-    best = min(progress.history, key=lambda row: row["val_loss"])
+    validated = [row for row in progress.history if "val_loss" in row]
+    best = min(validated, key=lambda row: row["val_loss"])
     warnings = [f"warning: {persistence_warning(progress, config.train)}"]
     return Summary(
         [

@@ -56,6 +56,7 @@ def run(config: Config, request: Request, report: Report) -> Summary:
             config,
             split,
             num_windows=len(task.dataset),
+            num_val_windows=len(task.dataset),
             device=group.device,
             world_size=group.world_size,
             weights=weights,

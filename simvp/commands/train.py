@@ -4,6 +4,7 @@ from pathlib import Path
 
 from simvp.commands import fitting, trials
 from simvp.commands.fitting import Data, check_batch_size, open_data, visits
+from simvp.commands.minutes import resolve_minutes
 from simvp.commands.scoring import make_task, score
 from simvp.config import Config
 from simvp.data.description import DataDescription
@@ -43,6 +44,8 @@ def run(
         (folder.check_own if overwrite else folder.check_free)()
     losses.load(config.train.loss)  # refuses an unknown name before anything is started
     check_tensorboard(config.run)
+    if not print_model:
+        config = resolve_minutes(config, folder, report, resume=resume)
     config, plan = trials.plan_or_choice(config, folder, resume=resume)
     weights = _initial_weights(config, folder, resume)
     # Until a recipe has been chosen, the direct one shows whether settings and data fit.

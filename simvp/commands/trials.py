@@ -1,4 +1,4 @@
-"""`simvp train --recipe auto`: try recipes in short trainings, and train with the best one."""
+"""`train.recipe = "auto"`: try recipes in short trainings, and train with the best one."""
 
 import json
 from collections.abc import Callable
@@ -22,7 +22,7 @@ Record = dict[str, Any]  # the content of trials.json
 
 # Settings in which trainings of different recipes differ.
 _SETTINGS = {
-    "model": ("history", "block_frames", "target"),
+    "model": ("history", "block_frames", "target", "N_T"),
     "train": ("recipe", "rollout", "rollout_share", "epochs", "windows_per_epoch", "batch_size"),
 }
 
@@ -38,10 +38,7 @@ def plan_or_choice(
     if config.train.recipe != "auto":
         return config, None
     if config.train.init_from:
-        raise ConfigError(
-            "train.recipe = 'auto': the weights of train.init_from fit one recipe only; use "
-            "--recipe direct or --recipe stepwise, with which they were trained"
-        )
+        return config, None  # the recipe is that of the weights
     record = _read(folder) if resume else None
     if record is not None and record["choice"] is not None:
         return _as_chosen(config, record, folder), None
@@ -58,8 +55,7 @@ def plan_or_choice(
 
 def plan(config: Config) -> Plan:
     """What a run with `train.recipe = "auto"` tries. Raises UserError if there can be no trials."""
-    as_direct = config.train.model_copy(update={"recipe": "direct"})
-    direct = resolve_recipe(config.model_copy(update={"train": as_direct}), None)
+    direct = resolve_recipe(_with_recipe(config, "direct"), None)
     data = open_data(direct)
     resolved = fitting.resolve(direct, data, None)
     model, train = resolved.model, resolved.train
@@ -79,6 +75,11 @@ def plan(config: Config) -> Plan:
         data.split.data,
         launcher.num_processes(config),
     )
+
+
+def _with_recipe(config: Config, recipe: str) -> Config:
+    train = config.train.model_copy(update={"recipe": recipe})
+    return config.model_copy(update={"train": train})
 
 
 def choose(

@@ -19,7 +19,11 @@ class ModelSection(Section):
     N_S: values.Even = Field(
         2, ge=2, le=16, description="layers of encoder and decoder; every second halves the grid"
     )
-    N_T: int = Field(8, ge=2, description="number of translator blocks")
+    N_T: values.AutoDepth = Field(
+        "auto",
+        description="number of translator blocks, at least 2; auto: 8 for the direct recipe, 4 for "
+        "the stepwise one",
+    )
     mlp_ratio: float = Field(8.0, gt=1, description="ratio of MLP width to channels in each block")
     drop: float = Field(0.0, ge=0, lt=1, description="dropout probability in the MLPs")
     drop_path: float = Field(0.0, ge=0, lt=1, description="stochastic depth rate of the last block")
@@ -61,16 +65,27 @@ class ModelSection(Section):
 
 class TrainSection(Section):
     recipe: Literal["direct", "stepwise", "auto"] = Field(
-        "direct",
+        "auto",
         description="how to forecast: direct: as many frames as there are input frames in a pass, "
-        "as published; stepwise: two from two, as increments, repeatedly; auto: the best in trials",
+        "as published; stepwise: two from two, as increments, repeatedly; auto: the best in short "
+        "trials, for given weights as they were trained",
     )
     epochs: int = Field(20, ge=1, description="number of passes over the training samples")
+    minutes: float = Field(
+        0.0,
+        ge=0,
+        description="time for a new run, which decides the epochs; 0: train.epochs do",
+    )
     batch_size: values.AutoCount = Field(
         "auto", description="samples per step and process; auto: 2 to 16, for about 700 steps"
     )
     windows_per_epoch: int = Field(
         0, ge=0, description="training windows that an epoch visits, at random; 0: all"
+    )
+    val_interval: values.AutoCount = Field(
+        "auto",
+        description="epochs from one validation to the next; the first and the last two are always "
+        "validated; auto: as few as keep validation at 10 % of the cost",
     )
     val_batch_size: int = Field(8, ge=1, description="batch size in validation and test")
     augment: Annotated[str, values.auto_or(parse_symmetries)] = Field(

@@ -69,6 +69,13 @@ AutoCount = Annotated[
         lambda x: "auto or a positive integer",
     ),
 ]
+AutoDepth = Annotated[
+    int | str,
+    _check(
+        lambda x: x == "auto" or (isinstance(x, int) and x >= 2),
+        lambda x: "auto or an integer of at least 2",
+    ),
+]
 AutoShare = Annotated[
     float | str,
     _check(

@@ -8,6 +8,7 @@ from simvp.config import Config
 from simvp.config.training import ModelSection
 from simvp.data.split import Split
 from simvp.engine.recipes import resolve_recipe
+from simvp.engine.validation import resolve_interval
 from simvp.engine.weights import StoredWeights
 from simvp.errors import ConfigError
 from simvp.runtime.devices import best_precision
@@ -24,6 +25,7 @@ def resolve_auto(
     split: Split,
     *,
     num_windows: int,
+    num_val_windows: int,
     device: torch.device,
     world_size: int,
     weights: StoredWeights | None,
@@ -32,12 +34,13 @@ def resolve_auto(
 
     Args:
         num_windows: number of training windows that an epoch visits.
+        num_val_windows: number of validation windows.
         world_size: number of processes that train together.
         weights: those that the network starts from; None for random ones.
     Raises: ConfigError if the device does not support the precision, or settings contradict each
         other, the weights or the data.
     """
-    config = resolve_recipe(config, weights)
+    config = resolve_interval(resolve_recipe(config, weights), num_windows, num_val_windows)
     card, model, train, metrics = split.data.card, config.model, config.train, config.metrics
     if model.boundary == "auto":
         model = model.model_copy(update={"boundary": f"{card.boundary_y},{card.boundary_x}"})

@@ -5,7 +5,7 @@ H, W: height and width; K: terms.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,10 +15,8 @@ from simvp import metrics
 from simvp.config import Config
 from simvp.data.batches import WindowDataset, batches, scoring_batches
 from simvp.data.climatology import Climatology
-from simvp.engine.statistics import recompute_statistics
 from simvp.metrics import SCORES, Domain, Truth
 from simvp.metrics.bootstrap import interval
-from simvp.models.simvp import SimVP
 from simvp.progress import Advance
 from simvp.runtime.devices import autocast
 from simvp.runtime.group import Group
@@ -139,38 +137,6 @@ def evaluate(
     shapes = {name: SCORES[name].shape(domain, num_forecast) for name in names}
     size = (len(dataset), dataset.window - pre)
     return {name: _gathered(size, shapes, rows, pieces, group) for name, pieces in scored.items()}
-
-
-def validate(
-    network: SimVP,
-    val_set: WindowDataset,
-    config: Config,
-    group: Group,
-    training_inputs: Iterable[Tensor],
-    *,
-    baselines: Mapping[str, ForecastFunction],
-) -> dict[str, Evaluation]:
-    """Score a network during training, as "forecast"; it is in evaluation mode afterwards.
-
-    Args:
-        training_inputs: batches (B, T, C, H, W) for BatchNorm statistics of the current weights.
-            They are computed in the precision of the forecasts, because rounding the weights
-            shifts the mean of every channel.
-        baselines: other forecasts to score, by name.
-    """
-    network.eval()
-    if config.train.recompute_statistics:
-        with autocast(group.device, config.metrics.precision):
-            recompute_statistics(network, training_inputs)
-    group.broadcast_buffers(network)
-    return evaluate(
-        {"forecast": network, **baselines},
-        val_set,
-        config,
-        group,
-        num_forecast=network.num_forecast,
-        advance=lambda count, note: None,
-    )
 
 
 def with_holes(inputs: Tensor, forecast: Tensor) -> Tensor:

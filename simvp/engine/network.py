@@ -40,7 +40,7 @@ def build_network(
         model = config.model
         raise ConfigError(
             f"model.model_type = {model.model_type!r}: {error}; the numbers of channels are "
-            f"model.history * model.hid_S = {_frames(model.history) * model.hid_S} and "
+            f"model.history * model.hid_S = {_count(model.history) * model.hid_S} and "
             f"model.hid_T = {model.hid_T}"
         ) from None
     # Convolutions are faster in channels-last memory format, on CPUs and on GPUs.
@@ -53,12 +53,12 @@ def _build(config: Config, data: DataDescription, increment_scale: Sequence[floa
     standardizes, channels = config.model.is_standardizing, len(data.channels)
     mean, std = data.mean or (0.0,) * channels, data.std or (1.0,) * channels
     return SimVP(
-        (_frames(config.model.history), *data.shape),
+        (_count(config.model.history), *data.shape),
         model_type=config.model.model_type,
         hid_S=config.model.hid_S,
         hid_T=config.model.hid_T,
         N_S=config.model.N_S,
-        N_T=config.model.N_T,
+        N_T=_count(config.model.N_T),
         mlp_ratio=config.model.mlp_ratio,
         drop=config.model.drop,
         drop_path=config.model.drop_path,
@@ -69,13 +69,13 @@ def _build(config: Config, data: DataDescription, increment_scale: Sequence[floa
         std=std if standardizes else None,
         takes_mask=data.has_missing,
         num_input_only=len(data.inputs),
-        block_frames=_frames(config.model.block_frames),
+        block_frames=_count(config.model.block_frames),
         increment_scale=increment_scale,
     )
 
 
-def _frames(setting: int | str) -> int:
-    """A number of frames, after "auto" has been resolved."""
+def _count(setting: int | str) -> int:
+    """A number of frames or blocks, after "auto" has been resolved."""
     assert isinstance(setting, int)
     return setting
 

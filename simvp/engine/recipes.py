@@ -10,18 +10,25 @@ from simvp.config import Config
 from simvp.engine.weights import StoredWeights
 from simvp.errors import ConfigError
 
+# A pass of few frames needs fewer blocks, which pays for more training steps.
+_DIRECT_BLOCKS, _STEPWISE_BLOCKS = 8, 4
 _STEPWISE_FRAMES, _STEPWISE_PASSES, _STEPWISE_SHARE = 2, 2, 0.4
 
 
 def resolve_recipe(config: Config, weights: StoredWeights | None) -> Config:
-    """Decide the settings that `train.recipe` determines, where they are "auto".
+    """Decide the recipe and the settings that it determines, where they are "auto".
+
+    Without trials, "auto" is the recipe of the weights, or the direct one.
 
     Args:
         weights: those that the network gets; None for random ones.
     Raises: ConfigError if the settings contradict each other or the weights.
     """
     model, train, data = config.model, config.train, config.data
-    pre, stepwise = data.pre_seq_length, train.recipe == "stepwise"
+    recipe = train.recipe
+    if recipe == "auto":
+        recipe = "stepwise" if weights is not None and weights.forecast_increments else "direct"
+    pre, stepwise = data.pre_seq_length, recipe == "stepwise"
     history = _chosen(model.history, min(_STEPWISE_FRAMES, pre) if stepwise else pre)
     block = _chosen(model.block_frames, min(_STEPWISE_FRAMES, history) if stepwise else history)
     if history > pre:
@@ -36,16 +43,24 @@ def resolve_recipe(config: Config, weights: StoredWeights | None) -> Config:
         )
     passes = math.ceil(data.aft_seq_length / block)
     rollout = _chosen(train.rollout, min(_STEPWISE_PASSES, passes) if stepwise else passes)
+    blocks = _chosen(model.N_T, _STEPWISE_BLOCKS if stepwise else _DIRECT_BLOCKS)
     share = train.rollout_share
     if share == "auto":
         share = _STEPWISE_SHARE if stepwise else 1.0
-    target = _target(config, weights)
+    target = _target(config, recipe, weights)
     return config.model_copy(
         update={
             "model": model.model_copy(
-                update={"history": history, "block_frames": block, "target": target}
+                update={
+                    "history": history,
+                    "block_frames": block,
+                    "target": target,
+                    "N_T": blocks,
+                }
             ),
-            "train": train.model_copy(update={"rollout": rollout, "rollout_share": share}),
+            "train": train.model_copy(
+                update={"recipe": recipe, "rollout": rollout, "rollout_share": share}
+            ),
         }
     )
 
@@ -54,11 +69,11 @@ def _chosen(setting: int | str, automatic: int) -> int:
     return setting if isinstance(setting, int) else automatic
 
 
-def _target(config: Config, weights: StoredWeights | None) -> str:
+def _target(config: Config, recipe: str, weights: StoredWeights | None) -> str:
     """What a pass forecasts. Raises ConfigError if the weights were trained otherwise."""
     target = config.model.target
     if weights is None:
-        recommended = "increments" if config.train.recipe == "stepwise" else "frames"
+        recommended = "increments" if recipe == "stepwise" else "frames"
         return recommended if target == "auto" else target
     trained = "increments" if weights.forecast_increments else "frames"
     if target not in ("auto", trained):

@@ -22,6 +22,7 @@ from simvp.runtime.group import Group
 _BEFORE_RECORDED: dict[str, Any] = {
     "model.target": "frames",
     "train.windows_per_epoch": 0,
+    "train.val_interval": 1,
     "train.loss": "mse",
     "model.standardize": False,
     "vectors of the data card": [],
@@ -35,6 +36,7 @@ _FRAMES_PER_PASS = ("model.history", "model.block_frames")
 # of epochs, which stretches the schedule.
 _FREE_TO_CHANGE = {
     "train.epochs",
+    "train.minutes",
     "train.checkpoint_interval",
     "train.checkpoint_every_minutes",
     "train.val_batch_size",
@@ -175,11 +177,13 @@ def describe_step(
 
 def describe_epoch(row: dict[str, float], epochs: int, *, is_best: bool) -> str:
     """One line of at most 80 characters with the results of an epoch."""
-    return (
-        f"epoch {row['epoch']:>{len(str(epochs))}}/{epochs}  loss {row['train_loss']:<9.4g}  "
-        f"val loss {row['val_loss']:<9.4g}  mse {row['val_mse']:<6.4g}  "
-        f"ssim {row['val_ssim']:.4f}  {'best' if is_best else ''}"
-    ).rstrip()
+    line = f"epoch {row['epoch']:>{len(str(epochs))}}/{epochs}  loss {row['train_loss']:<9.4g}"
+    if "val_loss" in row:
+        line += (
+            f"  val loss {row['val_loss']:<9.4g}  mse {row['val_mse']:<6.4g}  "
+            f"ssim {row['val_ssim']:.4f}  {'best' if is_best else ''}"
+        )
+    return line.rstrip()
 
 
 def describe_persistence(

@@ -20,7 +20,6 @@ from simvp.data.preparation import advise_cache
 from simvp.engine.compilation import uncompiled
 from simvp.engine.domain import FORECAST, PERSISTENCE
 from simvp.engine.epoch_log import EpochLog, Stopwatch, training_cost
-from simvp.engine.evaluation import Evaluation, validate
 from simvp.engine.learner import Learner
 from simvp.engine.recipes import trained_steps
 from simvp.engine.schedule import num_passes, one_cycle
@@ -35,6 +34,7 @@ from simvp.engine.state import (
     fixed_settings_of,
 )
 from simvp.engine.training_windows import TrainingWindows
+from simvp.engine.validation import NUM_STATISTICS_WINDOWS, is_validated, validate
 from simvp.errors import Interrupted, RunFailed
 from simvp.models.simvp import SimVP
 from simvp.progress import Advance, Report
@@ -187,34 +187,31 @@ class Trainer:
         return self.progress.epoch * self.steps_per_epoch + self.progress.batch
 
     def _finish_epoch(self, log: EpochLog) -> None:
-        """Validate, save the best network, the history and, when it is due, a checkpoint."""
+        """Validate and save a checkpoint, when they are due, the best network and the history."""
         self._check_weights()
+        epoch, train, local = self.progress.epoch + 1, self.config.train, self.state.loss
         self.stopwatch.lap()
-        scores, val_loss = self._validate()
+        validated = self._validate() if is_validated(epoch, train) else {}
         val_seconds = self.stopwatch.lap()
-        local = self.state.loss
-        if not math.isfinite(val_loss):
-            raise self._failed("the validation loss is not finite")
         totals = self.group.sum(torch.tensor([local.total, local.count], dtype=torch.float64))
-        last_step = (self.progress.epoch + 1) * self.steps_per_epoch - 1
+        last_step = epoch * self.steps_per_epoch - 1
         row = {
-            "epoch": self.progress.epoch + 1,
-            "lr": self._schedule(last_step)[0] * self.config.train.lr,
+            "epoch": epoch,
+            "lr": self._schedule(last_step)[0] * train.lr,
             "train_loss": float(totals[0] / totals[1]),
-            "val_loss": val_loss,
-            **{f"val_{name}": float(scores.mean(name)) for name in metrics.NAMES},
+            **validated,
             **training_cost(local.seconds, val_seconds, int(totals[1]), self.group.device),
         }
+        val_loss = validated.get("val_loss", math.inf)
         is_best = val_loss < self.progress.best_loss
         self.progress.best_loss = min(val_loss, self.progress.best_loss)
         self.progress.history.append(row)
-        self.progress.epoch += 1
+        self.progress.epoch = epoch
         self.progress.batch = 0
         self.state.loss = TrainingLoss()
         if self.group.is_main and is_best:
             checkpoint.save(self.folder.best_model, self.network.state_dict())
         log.publish(self.progress)
-        epoch, train = self.progress.epoch, self.config.train
         described = describe_epoch(row, train.epochs, is_best=is_best)
         for line in [described, *describe_persistence(self.progress, row, train)]:
             self.report.say(line)
@@ -223,20 +220,30 @@ class Trainer:
         elif epoch == 1:  # from now on, a run without checkpoints has lost them
             self._save(checkpoint.LATEST)
 
-    def _validate(self) -> tuple[Evaluation, float]:
-        """The scores of the network and its validation loss; also persistence's, the first time."""
+    def _validate(self) -> dict[str, float]:
+        """The validation columns of metrics.csv; records persistence's loss the first time.
+
+        Raises: RunFailed if the loss is not finite.
+        """
         is_known = self.progress.persistence_loss is not None
         baselines = {} if is_known else {PERSISTENCE: metrics.persistence}
         with uncompiled():
             scores = validate(
                 *(self.network, self.val_set, self.config, self.group),
-                self.windows.inputs(self.progress.epoch, self.network.history),
+                self.windows.inputs(
+                    self.progress.epoch, self.network.history, NUM_STATISTICS_WINDOWS
+                ),
                 baselines=baselines,
             )
         shape = (self.network.num_forecast, *self.val_set.shape[1:])
         if not is_known:
             self.progress.persistence_loss = scores[PERSISTENCE].loss(shape)
-        return scores[FORECAST], scores[FORECAST].loss(shape)
+        forecast = scores[FORECAST]
+        loss = forecast.loss(shape)
+        if not math.isfinite(loss):
+            raise self._failed("the validation loss is not finite")
+        means = {f"val_{name}": float(forecast.mean(name)) for name in metrics.NAMES}
+        return {"val_loss": loss, **means}
 
     def _check_weights(self) -> None:
         """Raises RunFailed if an update has made a weight non-finite: it must not be saved."""

@@ -16,8 +16,6 @@ from simvp.data.batches import WindowDataset, batches, training_batches
 from simvp.physics import parse_symmetries
 from simvp.runtime.group import Group
 
-_NUM_STATISTICS_WINDOWS = 64  # more would change only insignificant digits of the averages
-
 
 class TrainingWindows:
     """One process's windows of each epoch.
@@ -63,9 +61,9 @@ class TrainingWindows:
         )
         return augmentation.apply(frames, transformations, self.vectors)
 
-    def inputs(self, epoch: int, num_frames: int) -> Iterator[Tensor]:
-        """The first frames of some windows, transformed as in this epoch, in batches."""
-        count = math.ceil(_NUM_STATISTICS_WINDOWS / self.settings.samples_per_step)
+    def inputs(self, epoch: int, num_frames: int, num_windows: int) -> Iterator[Tensor]:
+        """The first frames of about `num_windows` windows, transformed as in this epoch."""
+        count = math.ceil(num_windows / self.settings.samples_per_step)
         device = self.group.device
         for indices, frames in batches(self.train_set, self.epoch(epoch)[:count], device.type):
             moved = frames.to(device, non_blocking=True)

@@ -28,6 +28,11 @@ if TYPE_CHECKING:
     from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
 
 
+def has_launched() -> bool:
+    """Whether this process is one of a group that `run` has launched."""
+    return LAUNCHED in os.environ
+
+
 def is_needed(config: Config) -> bool:
     """Whether this process has to launch a group. Raises ConfigError if it is part of one."""
     launch, info = config.launch, rank_info()
@@ -60,7 +65,7 @@ def device(config: Config) -> torch.device:
 
 def join(config: Config) -> AbstractContextManager[Group]:
     """Join the group that this process belongs to; a group of one without launcher."""
-    if LAUNCHED in os.environ:
+    if has_launched():
         # Processes orphaned by a killed launcher would keep the run folder locked.
         exit_after(partial(_wait_for_exit, os.getppid()))
     return process_group(config.run.device, timeout_minutes=config.launch.timeout_minutes)

@@ -189,9 +189,13 @@ def test_short_run_is_direct(split_data: Path, simvp: Simvp) -> None:
     assert "already complete" in simvp(*AUTO, "--epochs", "2", "--resume").stdout
 
 
-def test_trials_of_given_weights_are_refused(split_data: Path, simvp: Simvp) -> None:
-    result = simvp(*AUTO, "--init-from", "weights.pth", code=2)
-    assert "train.recipe = 'auto': the weights of train.init_from fit one recipe" in result.stderr
+@pytest.mark.parametrize("recipe", ["direct", "stepwise"])
+def test_given_weights_keep_their_recipe(recipe: str, split_data: Path, simvp: Simvp) -> None:
+    simvp(*AUTO, "--recipe", recipe, "--epochs", "1", "--name", "first")
+    weights = ("--init-from", "work_dirs/first/simvp_model.pth")
+    assert f"{recipe}: each pass forecasts" in simvp(*AUTO, *weights).stdout
+    assert read_layer(RUN / "config.toml").tables["train"]["recipe"] == recipe
+    assert not (RUN / "trials").exists()
 
 
 def test_two_processes_choose_together(split_data: Path, simvp: Simvp) -> None:

@@ -43,6 +43,7 @@ def resolved(
         config,
         split,
         num_windows=windows,
+        num_val_windows=2,
         device=torch.device(device),
         world_size=world_size,
         weights=weights,

@@ -131,7 +131,12 @@ DATA_AND_CONFIG: list[tuple[str, Prepare, list[str], str]] = [
     ("negative-epochs", nothing, [*TRAIN, "--epochs", "-1"], "--epochs = -1"),
     ("N_S-0", nothing, [*TRAIN, "--set", "model.N_S=0"], "model.N_S = 0"),
     ("N_S-odd", nothing, [*TRAIN, "--set", "model.N_S=3"], "N_S = 3: should be even, use 2 or 4"),
-    ("N_T-1", nothing, [*TRAIN, "--set", "model.N_T=1"], "N_T = 1: .*greater than or equal to 2"),
+    (
+        "N_T-1",
+        nothing,
+        [*TRAIN, "--set", "model.N_T=1"],
+        "N_T = 1: should be auto or an integer of at least 2",
+    ),
     ("hid_S-odd", nothing, [*TRAIN, "--set", "model.hid_S=5"], "hid_S = 5: should be even"),
     (
         "batch-larger-than-data",

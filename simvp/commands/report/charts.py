@@ -137,11 +137,15 @@ def losses(name: str, history: History) -> list[Chart]:
 
 
 def _best(history: History) -> dict[str, float]:
-    return min(history, key=lambda row: row["val_loss"])
+    validated = [row for row in history if math.isfinite(row["val_loss"])]
+    return min(validated, key=lambda row: row["val_loss"])
 
 
 def _column(history: History, name: str) -> tuple[list[float], list[float]]:
-    return [row["epoch"] for row in history], [row.get(name, math.nan) for row in history]
+    """A column of metrics.csv, in the epochs that have a value."""
+    points = [(row["epoch"], row.get(name, math.nan)) for row in history]
+    found = [(epoch, value) for epoch, value in points if math.isfinite(value)]
+    return [epoch for epoch, _ in found], [value for _, value in found]
 
 
 def _best_epoch(run: ReportedRun) -> str:
