@@ -21,7 +21,7 @@ class ModelSection(Section):
     )
     N_T: values.AutoDepth = Field(
         "auto",
-        description="number of translator blocks, at least 2; auto: 8 for the direct recipe, 4 for "
+        description="number of translator blocks, at least 2; auto: 8 for the direct recipe, 2 for "
         "the stepwise one",
     )
     mlp_ratio: float = Field(8.0, gt=1, description="ratio of MLP width to channels in each block")
@@ -77,7 +77,9 @@ class TrainSection(Section):
         description="time for a new run, which decides the epochs; 0: train.epochs do",
     )
     batch_size: values.AutoCount = Field(
-        "auto", description="samples per step and process; auto: 2 to 16, for about 700 steps"
+        "auto",
+        description="samples per step and process; auto: 2 to 16, for about 700 steps, of the "
+        "stepwise recipe 3000",
     )
     windows_per_epoch: int = Field(
         0, ge=0, description="training windows that an epoch visits, at random; 0: all"

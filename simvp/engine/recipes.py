@@ -11,7 +11,7 @@ from simvp.engine.weights import StoredWeights
 from simvp.errors import ConfigError
 
 # A pass of few frames needs fewer blocks, which pays for more training steps.
-_DIRECT_BLOCKS, _STEPWISE_BLOCKS = 8, 4
+_DIRECT_BLOCKS, _STEPWISE_BLOCKS = 8, 2
 _STEPWISE_FRAMES, _STEPWISE_PASSES, _STEPWISE_SHARE = 2, 2, 0.4
 
 

@@ -81,7 +81,9 @@ class Candidate:
         train = self.config.train
         batch_size = train.batch_size
         if batch_size == "auto":
-            batch_size = choose_batch_size(epochs, math.ceil(num_windows / world_size))
+            batch_size = choose_batch_size(
+                train.recipe, epochs, math.ceil(num_windows / world_size)
+            )
         length = {"epochs": epochs, "windows_per_epoch": num_windows, "batch_size": batch_size}
         config = self.config.model_copy(update={"train": train.model_copy(update=length)})
         return Training(config, training_multiply_adds(config, self.cost, world_size))

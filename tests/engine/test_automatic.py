@@ -17,14 +17,24 @@ CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize(
-    ("windows", "nproc", "epochs", "expected"),
+    ("recipe", "windows", "nproc", "epochs", "expected"),
     # 20 epochs of 70 windows are 700 steps of two windows; the size is at most 16.
-    [(70, 1, 20, 2), (70, 2, 20, 2), (350, 1, 20, 10), (14000, 1, 20, 16), (3, 4, 20, 1)],
+    [
+        ("direct", 70, 1, 20, 2),
+        ("direct", 70, 2, 20, 2),
+        ("direct", 350, 1, 20, 10),
+        ("direct", 14000, 1, 20, 16),
+        ("direct", 3, 4, 20, 1),
+        ("stepwise", 350, 1, 20, 2),
+        ("stepwise", 1050, 1, 20, 7),
+        ("stepwise", 1050, 2, 20, 3),
+        ("stepwise", 14000, 1, 20, 16),
+    ],
 )
-def test_automatic_batch_size_gives_700_steps(
-    split_data: Path, windows: int, nproc: int, epochs: int, expected: int
+def test_automatic_batch_size_gives_enough_steps(
+    split_data: Path, recipe: str, windows: int, nproc: int, epochs: int, expected: int
 ) -> None:
-    config = Config.model_validate({"train": {"epochs": epochs}})
+    config = Config.model_validate({"train": {"epochs": epochs, "recipe": recipe}})
     assert resolved(split_data, config, windows, world_size=nproc).train.batch_size == expected
     given = Config.model_validate({"train": {"batch_size": 5}})
     assert resolved(split_data, given, windows, world_size=nproc).train.batch_size == 5

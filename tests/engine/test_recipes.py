@@ -55,7 +55,7 @@ def test_stepwise_recipe_takes_small_steps() -> None:
         "stepwise: each pass forecasts 2 frames from the last 2, as increments; the last 40 % of "
         "the steps train 2 passes"
     )
-    assert config.model.N_T == 4 and resolved(10, 9, recipe="direct").model.N_T == 8
+    assert config.model.N_T == 2 and resolved(10, 9, recipe="direct").model.N_T == 8
     assert resolved(10, 9, model={"N_T": 6}, recipe="stepwise").model.N_T == 6
     short = resolved(1, 1, recipe="stepwise")
     assert chosen(short) == (1, 1, "increments", 1, 0.4)

@@ -135,7 +135,7 @@ DATA_AND_CONFIG: list[tuple[str, Prepare, list[str], str]] = [
         "N_T-1",
         nothing,
         [*TRAIN, "--set", "model.N_T=1"],
-        "N_T = 1: should be auto or an integer of at least 2",
+        "N_T = 1: should be auto or an integer",
     ),
     ("hid_S-odd", nothing, [*TRAIN, "--set", "model.hid_S=5"], "hid_S = 5: should be even"),
     (
