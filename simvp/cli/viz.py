@@ -38,7 +38,16 @@ def viz(
         int | None,
         typer.Option(
             min=1,
-            help="Most frames in a row; others are left out. Default: as many as are legible",
+            help="Frames in a row; longer sequences wrap. Default: as many as are legible",
+            show_default=False,
+        ),
+    ] = None,
+    every: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Draw every N-th frame only. Default: all, of more than 48 as many as that",
+            metavar="N",
             show_default=False,
         ),
     ] = None,
@@ -88,7 +97,7 @@ def viz(
     from simvp.commands import viz as command
 
     movie = ".gif" if gif else ".mp4" if mp4 else ""
-    drawing = command.Request(sample_id, test, output, movie, columns or 0, overwrite)
+    drawing = command.Request(sample_id, test, output, movie, columns or 0, every or 0, overwrite)
     return command.run(config, drawing)
 
 

@@ -36,10 +36,12 @@ def save_figure(path: Path, figure: "Figure") -> None:
     """Write a figure as PNG, PDF or SVG, by its suffix. Raises OutputError."""
     suffix = path.suffix.lower()
     mark = {_REMARK[suffix]: PICTURE_MARK.decode()}
+    if figure.get_layout_engine() is not None:
+        figure.draw_without_rendering()  # applies the layout
+    # Like bbox_inches="tight", which draws the whole figure once more to find the same box.
+    box = figure.get_tightbbox().padded(0.1)
     with publish(path) as temporary:
-        figure.savefig(
-            temporary, format=suffix[1:], bbox_inches="tight", pad_inches=0.1, metadata=mark
-        )
+        figure.savefig(temporary, format=suffix[1:], bbox_inches=box, metadata=mark)
 
 
 def save_frames(path: Path, images: Sequence[NDArray[np.uint8]], fps: float) -> None:

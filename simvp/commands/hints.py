@@ -28,5 +28,5 @@ def test_option(folder: RunFolder) -> str:
 
 
 def short_id(sample_id: str) -> str:
-    """A sample's id without the hash that `simulate` puts before it, quoted for a shell."""
-    return shlex.quote(re.sub(r"^[0-9a-f]{64}_", "", sample_id))
+    """A sample's id without the hash that `simulate` puts before it."""
+    return re.sub(r"^[0-9a-f]{64}_", "", sample_id)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simvp.commands.drawing import save_figure
+from simvp.commands.frame_labels import frame_axes, frame_labels
 from simvp.commands.hints import name_option
 from simvp.commands.scoring import describe_horizon
 from simvp.config import Config
@@ -210,18 +211,23 @@ def _draw(
     from simvp.figures import pictures  # imports matplotlib
 
     data, name = forecaster.data, forecasts.channels[0]
+    card, steps = forecasts.card, forecasts.values.shape[1]
     inputs = origin.read(data.scaling, may_miss=True)[:, :1]
-    scaling = data.scaling.first(1)
-    title = f"{forecasts.names()[0]}" + (f", {name}" if len(forecasts.channels) > 1 else "")
-    rows = -1 if forecasts.card.origin == "lower" else 1
+    labels = pictures.Labels(
+        title=f"{forecasts.names()[0]}" + (f", {name}" if len(forecasts.channels) > 1 else ""),
+        caption=card.caption(name),
+        frames=frame_labels(
+            card, data.step, num_inputs=len(inputs), num_steps=steps, times=origin.labels(steps)
+        ),
+        axes=frame_axes(forecasts.coordinates, data.shape[1:]),
+        origin=card.origin,
+    )
     figure = pictures.outlook(
-        scaling.to_physical(inputs)[:, 0, ::rows],
-        forecasts.values[0, :, 0, ::rows],
+        data.scaling.first(1).to_physical(inputs)[:, 0],
+        forecasts.values[0, :, 0],
+        labels,
         trained_steps=forecaster.trained_steps,
-        title=title,
-        caption=forecasts.card.caption(name),
         cmap=config.viz.cmap,
-        labels=origin.labels(forecasts.values.shape[1]),
     )
     path = picture_path(output)
     save_figure(path, figure)

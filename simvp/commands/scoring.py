@@ -1,5 +1,6 @@
 """Score a network on windows of a split, and save inputs, truths, forecasts and scores."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -242,7 +243,7 @@ def _summary(
     is_usual = task.target == folder.saved
     scored = folder if is_usual else RunFolder(folder.path, task.target.name)
     options = name_option(config) + test_option(scored)
-    return Summary(lines, f"simvp viz {short_id(task.dataset.id(0))}{options}")
+    return Summary(lines, f"simvp viz {shlex.quote(short_id(task.dataset.id(0)))}{options}")
 
 
 def describe_horizon(steps: int, trained_steps: int) -> list[str]:

@@ -1,21 +1,26 @@
 """`simvp viz`: draw a saved forecast, or list them all."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from simvp.commands.drawing import FIGURES, check_free, check_suffix, save_figure, save_frames
-from simvp.commands.hints import name_option, test_option
+from simvp.commands.frame_labels import frame_axes, frame_labels, sample_times, split_of_test
+from simvp.commands.hints import name_option, short_id, test_option
 from simvp.config import Config
 from simvp.data.description import DataDescription, read_description
-from simvp.data.places import describe_grid
+from simvp.data.series import Coordinates
 from simvp.engine.saved_forecasts import SavedForecasts, SavedSample, read_metrics
 from simvp.errors import ConfigError, did_you_mean
 from simvp.progress import Summary
 from simvp.runs import RunFolder
+
+if TYPE_CHECKING:
+    from simvp.figures.pictures import Labels
 
 _EVERY, _COLOURS = "all", "rgb"  # instead of the name of a channel
 
@@ -29,7 +34,8 @@ class Request:
         test: folder of the forecasts in the run's `tests`; empty for those of the usual test.
         output: the file to write; empty for one in the run's folder.
         movie: ".gif" or ".mp4" for an animation; empty for a figure.
-        columns: largest number of frames in a row of a figure; 0 for as many as are legible.
+        columns: number of frames in a row of a figure; 0 for as many as are legible.
+        every: draw every so many frames only; 0 for all, unless there are very many.
         overwrite: whether `output` may exist.
     """
 
@@ -38,6 +44,7 @@ class Request:
     output: str = ""
     movie: str = ""
     columns: int = 0
+    every: int = 0
     overwrite: bool = False
 
 
@@ -47,6 +54,7 @@ class _Drawing:
 
     name: str
     caption: str
+    unit: str
     frames: tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 
 
@@ -57,9 +65,9 @@ def run(config: Config, request: Request) -> Summary:
     if request.sample is None:
         options = name_option(config) + test_option(folder)
         return Summary(_listing(folder), f"simvp viz SAMPLE_ID{options}")
-    from simvp.figures import pictures  # imports matplotlib
+    from simvp.figures import colours, pictures  # imports matplotlib
 
-    pictures.colour_map(config.viz.cmap)
+    colours.colour_map(config.viz.cmap)
     sample_id = folder.find_sample(request.sample)
     data = read_description(folder.data_file)
     channels = _channels(config, data)
@@ -67,24 +75,53 @@ def run(config: Config, request: Request) -> Summary:
     for path in paths:
         check_free(path, request.output, overwrite=request.overwrite)
     sample = SavedForecasts(folder, data).read(sample_id)
-    place = describe_grid(config.data.split, data)
+    place = _place(config, folder, data, sample_id, sample)
     for path, drawing in zip(paths, _drawings(channels, sample, data), strict=True):
-        title = sample_id + (f", {drawing.name}" if drawing.name else "")
-        caption, cmap = drawing.caption, config.viz.cmap
+        labels = replace(
+            place,
+            title=place.title + _after_comma(drawing.name),
+            caption=drawing.caption,
+            unit=drawing.unit,
+        )
         if request.movie:
-            images = pictures.animation(*drawing.frames, title=title, caption=caption, cmap=cmap)
+            images = pictures.animation(*drawing.frames, labels, cmap=config.viz.cmap)
             save_frames(path, images, config.viz.fps)
         else:
             figure = pictures.grid(
                 *drawing.frames,
-                title=title,
-                caption=caption,
-                place=place,
-                cmap=cmap,
+                labels,
+                cmap=config.viz.cmap,
                 columns=request.columns,
+                every=request.every,
             )
             save_figure(path, figure)
     return Summary([f"wrote {path}" for path in paths])
+
+
+def _after_comma(channel: str) -> str:
+    """What the title of a picture says of a channel; nothing if it is the only one."""
+    name = f"channel {channel}" if channel.isdecimal() else channel
+    return f", {name}" if name else ""
+
+
+def _place(
+    config: Config, folder: RunFolder, data: DataDescription, sample_id: str, sample: SavedSample
+) -> "Labels":
+    """Which sample is drawn, and when and where its frames are."""
+    from simvp.figures.pictures import Labels
+
+    split = split_of_test(folder, config)
+    num_inputs, num_steps = len(sample.inputs), len(sample.truth)
+    times = sample_times(split, sample_id, num_inputs + num_steps)
+    coordinates = Coordinates() if split is None else split.coordinates
+    return Labels(
+        title=f"{data.card.name}: {short_id(sample_id)}".removeprefix(": "),
+        frames=frame_labels(
+            data.card, data.step, num_inputs=num_inputs, num_steps=num_steps, times=times
+        ),
+        axes=frame_axes(coordinates, data.shape[1:]),
+        origin=data.card.origin,
+    )
 
 
 def _channels(config: Config, data: DataDescription) -> dict[str, tuple[int, ...]]:
@@ -122,20 +159,20 @@ def _path(folder: RunFolder, request: Request, sample_id: str, channel: str) -> 
 def _drawings(
     channels: dict[str, tuple[int, ...]], sample: SavedSample, data: DataDescription
 ) -> Iterator[_Drawing]:
-    """What to draw of a sample: rows are turned over if the first one is at the bottom."""
-    order = -1 if data.card.origin == "lower" else 1
-    arrays = [a[..., ::order, :] for a in (sample.inputs, sample.truth, sample.forecast)]
+    """What to draw of a sample."""
+    arrays = (sample.inputs, sample.truth, sample.forecast)
     for name, indices in channels.items():
         if len(indices) == 1:
-            caption = data.card.caption(data.channels[indices[0]])
+            channel = data.channels[indices[0]]
+            caption, unit = data.card.caption(channel), data.card.channel(channel).unit
             inputs, truth, forecast = (array[:, indices[0]] for array in arrays)
         else:  # a colour picture, on the scale of the data
-            caption = ""
+            caption, unit = "", ""
             scaling = data.scaling.first(arrays[0].shape[1])
             inputs, truth, forecast = (
                 np.asarray(scaling.to_unit(array)[:, list(indices)], np.float32) for array in arrays
             )
-        yield _Drawing(name, caption, (inputs, truth, forecast))
+        yield _Drawing(name, caption, unit, (inputs, truth, forecast))
 
 
 def _listing(folder: RunFolder) -> list[str]:

@@ -149,12 +149,9 @@ class DatasetCard(ChannelCard):
         return f"{name} ({unit})" if unit else name
 
     def caption(self, channel: str) -> str:
-        """`boiling: temperature (degF), 1 step between frames`, as far as it is known."""
+        """`temperature (degF)`; empty for a channel of which nothing is known."""
         card = self.channel(channel)
-        what = self.label(channel) if card.quantity or card.unit or self.channels else ""
-        step = f"{self.time_step} between frames" if self.time_step else ""
-        known = ", ".join(filter(None, [what, step]))
-        return f"{self.name}: {known}" if self.name and known else self.name or known
+        return self.label(channel) if card.quantity or card.unit or self.channels else ""
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:

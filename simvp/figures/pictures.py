@@ -5,258 +5,246 @@ Frames of shape (T, 3, H, W) are colour pictures, red, green and blue from 0 to 
 """
 
 import math
-import textwrap
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
-from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from simvp.errors import ConfigError, did_you_mean
+from simvp.figures.colours import (
+    Frames,
+    Scale,
+    as_image,
+    describe_excess,
+    differences,
+    scale_of_differences,
+    scale_of_values,
+)
+from simvp.figures.coordinates import Axis
+from simvp.figures.panels import GAP, Panel, Row, Sheet, draw, title_width
+from simvp.progress import plural
 
-_LETTERS_PER_INCH = 13  # of the labels above frames
-
-Frames = NDArray[np.float32]
-Scale = tuple[Colormap, Normalize]
-# A frame, (H, W) or the three channels of a colour picture (3, H, W), its colours and the label
-# above it.
-Cell = tuple[Frames, Scale | None, str]
+_PAGE_WIDTH = 10.6  # of the panels
+_MOST_FRAMES = 48  # of a longer sequence every second, third, ... frame is drawn
 
 
-def colour_map(name: str) -> Colormap:
-    """The matplotlib colour map of that name, grey where values are missing. Raises ConfigError."""
-    if name not in colormaps:
-        raise ConfigError(
-            f"viz.cmap = {name!r}: unknown colour map.{did_you_mean(name, colormaps)} "
-            "Use a matplotlib name such as viridis, Purples, inferno, coolwarm or gray"
-        )
-    return colormaps[name].with_extremes(bad="0.7")
+@dataclass(frozen=True)
+class Labels:
+    """What is written beside frames.
+
+    Attributes:
+        caption: quantity and unit of the values, which label their colour bar.
+        unit: of differences.
+        frames: the time of each input and forecast frame, T_in + T_out, in a line or more, in
+            several versions, the most informative first; the first one that fits is used. By
+            default frames are numbered, the last input frame is 0.
+        axes: the coordinates of rows and columns; by default numbers of cells.
+        origin: "lower" if row 0 of a frame is drawn at the bottom.
+    """
+
+    title: str = ""
+    caption: str = ""
+    unit: str = ""
+    frames: Sequence[Sequence[str]] = ()
+    axes: tuple[Axis | None, Axis | None] = (None, None)
+    origin: Literal["upper", "lower"] = "upper"
 
 
 def grid(
     inputs: Frames,
     trues: Frames,
     preds: Frames,
+    labels: Labels,
     *,
-    title: str,
-    caption: str = "",
-    place: str = "",
     cmap: str,
     columns: int = 0,
+    every: int = 0,
 ) -> Figure:
-    """Four labelled rows: input (T_in, H, W), truth, prediction (T_out, H, W), difference.
+    """Four kinds of rows: input (T_in, H, W), truth, prediction (T_out, H, W), difference.
 
-    Frames more elongated than 4 : 1 are drawn as 4 : 1. If a row would have too many frames to be
-    legible, only every second, third, ... is drawn, counted back from the last.
+    Frames more elongated than 4 : 1 are drawn as 4 : 1.
 
     Args:
-        caption: quantity and unit of the values, which label their colour bar.
-        place: where the frames are, a line below them.
-        columns: largest number of frames in a row; 0 for as many as are legible.
+        columns: number of frames in a row, after which a sequence is continued in the next rows;
+            0 for as many as are legible.
+        every: draw every so many frames only, counted back from the last; 0 for all, unless there
+            are more than 48.
     """
-    past, future, width, number = _layout(inputs, trues, columns)
-    values, difference = _scales(inputs, trues, preds, cmap)
-    errors = _errors(trues, preds)
-    rows: dict[str, list[Cell]] = {
-        "input": [(inputs[i], values, number.format(i)) for i in past],
-        "truth": [(trues[i], values, number.format(len(inputs) + i)) for i in future],
-        "prediction": [(preds[i], values, "") for i in future],
-        "difference": [(errors[i], difference, "") for i in future],
-    }
-    return _draw(rows, width, title, _bars(caption, values, difference, preds), place)
-
-
-def _errors(trues: Frames, preds: Frames) -> Frames:
-    """Forecast minus truth, (T, H, W); of colour pictures the mean of the three channels."""
-    errors = preds - trues
-    return errors.mean(axis=1) if errors.ndim == 4 else errors
-
-
-def _bars(
-    caption: str, values: Scale | None, difference: Scale | None, preds: Frames
-) -> dict[str, Scale]:
-    """The colour bars and their labels, with the range of a forecast that leaves the colours."""
-    bars = {"difference": difference} if difference is not None else {}
-    if values is not None:
-        norm, known = values[1], preds[np.isfinite(preds)]
-        if known.size and not (norm.vmin <= known.min() and known.max() <= norm.vmax):
-            caption += f"{', ' if caption else ''}forecast {known.min():.3g} to {known.max():.3g}"
-        bars[caption] = values
-    return bars
+    chosen = _choose(inputs, preds, columns, every)
+    values = scale_of_values(inputs, trues, preds, cmap)
+    errors = differences(trues, preds)
+    difference = scale_of_differences(errors)
+    names = _names(len(inputs), len(preds), labels, chosen)
+    rows = [
+        Row("input", [Panel(inputs[i], values, names[i]) for i in block])
+        for block in _blocks(chosen.past, chosen.columns)
+    ]
+    for block in _blocks(chosen.future, chosen.columns):
+        titles = [names[len(inputs) + i] for i in block]
+        rows += [
+            Row("truth", [Panel(trues[i], values, t) for i, t in zip(block, titles, strict=True)]),
+            Row("prediction", [Panel(preds[i], values) for i in block]),
+            Row("difference", [Panel(errors[i], difference) for i in block]),
+        ]
+    bars = _bars(labels, values, difference, describe_excess(inputs, trues, preds))
+    return draw(_sheet(rows, chosen.size, labels, labels.title + chosen.remark, bars))
 
 
 def outlook(
-    inputs: Frames,
-    preds: Frames,
-    *,
-    trained_steps: int,
-    title: str,
-    caption: str = "",
-    cmap: str,
-    labels: Sequence[str] = (),
+    inputs: Frames, preds: Frames, labels: Labels, *, trained_steps: int, cmap: str
 ) -> Figure:
-    """Two labelled rows: input (T_in, H, W) and forecast (T_out, H, W), without truth.
+    """Two kinds of rows: input (T_in, H, W) and forecast (T_out, H, W), without truth.
 
     Args:
         trained_steps: later frames are marked by a star.
-        labels: the time of each frame, T_in + T_out; without them, or where there is no room for
-            them, frames are numbered.
-        caption: quantity and unit of the values, which label their colour bar.
     """
-    past, future, width, number = _layout(inputs, preds)
-    values, _ = _scales(inputs, preds, preds, cmap)
-    stars = ["*" * (i >= trained_steps) for i in range(len(preds))]
-    if not labels or max(map(len, labels)) > _LETTERS_PER_INCH * width:
-        labels = [number.format(i) for i in range(len(inputs) + len(preds))]
-    rows: dict[str, list[Cell]] = {
-        "input": [(inputs[i], values, labels[i]) for i in past],
-        "forecast": [(preds[i], values, labels[len(inputs) + i] + stars[i]) for i in future],
-    }
+    chosen = _choose(inputs, preds)
+    values = scale_of_values(inputs, preds, preds, cmap)
+    stars = ["*" * (i >= trained_steps) for i in range(-len(inputs), len(preds))]
+    names = _names(len(inputs), len(preds), labels, chosen, stars)
+    rows = [
+        Row(name, [Panel(frames[i], values, names[first + i]) for i in block])
+        for name, frames, indices, first in (
+            ("input", inputs, chosen.past, 0),
+            ("forecast", preds, chosen.future, len(inputs)),
+        )
+        for block in _blocks(indices, chosen.columns)
+    ]
+    title = labels.title + chosen.remark
     if any(stars):
-        title += f" (* beyond the {trained_steps} steps that were trained)"
-    return _draw(rows, width, title, _bars(caption, values, None, preds))
-
-
-def _layout(
-    inputs: Frames, forecast: Frames, columns: int = 0
-) -> tuple[NDArray[Any], NDArray[Any], float, str]:
-    """Indices of the input and forecast frames to draw, their width, and a pattern for labels."""
-    ratio = _ratio(inputs)
-    smallest = max(0.55, 0.3 / ratio)  # width of a legible frame
-    longest = max(len(inputs), len(forecast))
-    every = math.ceil(longest / columns if columns else longest * smallest / 14)
-    past, future = (np.arange((len(x) - 1) % every, len(x), every) for x in (inputs, forecast))
-    width = max(smallest, min(10 / max(len(past), len(future)), 2 / max(ratio, 1)))
-    return past, future, width, "t = {}" if width > 0.7 else "{}"
+        trained = plural(trained_steps, "step")
+        title += f" (* beyond the {trained} that {'was' if trained_steps == 1 else 'were'} trained)"
+    return draw(_sheet(rows, chosen.size, labels, title, _bars(labels, values, None)))
 
 
 def animation(
-    inputs: Frames, trues: Frames, preds: Frames, *, title: str, caption: str = "", cmap: str
+    inputs: Frames, trues: Frames, preds: Frames, labels: Labels, *, cmap: str
 ) -> list[NDArray[np.uint8]]:
     """Truth, prediction and difference side by side: an RGB image (height, width, 3) per step."""
-    ratio = _ratio(inputs)
+    ratio = _ratio(preds)
     width = min(4, max(2.5, 1 / ratio)) / max(ratio, 1)
-    values, difference = _scales(inputs, trues, preds, cmap)
-    panels = [(trues, values, "truth"), (preds, values, "prediction")]
-    panels.append((_errors(trues, preds), difference, "difference"))
-    row: list[Cell] = [(frames[0], scale, label) for frames, scale, label in panels]
-    bars = _bars(caption, values, difference, preds)
-    figure = _draw({f"t = {len(inputs) + len(trues) - 1}": row}, width, title, bars)
+    values, errors = scale_of_values(inputs, trues, preds, cmap), differences(trues, preds)
+    difference = scale_of_differences(errors)
+    kinds: list[tuple[str, Frames, Scale | None]] = [
+        ("truth", trues, values),
+        ("prediction", preds, values),
+        ("difference", errors, difference),
+    ]
+    row = Row("", [Panel(frames[0], scale, name) for name, frames, scale in kinds])
+    times = _versions(len(inputs), len(preds), labels)[0][len(inputs) :]
+    titles = [labels.title + "\n" + time.replace("\n", " ") for time in times]
+    bars = _bars(labels, values, difference, describe_excess(inputs, trues, preds))
+    figure = draw(_sheet([row], (ratio * width, width), labels, max(titles, key=len), bars))
+    return list(_images(figure, [frames for _, frames, _ in kinds], titles))
+
+
+def _images(
+    figure: Figure, panels: Sequence[Frames], titles: Sequence[str]
+) -> Iterator[NDArray[np.uint8]]:
+    """The figure with other frames in its panels, and another title, at each step."""
     figure.set_dpi(120)
     canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    figure.set_layout_engine("none")  # all images have the same layout
-    axes, images = figure.axes[0], []
-    for step in range(len(trues)):
-        axes.texts[0].set_text(f"t = {len(inputs) + step}")
-        for image, (frames, _, _) in zip(axes.images, panels, strict=True):
-            image.set_data(_as_image(frames[step]))
+    box = figure.get_tightbbox().padded(0.1)  # the same for all images
+    top, bottom = (round(120 * (figure.get_figheight() - y)) for y in (box.y1, box.y0))
+    left, right = (round(120 * x) for x in (box.x0, box.x1))
+    images = [image for axes in figure.axes[: len(panels)] for image in axes.images]
+    for step, title in enumerate(titles):
+        figure.texts[0].set_text(title)
+        for image, frames in zip(images, panels, strict=True):
+            image.set_data(as_image(frames[step]))
         canvas.draw()
-        images.append(np.array(canvas.buffer_rgba())[..., :3])
-    return images
+        yield np.array(canvas.buffer_rgba())[max(0, top) : bottom, max(0, left) : right, :3]
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """Which frames are drawn, and how.
+
+    Attributes:
+        past, future: indices of the input and the forecast frames.
+        columns: number of frames in a row.
+        size: height and width of a panel.
+        remark: what the title says about it.
+    """
+
+    past: NDArray[np.int64]
+    future: NDArray[np.int64]
+    columns: int
+    size: tuple[float, float]
+    remark: str
+
+
+def _choose(inputs: Frames, forecast: Frames, columns: int = 0, every: int = 0) -> _Choice:
+    ratio = _ratio(forecast)
+    smallest = max(0.5, min(0.85, 2 / ratio), 0.42 / ratio)  # width of a legible frame
+    longest = max(len(inputs), len(forecast))
+    every = min(every or math.ceil(longest / _MOST_FRAMES), longest)
+    past, future = (np.arange((len(x) - 1) % every, len(x), every) for x in (inputs, forecast))
+    longest = max(len(past), len(future))
+    if not columns:  # rows of equal length
+        most = int((_PAGE_WIDTH + GAP) / (smallest + GAP))
+        columns = math.ceil(longest / math.ceil(longest / most))
+    columns = min(columns, longest)
+    width = max(smallest, min((_PAGE_WIDTH + GAP) / columns - GAP, 2 / max(ratio, 1)))
+    remark = f" (1 frame in {every} is shown)" if every > 1 else ""
+    return _Choice(past, future, columns, (ratio * width, width), remark)
+
+
+def _blocks(indices: NDArray[np.int64], columns: int) -> Iterator[list[int]]:
+    """The indices of the frames in each row."""
+    for start in range(0, len(indices), columns):
+        yield indices[start : start + columns].tolist()
+
+
+def _names(
+    num_inputs: int, num_steps: int, labels: Labels, chosen: _Choice, marks: Sequence[str] = ()
+) -> list[str]:
+    """The label of each frame: the first version of which all that are drawn fit."""
+    drawn = [*chosen.past, *(num_inputs + chosen.future)]
+    marks = marks or [""] * (num_inputs + num_steps)
+    found: list[str] = []
+    for version in _versions(num_inputs, num_steps, labels):
+        found = [time + mark for time, mark in zip(version, marks, strict=True)]
+        if max(title_width(found[i]) for i in drawn) <= chosen.size[1]:
+            break
+    return found
+
+
+def _versions(num_inputs: int, num_steps: int, labels: Labels) -> list[Sequence[str]]:
+    numbers = [f"{i:+d}" if i else "0" for i in range(1 - num_inputs, num_steps + 1)]
+    return [*labels.frames, [number.replace("-", "\N{MINUS SIGN}") for number in numbers]]
+
+
+def _bars(
+    labels: Labels, values: Scale | None, difference: Scale | None, remark: str = ""
+) -> dict[str, Scale]:
+    """The colour bars and their labels, with a remark on the values."""
+    bars = {}
+    if values is not None:
+        bars["\n".join(filter(None, [labels.caption, remark]))] = values
+    if difference is not None:
+        bars[f"difference ({labels.unit})" if labels.unit else "difference"] = difference
+    return bars
+
+
+def _sheet(
+    rows: Sequence[Row],
+    size: tuple[float, float],
+    labels: Labels,
+    title: str,
+    bars: dict[str, Scale],
+) -> Sheet:
+    counts = rows[0].panels[0].frame.shape[-2:]
+    y, x = (
+        axis or Axis.of_pixels(name, count)
+        for axis, name, count in zip(labels.axes, "yx", counts, strict=True)
+    )
+    return Sheet(rows, size, (y, x), labels.origin, title, bars)
 
 
 def _ratio(frames: Frames) -> float:
     """Height of a frame as drawn, relative to its width."""
     return float(np.clip(frames.shape[-2] / frames.shape[-1], 0.25, 4))
-
-
-def _scales(inputs: Frames, trues: Frames, preds: Frames, cmap: str) -> tuple[Scale | None, Scale]:
-    """The colours of values, None for colour pictures, and of differences, white at zero.
-
-    The first span the true values only, so that outliers of a forecast do not reduce contrast;
-    if the truth is constant, they span the forecast too.
-    """
-    errors = np.abs(_errors(trues, preds))
-    largest = errors.max(where=np.isfinite(errors), initial=0) or 1.0
-    difference = (colour_map("RdBu_r"), Normalize(-largest, largest))
-    if trues.ndim == 4:
-        return None, difference
-    low, high = _range(inputs, trues)
-    if low == high:
-        low, high = _range(inputs, trues, preds)
-    margin = 0.0 if low < high else 0.5
-    return (colour_map(cmap), Normalize(low - margin, high + margin)), difference
-
-
-def _range(*arrays: Frames) -> tuple[float, float]:
-    """The smallest and largest known value; 0 if there is none."""
-    values = np.concatenate([array.ravel() for array in arrays])
-    values = values[np.isfinite(values)] if np.isfinite(values).any() else np.zeros(1)
-    return float(values.min()), float(values.max())
-
-
-def _as_image(frame: Frames) -> Frames:
-    """A frame as matplotlib draws it: colours (3, H, W) last, and grey where one is missing."""
-    if frame.ndim == 2:
-        return frame
-    missing = np.isnan(frame).any(axis=0, keepdims=True)
-    return np.moveaxis(np.where(missing, 0.7, np.clip(frame, 0, 1)), 0, -1).astype(np.float32)
-
-
-def _draw(
-    rows: Mapping[str, Sequence[Cell]],
-    width: float,
-    title: str,
-    bars: Mapping[str, Scale],
-    place: str = "",
-) -> Figure:
-    """Labelled rows of frames of that width, and a labelled colour bar for each scale."""
-    figure = Figure(layout="compressed", dpi=200)
-    axes = figure.add_subplot(aspect="equal")  # its unit is the width of a frame
-    axes.set_axis_off()
-    top, right = 0.0, 0.0
-    for name, row in rows.items():
-        ratio = _ratio(row[0][0])
-        if axes.images:
-            top -= (0.22 if row[0][2] else 0.08) / width
-        axes.text(-0.1 / width, top - ratio / 2, name, ha="right", va="center")
-        for left, (frame, scale, label) in zip(np.arange(len(row)) * 1.06, row, strict=True):
-            axes.imshow(_as_image(frame), *(scale or ()), extent=(left, left + 1, top - ratio, top))
-            axes.add_patch(
-                Rectangle((left, top - ratio), 1, ratio, fill=False, lw=0.5, clip_on=False)
-            )
-            axes.text(left + 0.5, top + 0.03 / width, label, ha="center", fontsize=8)
-            right = max(right, left + 1)
-        top -= ratio
-    if place:
-        place = textwrap.fill(place, int(right * width / 0.065))
-        axes.text(
-            0, top - 0.08 / width, place, va="top", fontsize=8, color="0.35", parse_math=False
-        )
-    axes.set(xlim=(0, right), ylim=(top, 0))
-    length, height = right * width, -top * width
-    title = textwrap.fill(title, int((length + 2.5) / 0.095))
-    figure.suptitle(title, fontsize=10, parse_math=False)
-    figure.set_size_inches(length + 2.5, height + 0.5 + 0.2 * title.count("\n"))
-    for label, (_, norm) in bars.items():
-        images = [image for image in axes.images if image.norm is norm]
-        bar = figure.colorbar(
-            images[0],
-            ax=axes,
-            aspect=height / 0.1,
-            fraction=0.13 / length,
-            pad=0.1 / length,
-            extend=_extend(images),
-        )
-        label = textwrap.fill(label, max(12, int(height / 0.08)))
-        bar.set_label(label, fontsize=9, parse_math=False)
-        bar.ax.tick_params(labelsize=8)
-    return figure
-
-
-def _extend(images: Sequence[AxesImage]) -> str:
-    """At which ends a colour bar has an arrow: where values lie beyond the colours."""
-    arrays = [image.get_array() for image in images]
-    values = np.concatenate([np.ma.filled(a, np.nan).ravel() for a in arrays if a is not None])
-    norm, known = images[0].norm, values[np.isfinite(values)]
-    if not known.size or norm.vmin is None or norm.vmax is None:
-        return "neither"
-    below, above = known.min() < norm.vmin, known.max() > norm.vmax
-    return ("both" if above else "min") if below else "max" if above else "neither"

@@ -43,9 +43,9 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     calls: list[Any] = []
     grid = pictures.grid
 
-    def record(*frames: np.ndarray, **options: Any) -> Any:
-        calls.append((*frames, options))
-        return grid(*frames, **options)
+    def record(*arguments: Any, **options: Any) -> Any:
+        calls.append((*arguments, options))
+        return grid(*arguments, **options)
 
     monkeypatch.setattr(pictures, "grid", record)
     return calls
@@ -69,12 +69,14 @@ def test_every_channel_has_a_file_with_its_name(
     output = simvp("viz", sample, "--channel", "all", "--columns", "2").stdout
     files = [f"{sample}_{name}.png" for name in "uvw"]
     assert output == "".join(f"wrote work_dirs/default/pictures/{name}\n" for name in files)
-    for number, (inputs, truth, forecast, options) in enumerate(drawn):
+    for number, (inputs, truth, forecast, labels, options) in enumerate(drawn):
         arrays = (("inputs", inputs), ("trues", truth), ("preds", forecast))
         for kind, found in arrays:
             stored = np.load(three_channels / "saved" / kind / sample / "1.npy")[number]
-            np.testing.assert_array_equal(found[1], stored[::-1])  # the first row is below
-        assert options["columns"] == 2 and options["caption"].startswith(f"{'uvw'[number]} (m)")
+            np.testing.assert_array_equal(found[1], stored)
+        assert options["columns"] == 2
+        assert labels.caption == f"{'uvw'[number]} (m)" and labels.unit == "m"
+        assert labels.title == f"{sample}, {'uvw'[number]}" and labels.origin == "lower"
 
 
 def test_colours_are_scaled_like_the_data(
@@ -83,7 +85,7 @@ def test_colours_are_scaled_like_the_data(
     output = simvp("viz", sample, "--channel", "rgb").stdout
     assert output.endswith(f"{sample}_rgb.png\n")
     stored = np.load(three_channels / "saved" / "trues" / sample / "2.npy")
-    np.testing.assert_allclose(drawn[0][1][2], stored[:, ::-1] / 3, rtol=1e-6)
+    np.testing.assert_allclose(drawn[0][1][2], stored / 3, rtol=1e-6)
 
 
 def test_colours_need_three_channels(tested: Path, simvp: Simvp, sample: str) -> None:

@@ -1,11 +1,11 @@
 """The scores of a report. They are those that metrics.json has, whatever they are."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from simvp import metrics
+from simvp.commands.hints import short_id
 from simvp.commands.report.reported_run import ReportedRun
 from simvp.figures.report.contents import SampleTable
 from simvp.progress import Table
@@ -24,7 +24,7 @@ _NAMES = {
 
 def sample_names(ids: Sequence[str]) -> list[str]:
     """What to call samples: their ids without the hash that `simulate` puts before them."""
-    short = [re.sub(r"^[0-9a-f]{64}_", "", sample_id) for sample_id in ids]
+    short = [short_id(sample_id) for sample_id in ids]
     return short if len(set(short)) == len(short) else list(ids)
 
 

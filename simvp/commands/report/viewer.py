@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 
+from simvp.commands.frame_labels import sample_times
 from simvp.commands.report.reported_run import ReportedRun, SplitOfRun
 from simvp.commands.report.scores import sample_names
 from simvp.config import Config
@@ -31,7 +32,7 @@ def viewer(
         own = first.saved.read(sample_id)
         others = [run.saved.read_frames("preds", sample_id) for run in runs[1:]]
         label = _label(rank, len(ranked))
-        times = _times(split, sample_id, len(own.inputs) + len(own.truth))
+        times = sample_times(split.split, sample_id, len(own.inputs) + len(own.truth))
         forecasts = (own.forecast, *others)
         samples.append(
             ViewedSample(sample_id, names[rank], label, own.inputs, own.truth, forecasts, times)
@@ -104,26 +105,6 @@ def _notes(shown: int, available: int, stride: int, shape: tuple[int, int]) -> l
             f"Of the {shape[0]}x{shape[1]} cells, every {stride}th row and column is in this page."
         )
     return notes
-
-
-def _times(split: SplitOfRun, sample_id: str, count: int) -> list[str]:
-    """The time of each frame of a window; empty if it is not known."""
-    parts = split.split.parts.values() if split.split is not None else ()
-    series_id, _, start = sample_id.rpartition("@")
-    for segment in (segment for part in parts for segment in part):
-        known = segment.series.times
-        if known is None:
-            continue
-        if segment.series.id == sample_id:
-            frames = segment.frames[:count]
-        elif segment.series.id == series_id and start.isdecimal() and int(start) in segment.frames:
-            first = segment.frames.index(int(start))
-            frames = segment.frames[first : first + count]
-        else:
-            continue
-        if len(frames) == count:
-            return [known.label(frame) for frame in frames]
-    return []
 
 
 def _coordinates(split: SplitOfRun, shape: tuple[int, int]) -> Iterator[Coordinate]:

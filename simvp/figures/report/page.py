@@ -16,7 +16,7 @@ from markupsafe import Markup
 from matplotlib import colormaps
 from numpy.typing import NDArray
 
-from simvp.figures.pictures import colour_map
+from simvp.figures.colours import colour_map
 from simvp.figures.report.contents import Page, ViewedSample, Viewer
 
 COLOUR_MAPS = ("viridis", "cividis", "inferno", "Purples", "coolwarm", "gray")
