@@ -38,6 +38,7 @@ class RunFolder:
         self.path = path
         self.config_file = path / "config.toml"
         self.data_file = path / "data.json"
+        self.versions_file = path / "versions.json"
         self.metrics_file = path / "metrics.csv"
         self.checkpoints = path / "checkpoints"
         self.latest = self.checkpoints / "latest.pth"
@@ -81,7 +82,8 @@ class RunFolder:
 
     def check_own(self) -> None:
         """Raises RunError if files are in the way that were not written by a run of simvp."""
-        names = (self.config_file, self.data_file, self.metrics_file, self.best_model)
+        names = [self.config_file, self.data_file, self.versions_file]
+        names += [self.metrics_file, self.best_model]
         in_the_way = [] if self.exists() else [path for path in names if path.exists()]
         written = set(self._written_files()) if self.exists() else set()
         for folder in self._folders():
@@ -126,7 +128,7 @@ class RunFolder:
 
     def _written_files(self) -> Iterator[Path]:
         """The files that a run writes, without config and data description."""
-        yield from (self.metrics_file, self.best_model)
+        yield from (self.versions_file, self.metrics_file, self.best_model)
         yield from (self.latest, self.checkpoints / "previous.pth")
         yield from self.checkpoints.glob("epoch_[0-9]*.pth")
         yield from self.events.glob(f"events.out.tfevents.*{EVENTS_SUFFIX}")

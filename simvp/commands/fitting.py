@@ -15,6 +15,7 @@ from simvp.engine.automatic import resolve_auto
 from simvp.engine.increments import increment_scale
 from simvp.engine.recipes import describe_recipe, training_window
 from simvp.engine.state import Progress, persistence_warning
+from simvp.engine.versions import record_versions
 from simvp.engine.weights import StoredWeights, load_weights
 from simvp.errors import ConfigError
 from simvp.models.simvp import SimVP
@@ -157,6 +158,7 @@ def fit(
     if group.is_main:
         begin = folder.resume if has_begun or found is not None else folder.begin
         begin(to_toml(config), description.to_json())
+        record_versions(folder, trainer.progress.epoch)
     _announce(trainer, data, resume=resume, continues=found is not None)
     trainer.fit()
     return trainer.progress

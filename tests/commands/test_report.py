@@ -122,6 +122,16 @@ def test_page_without_the_data_says_so(tested: Path, simvp: Simvp) -> None:
     assert "without dates" in words(tested / "report.html")
 
 
+def test_versions_are_those_of_the_training(tested: Path, simvp: Simvp) -> None:
+    record = [{"from_epoch": 0, "versions": {"simvp": "1.9", "torch": "<b>0.1"}}]
+    (tested / "versions.json").write_text(json.dumps(record))
+    simvp("viz", "--report")
+    assert "Versions simvp 1.9, torch &lt;b&gt;0.1 " in words(tested / "report.html")
+    (tested / "versions.json").unlink()
+    simvp("viz", "--report")
+    assert "Versions not recorded " in words(tested / "report.html")
+
+
 def test_only_reports_are_replaced(tested: Path, simvp: Simvp) -> None:
     page = tested / "report.html"
     page.write_text("mine")

@@ -1,13 +1,10 @@
 """What a report says about data, network and settings, and how to reproduce the run."""
 
-import platform
 import shlex
 from collections.abc import Sequence
 from dataclasses import fields
 from math import nan
 from typing import Any
-
-import torch
 
 from simvp import __version__
 from simvp.commands.report.reported_run import ReportedRun, SplitOfRun
@@ -16,6 +13,7 @@ from simvp.data.series import Options
 from simvp.data.split_records import PARTS
 from simvp.data.windows import window_starts
 from simvp.engine.cost import network_cost
+from simvp.engine.versions import describe_versions, read_versions
 from simvp.errors import UserError
 from simvp.progress import Table
 
@@ -61,6 +59,7 @@ def facts(run: ReportedRun, split: SplitOfRun) -> list[tuple[str, str]]:
             count, epochs = len(seconds), len(run.history)
             some = f" for {count} of {epochs} epochs" if count < epochs else ""
             found.append(("Training time", _duration(sum(seconds)) + some))
+    found.append(("Versions", describe_versions(read_versions(run.folder))))
     if data.inputs:
         found.append(("Channels that are inputs only", ", ".join(data.inputs)))
     found += [
@@ -200,7 +199,4 @@ def _in_lines(words: Sequence[str]) -> str:
 
 def created() -> str:
     """With what the page was made."""
-    return (
-        f"Made by simvp {__version__} with PyTorch {torch.__version__} and Python "
-        f"{platform.python_version()}. This page is self-contained and works offline."
-    )
+    return f"Page made by simvp {__version__}. It is self-contained and works offline."
