@@ -28,6 +28,7 @@ from simvp.figures.report.contents import (
     Page,
     SampleTable,
     Section,
+    Trials,
     ViewedSample,
     Viewer,
 )
@@ -288,6 +289,7 @@ def small_page(
         lead_time=section,
         spectra=section,
         training=section,
+        trials=Trials(table, text),
         samples=SampleTable([text, "second", "third"], [text, "second", "third"], scores),
         viewer=viewer,
         facts=[(text, text)],

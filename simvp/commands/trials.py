@@ -39,7 +39,7 @@ def plan_or_choice(
         return config, None
     if config.train.init_from:
         return config, None  # the recipe is that of the weights
-    record = _read(folder) if resume else None
+    record = read_trials(folder) if resume else None
     if record is not None and record["choice"] is not None:
         return _as_chosen(config, record, folder), None
     planned = plan(config)
@@ -98,7 +98,7 @@ def choose(
         report.say(f"recipe auto: direct, without trials, because {_why_no_trials(plan)}")
         return fitting.resolve(plan.direct, data, None)
     made_with = _made_with(plan, data, group)
-    record = _read(folder) if resume else None
+    record = read_trials(folder) if resume else None
     begins = record is None
     record = record or _new_record(plan, made_with)
     check_unchanged(record["made_with"], made_with)
@@ -232,18 +232,37 @@ def _as_chosen(config: Config, record: Record, folder: RunFolder) -> Config:
     return resolve([Layer("settings", config.model_dump()), *layers])
 
 
-def _read(folder: RunFolder) -> Record | None:
+def read_trials(folder: RunFolder) -> Record | None:
     """The record of the trials; None if there is none. Raises RunError if it is damaged."""
     if not folder.trials_file.exists():
         return None
     try:
         record: Record = json.loads(folder.trials_file.read_text(encoding="utf-8"))
-    except ValueError as error:
+        _check(record)
+    except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
         raise RunError(
-            f"{folder.trials_file}: is damaged ({error}); restore it from a backup, or start over "
-            "with --overwrite"
+            f"{folder.trials_file}: is damaged ({type(error).__name__}: {error}); restore it from "
+            "a backup, or start over with --overwrite"
         ) from None
     return record
+
+
+def _check(record: Record) -> None:
+    """Raises KeyError or TypeError if something is missing that is read later."""
+    float(record["multiply_adds"])
+    int(record["made_with"]["train.epochs"])
+    found = [{**trial} for trial in record["trials"].values()]
+    for trial in found:
+        for name in ("validation_loss", "persistence_loss"):
+            float(trial[name] or 0)
+    if record["choice"] is not None:
+        record["choice"]["trial"], record["choice"]["reason"]
+        found.append(record["choice"])
+    for training in found:
+        float(training["multiply_adds"])
+        for section, keys in _SETTINGS.items():
+            for key in keys:
+                training["settings"][f"{section}.{key}"]
 
 
 def _write(folder: RunFolder, record: Record, group: Group) -> None:

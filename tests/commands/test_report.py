@@ -122,6 +122,54 @@ def test_page_without_the_data_says_so(tested: Path, simvp: Simvp) -> None:
     assert "without dates" in words(tested / "report.html")
 
 
+def trials_record() -> dict[str, Any]:
+    """The record of two trials, of which the second one was chosen."""
+
+    def training(multiply_adds: int, epochs: int, recipe: str) -> dict[str, Any]:
+        train = {"recipe": recipe, "rollout": 2, "rollout_share": 1.0, "batch_size": 3}
+        train |= {"epochs": epochs, "windows_per_epoch": 11}
+        model = {"history": 3, "block_frames": 2, "target": "increments"}
+        settings = {f"train.{key}": value for key, value in train.items()}
+        settings |= {f"model.{key}": value for key, value in model.items()}
+        return {"multiply_adds": multiply_adds, "settings": settings}
+
+    losses = {"validation_loss": 0.0869, "persistence_loss": 0.25}
+    direct = {**training(50, 1, "direct"), **losses}
+    stepwise = {**training(100, 3, "stepwise"), **losses, "validation_loss": 0.0625}
+    return {
+        "multiply_adds": 1000,
+        "trials": {"direct": direct, "<i>2": stepwise},
+        "choice": {"trial": "<i>2", "reason": "the lowest loss", **training(850, 9, "stepwise")},
+        "made_with": {"train.epochs": 20},
+    }
+
+
+def test_trials_of_recipes_are_shown(tested: Path, simvp: Simvp) -> None:
+    simvp("viz", "--report")
+    assert "Trials of recipes" not in words(tested / "report.html")
+    (tested / "trials").mkdir()
+    (tested / "trials" / "trials.json").write_text(json.dumps(trials_record()))
+    simvp("viz", "--report")
+    text = words(tested / "report.html")
+    assert (
+        "direct 1 epoch of 11 windows 5.0 % 0.08690 0.2500 direct: 2 frames per pass from 3, as "
+        "increments &lt;i&gt;2 3 epochs of 11 windows 10.0 % 0.06250 0.2500 chosen stepwise: 2 "
+        "frames per pass from 3, as increments Chosen: &lt;i&gt;2, for the lowest loss. The run "
+        "started anew with this recipe: 9 epochs of 11 windows, 85.0 % of the budget."
+    ) in text
+
+
+@pytest.mark.parametrize("missing", ["multiply_adds", "trials", "choice", "made_with"])
+def test_damaged_record_of_trials_is_refused(tested: Path, simvp: Simvp, missing: str) -> None:
+    record = trials_record()
+    del record[missing]
+    (tested / "trials").mkdir()
+    (tested / "trials" / "trials.json").write_text(json.dumps(record))
+    message = " ".join(simvp("viz", "--report", code=2).stderr.split())
+    assert f"trials.json: is damaged (KeyError: '{missing}'); restore it" in message
+    assert not (tested / "report.html").exists()
+
+
 def test_versions_are_those_of_the_training(tested: Path, simvp: Simvp) -> None:
     record = [{"from_epoch": 0, "versions": {"simvp": "1.9", "torch": "<b>0.1"}}]
     (tested / "versions.json").write_text(json.dumps(record))

@@ -261,6 +261,13 @@ def test_sorting_sorts_and_names_lead_to_the_viewer(page: Page) -> None:
     assert page.one("#sample").get_attribute("value") == "1"
 
 
+def test_trials_of_recipes_are_a_table(page: Page) -> None:
+    cells = "#trials + .scroll tbody tr > *"
+    assert [cell.text for cell in page.browser.find_elements("css selector", cells)] == ["text"] * 2
+    assert page.one("#trials + .scroll").get_attribute("aria-label") == "Trials of recipes"
+    assert page.one("#trials ~ .remark").text == "text"
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [320, 390, 800, 1400])
 def test_nothing_overflows(page: Page, width: int, scheme: str) -> None:
@@ -302,4 +309,5 @@ def test_hostile_names_run_nothing(chromium: Any, tmp_path: Path, hostile: str) 
     assert page.run("return document.querySelectorAll('img, [onerror], [onfocus]').length") == 0
     assert page.run("return document.querySelectorAll('h1')[0].textContent") == hostile
     assert page.run("return document.querySelector('#channel option').textContent") == hostile
+    assert page.run("return document.querySelector('#trials ~ .remark').textContent") == hostile
     assert page.frame() == f"step 3 of 3, {hostile}"

@@ -9,6 +9,7 @@ from simvp.commands.hints import name_option
 from simvp.commands.report import charts, facts, scores, viewer
 from simvp.commands.report.comparison import check_comparable
 from simvp.commands.report.reported_run import ReportedRun, SplitOfRun, open_run, read_split_of
+from simvp.commands.report.trials import trials
 from simvp.config import Config
 from simvp.engine.mean_spectra import Spectra, mean_spectra
 from simvp.errors import OutputError
@@ -84,6 +85,7 @@ def _page(
         lead_time=charts.lead_time(runs),
         spectra=charts.spectra(runs, spectra),
         training=charts.training(runs),
+        trials=trials(first),
         samples=scores.samples(runs),
         viewer=frames,
         facts=facts.facts(first, split),

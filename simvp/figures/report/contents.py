@@ -100,6 +100,14 @@ class Section:
 
 
 @dataclass(frozen=True)
+class Trials:
+    """The recipes that were tried, a row for each, and which one was chosen and why."""
+
+    table: Table
+    choice: str
+
+
+@dataclass(frozen=True)
 class Page:
     """The whole report.
 
@@ -110,6 +118,7 @@ class Page:
         scores: a table of scores.
         channels: one for each channel, with its name.
         lead_time, spectra, training: charts.
+        trials: None if no recipes were tried.
         facts: label and text of each fact about the run.
         data: tables of the data set, with their captions.
         settings: those that differ from their defaults.
@@ -129,6 +138,7 @@ class Page:
     lead_time: Section
     spectra: Section
     training: Section
+    trials: Trials | None
     samples: SampleTable
     viewer: Viewer
     facts: Sequence[tuple[str, str]]
