@@ -31,6 +31,12 @@ def compare(config: Config, names: Sequence[str], output: str, *, overwrite: boo
     runs: list[ReportedRun] = [open_run(config.run.work_dir, name) for name in names]
     for other in runs[1:]:
         check_comparable(runs[0], other, "--compare")
+    for run in runs:
+        if not run.metrics.get("channels"):
+            raise RunError(
+                f"{run.folder.saved / 'metrics.json'}: has no scores by channel, as in runs of "
+                f"earlier versions of simvp; run `simvp test --name {run.name}` again"
+            )
     drawn = charts.lead_time(runs).charts
     name = f"{'_'.join(names)}.png"
     return _save(runs[0].folder.pictures / name, drawn, output, overwrite=overwrite)

@@ -12,9 +12,14 @@ from simvp.commands.drawing import FIGURES, check_free, check_suffix, save_figur
 from simvp.commands.frame_labels import frame_axes, frame_labels, sample_times, split_of_test
 from simvp.commands.hints import name_option, short_id, test_option
 from simvp.config import Config
-from simvp.data.description import DataDescription, read_description
+from simvp.data.description import DataDescription
 from simvp.data.series import Coordinates
-from simvp.engine.saved_forecasts import SavedForecasts, SavedSample, read_metrics
+from simvp.engine.saved_forecasts import (
+    SavedForecasts,
+    SavedSample,
+    read_description_of,
+    read_metrics,
+)
 from simvp.errors import ConfigError, did_you_mean
 from simvp.progress import Summary
 from simvp.runs import RunFolder
@@ -69,7 +74,7 @@ def run(config: Config, request: Request) -> Summary:
 
     colours.colour_map(config.viz.cmap)
     sample_id = folder.find_sample(request.sample)
-    data = read_description(folder.data_file)
+    data = read_description_of(folder)
     channels = _channels(config, data)
     paths = [_path(folder, request, sample_id, name) for name in channels]
     for path in paths:

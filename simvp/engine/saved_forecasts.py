@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simvp.data.description import DataDescription
+from simvp.data.card import CARD_NAME, read_card
+from simvp.data.description import DataDescription, read_description
+from simvp.data.scaling import Scaling
 from simvp.data.sources.frames import frame_files, read_frame
 from simvp.errors import RunError
-from simvp.runs import RunFolder
+from simvp.runs import FRAME_KINDS, RunFolder
 
 Frames = NDArray[np.float32]
 
@@ -60,6 +62,28 @@ class SavedForecasts:
         if self.data.stored == "scaled":
             frames = self.data.scaling.first(frames.shape[1]).to_physical(frames)
         return frames[:, : len(self.data.forecast_channels)]
+
+
+def read_description_of(folder: RunFolder) -> DataDescription:
+    """What a run was trained on. For runs of version 1, which did not record it, what their saved
+    forecasts and the data card beside them say.
+
+    Raises: RunError, ConfigError or DataError if a file is missing or damaged.
+    """
+    if folder.data_file.exists():
+        return read_description(folder.data_file)
+    first = folder.saved / FRAME_KINDS[0] / folder.saved_samples()[0]
+    shape = read_frame(next(iter(frame_files(first)))).shape
+    card = read_card(folder.saved / CARD_NAME)
+    channels = card.channel_names(shape[0], folder.saved)
+    identity = Scaling((0.0,) * shape[0], (1.0,) * shape[0])
+    return DataDescription(
+        channels=channels,
+        shape=shape,
+        scaling=card.stored_scaling(channels) or identity,
+        stored=card.stored_as(),
+        card=card,
+    )
 
 
 def read_metrics(folder: RunFolder) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 import imageio.v3 as iio
 import numpy as np
 import pytest
-from helpers import TRAIN, Simvp
+from helpers import GOLDEN, TRAIN, Simvp
 from matplotlib.figure import Figure
 
 from simvp.figures import pictures
@@ -86,6 +86,36 @@ def test_colours_are_scaled_like_the_data(
     assert output.endswith(f"{sample}_rgb.png\n")
     stored = np.load(three_channels / "saved" / "trues" / sample / "2.npy")
     np.testing.assert_allclose(drawn[0][1][2], stored / 3, rtol=1e-6)
+
+
+@pytest.fixture
+def version_1(tmp_path: Path, simvp: Simvp) -> Path:
+    """The folder of a run that version 1 trained and tested; its data are not there any more."""
+    path = tmp_path / "work_dirs" / "default"
+    shutil.copytree(GOLDEN / "version_1", path)
+    return path
+
+
+def test_runs_of_version_1_are_drawn(version_1: Path, simvp: Simvp, drawn: list[Any]) -> None:
+    listed = simvp("viz").stdout.splitlines()
+    assert [line.split()[-1] for line in listed[1:3]] == ["wave_0", "wave_1"]
+    simvp("viz", "wave_0")
+    assert (version_1 / "pictures" / "wave_0.png").is_file()
+    ((inputs, truth, forecast, labels, _),) = drawn
+    assert (labels.caption, labels.title) == ("height (m)", "waves: wave_0")
+    assert labels.frames == [["−1 day", "0 days", "+1 day", "+2 days", "+3 days"]]
+    for kind, found in (("inputs", inputs), ("trues", truth), ("preds", forecast)):
+        stored = np.load(version_1 / "saved" / kind / "wave_0" / "1.npy")[0]
+        np.testing.assert_allclose(found[1], 4 * stored, rtol=1e-6)  # low = 0, high = 4
+    simvp("viz", "wave_0", "--gif")
+    simvp("viz", "--curves")
+    simvp("viz", "--report")
+    page = (version_1 / "report.html").read_text(encoding="utf-8")
+    assert "an earlier version of simvp computed the scores" in page and "not recorded" in page
+    shutil.copytree(version_1, version_1.parent / "other")
+    simvp("viz", "--report", "--with", "other")
+    message = " ".join(simvp("viz", "--compare", "default", "other", code=2).stderr.split())
+    assert "has no scores by channel" in message and "`simvp test --name default` again" in message
 
 
 def test_colours_need_three_channels(tested: Path, simvp: Simvp, sample: str) -> None:

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from simvp.config import Config, read_layer, resolve
-from simvp.data.description import DataDescription, read_description
+from simvp.data.description import DataDescription
 from simvp.data.series import Coordinates
 from simvp.data.split import Split, read_split
-from simvp.engine.saved_forecasts import SavedForecasts, read_metrics
+from simvp.engine.recipes import resolve_recipe
+from simvp.engine.saved_forecasts import SavedForecasts, read_description_of, read_metrics
 from simvp.errors import RunError, UserError
 from simvp.runs import RunFolder
 
@@ -70,10 +71,19 @@ def open_run(work_dir: str, name: str) -> ReportedRun:
     """Read a run. Raises RunError if it does not exist, or has not been tested."""
     folder = RunFolder(Path(work_dir) / name)
     folder.check_exists()
-    config, data = resolve([read_layer(folder.config_file)]), read_description(folder.data_file)
     folder.saved_samples()  # raises RunError if there are none
+    config, data = resolve([read_layer(folder.config_file)]), read_description_of(folder)
+    if config.model.standardize == "auto":
+        config = _of_version_1(config)
     saved, history = SavedForecasts(folder, data), read_history(folder)
     return ReportedRun(name, folder, config, data, saved, read_metrics(folder), history)
+
+
+def _of_version_1(config: Config) -> Config:
+    """The config of a run of version 1 with the settings that it did not have yet."""
+    config = resolve_recipe(config, None)
+    model = config.model.model_copy(update={"standardize": False})
+    return config.model_copy(update={"model": model})
 
 
 def read_split_of(run: ReportedRun) -> SplitOfRun:

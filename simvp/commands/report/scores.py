@@ -32,6 +32,12 @@ def verdict(run: ReportedRun) -> tuple[str, bool]:
     """Whether the forecast is of use, and whether that is a warning."""
     skill, until = run.metrics.get("skill"), run.metrics.get("useful_until")
     steps = run.config.data.aft_seq_length
+    if "skill" not in run.metrics:
+        return (
+            "Skill is not known, because an earlier version of simvp computed the scores; "
+            "`simvp test` computes it.",
+            False,
+        )
     if skill is None:
         return "Persistence is exact on these samples, so there is no skill against it.", False
     if skill <= 0:
