@@ -115,12 +115,12 @@ def _place(
     """Which sample is drawn, and when and where its frames are."""
     from simvp.figures.pictures import Labels
 
-    split = split_of_test(folder, config)
+    split, name = split_of_test(folder, config), short_id(sample_id)
     num_inputs, num_steps = len(sample.inputs), len(sample.truth)
     times = sample_times(split, sample_id, num_inputs + num_steps)
     coordinates = Coordinates() if split is None else split.coordinates
     return Labels(
-        title=f"{data.card.name}: {short_id(sample_id)}".removeprefix(": "),
+        title=name if data.card.name in name else f"{data.card.name}: {name}",
         frames=frame_labels(
             data.card, data.step, num_inputs=num_inputs, num_steps=num_steps, times=times
         ),
