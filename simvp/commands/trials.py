@@ -26,6 +26,12 @@ _SETTINGS = {
     "train": ("recipe", "rollout", "rollout_share", "epochs", "windows_per_epoch", "batch_size"),
 }
 
+# Settings that every record has; earlier versions recorded fewer of those above.
+_ALWAYS_RECORDED = (
+    *("train.recipe", "train.epochs", "train.windows_per_epoch"),
+    *("model.history", "model.block_frames", "model.target"),
+)
+
 
 def plan_or_choice(
     config: Config, folder: RunFolder, *, resume: bool
@@ -260,9 +266,8 @@ def _check(record: Record) -> None:
         found.append(record["choice"])
     for training in found:
         float(training["multiply_adds"])
-        for section, keys in _SETTINGS.items():
-            for key in keys:
-                training["settings"][f"{section}.{key}"]
+        for key in _ALWAYS_RECORDED:
+            training["settings"][key]
 
 
 def _write(folder: RunFolder, record: Record, group: Group) -> None:
