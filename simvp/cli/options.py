@@ -137,17 +137,17 @@ def load_config(ctx: typer.Context, *, of_run: bool = False) -> Config:
     With --print-config, prints the result and exits.
 
     Args:
-        of_run: start from the config saved with the existing run `run.name`. Then only the
-            sections `run` and `launch` are read from ./simvp.toml.
+        of_run: start from the config saved with the existing run `run.name`, if there is one. Then
+            only the sections `run` and `launch` are read from ./simvp.toml.
     """
     local_file = Path("simvp.toml")
     layers = [read_layer(local_file)] if local_file.exists() else []
     given = _command_line_layers(ctx)
     if of_run:
-        layers = [layer.select(machine=True) for layer in layers]
-        run = resolve([*layers, *(layer.select(machine=True) for layer in given)]).run
+        run = resolve([layer.select(machine=True) for layer in (*layers, *given)]).run
         saved_file = RunFolder(Path(run.work_dir) / run.name).config_file
         if saved_file.exists():
+            layers = [layer.select(machine=True) for layer in layers]
             layers += [EARLIER_DEFAULTS, read_layer(saved_file).select(machine=False)]
     layers += given
     config = resolve(layers)
