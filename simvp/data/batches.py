@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -103,6 +104,18 @@ class WindowDataset:
         used = [(s.series.id, s.start, s.stop, s.step, s.fingerprint) for s in self.segments]
         layout = (used, self.window, self._start_of.tolist(), self._scaling)
         return hashlib.sha256(repr(layout).encode()).hexdigest()[:12]
+
+    def fingerprint_of_version_1(self) -> str | None:
+        """The hash of the same windows in checkpoints of version 1: of the names of the frames.
+
+        Returns: None if there are windows that version 1 did not use. It used the first frames of
+            each sample, without scaling them.
+        """
+        if self._scaling is not None or any(count > 1 for count in self._windows_of.values()):
+            return None
+        frames_of = map(self.frames_of, range(len(self)))
+        names = [[s.id, *(Path(s.locate(f)).name for f in frames)] for s, frames in frames_of]
+        return hashlib.sha256(repr(names).encode()).hexdigest()[:12]
 
     def id(self, index: int) -> str:
         """Name of a window: the id of its series, and `@` its first frame if it has several."""

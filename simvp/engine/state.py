@@ -12,10 +12,12 @@ from torch import Tensor
 
 from simvp.config import Config
 from simvp.config.training import TrainSection
+from simvp.data.batches import WindowDataset
 from simvp.engine.optimizer import Optimizer
 from simvp.engine.weights import with_current_names
 from simvp.errors import RunError
 from simvp.models.simvp import SimVP
+from simvp.runs import RunFolder
 from simvp.runtime.group import Group
 
 # What checkpoints of earlier versions do not record, because it had one value only.
@@ -144,6 +146,32 @@ def fixed_settings_of(config: Config) -> dict[str, Any]:
         for key, value in getattr(config, section).model_dump().items()
         if f"{section}.{key}" not in _FREE_TO_CHANGE
     }
+
+
+def is_of_version_1(content: Mapping[str, Any]) -> bool:
+    """Whether version 1 wrote a training checkpoint, which trained on windows of its own choice."""
+    return "number of forecast channels" not in content["made_with"]
+
+
+def samples_as_in_version_1(
+    train_set: WindowDataset, val_set: WindowDataset, folder: RunFolder
+) -> dict[str, str]:
+    """The entries of `made_with` for the samples, as version 1 wrote them.
+
+    Raises: RunError if the data sets have other windows than those of version 1.
+    """
+    found = {}
+    for part, dataset in (("training", train_set), ("validation", val_set)):
+        fingerprint = dataset.fingerprint_of_version_1()
+        if fingerprint is None:
+            raise RunError(
+                f"{folder.path}: cannot resume: version 1 of simvp began this run with the first "
+                f"{dataset.window} frames of each {part} sample, but this version uses all of its "
+                f"frames; start a new run from its weights with --name NAME --init-from "
+                f"{folder.best_model}"
+            )
+        found[f"{part} samples"] = fingerprint
+    return found
 
 
 def check_unchanged(recorded: Mapping[str, Any], current: Mapping[str, Any]) -> None:

@@ -32,6 +32,8 @@ from simvp.engine.state import (
     describe_persistence,
     describe_step,
     fixed_settings_of,
+    is_of_version_1,
+    samples_as_in_version_1,
 )
 from simvp.engine.training_windows import TrainingWindows
 from simvp.engine.validation import NUM_STATISTICS_WINDOWS, is_validated, validate
@@ -109,7 +111,10 @@ class Trainer:
 
     def resume(self, content: Mapping[str, Any]) -> None:
         """Restore a checkpoint. Raises RunError if settings, data or processes have changed."""
-        self.state.restore(content, self.group, self._made_with())
+        made_with = self._made_with()
+        if is_of_version_1(content):
+            made_with |= samples_as_in_version_1(self.train_set, self.val_set, self.folder)
+        self.state.restore(content, self.group, made_with)
 
     def _save(self, name: str) -> None:
         """Write the checkpoint `name` and make it the latest one. All processes call this."""
