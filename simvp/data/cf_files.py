@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from simvp.data.access import check_readable, is_pattern, unreadable
 from simvp.data.cf_values import InvalidAttribute, decode, default_fill_of
+from simvp.data.declared_sizes import check_declared
 from simvp.data.hdf5_store import layout, locking, open_file, partly_labelled
 from simvp.data.listing import files_of
 from simvp.errors import DataError
@@ -90,9 +91,13 @@ def _opened(path: str, stamp: int, pid: int) -> "Dataset":
     with warnings.catch_warnings():
         # SciPy warns when a damaged file is closed, which is reported below.
         warnings.filterwarnings("ignore", "Cannot close a netcdf_file", RuntimeWarning)
+        warnings.filterwarnings("ignore", "Object at .* is not recognized", UserWarning)  # of Zarr
         try:
-            return xarray.open_dataset(path, decode_cf=False, cache=False, **options)
-        except PermissionError:
+            dataset = xarray.open_dataset(path, decode_cf=False, cache=False, **options)
+            for name, variable in dataset.variables.items():
+                check_declared(path, str(name), variable.nbytes)
+            return dataset
+        except (DataError, PermissionError):
             raise
         except Exception as error:  # parsers of damaged files raise errors of any type
             reason = _first_line(error)

@@ -12,6 +12,7 @@ from simvp.data.times import EPOCH, Times
 
 _SECONDS = {"day": 86400.0, "hour": 3600.0, "minute": 60.0, "second": 1.0}
 _DAYS_PER_MONTH = 30.4375
+_LONGEST = 3e12  # seconds, 95,000 years from 1970; cftime has dates for three times as long
 _TOO_LONG = 1.5  # steps longer than this many usual ones are gaps
 _STANDARD = {"gregorian": "standard", "proleptic_gregorian": "standard"}
 _UNITS = {
@@ -54,7 +55,9 @@ def read_times(values: NDArray[Any], attributes: Any) -> Times:
         except (ValueError, TypeError, OverflowError):
             return Times(numbers, _UNITS[word])
         seconds = np.round(origin + numbers * _SECONDS[_UNITS[word]], 3)
-        return Times(seconds, "second", _STANDARD.get(calendar, calendar))
+        if np.abs(seconds[np.isfinite(seconds)]).max(initial=0) < _LONGEST:
+            return Times(seconds, "second", _STANDARD.get(calendar, calendar))
+        return Times(numbers, _UNITS[word])
     return Times(numbers, word.removesuffix("s"))
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simvp.data.access import unreadable
+from simvp.data.declared_sizes import check_declared
 from simvp.data.listing import files_of
 from simvp.errors import DataError
 
@@ -211,7 +212,8 @@ def numeric_shape(dataset: "h5py.Dataset", *, booleans: bool = False) -> tuple[i
 
     Args:
         booleans: whether true and false count as numbers.
-    Raises: DataError if it is empty, does not hold numbers, or if they are in another file.
+    Raises: DataError if it is empty, does not hold numbers, or if they are in another file; also if
+        the file is much too small for it.
     """
     import h5py
 
@@ -232,6 +234,7 @@ def numeric_shape(dataset: "h5py.Dataset", *, booleans: bool = False) -> tuple[i
         raise DataError(f"{where}: holds {dtype}; expected integers or floats of up to 64 bits")
     if dataset.shape is None or 0 in dataset.shape:
         raise DataError(f"{where}: is empty, with shape {dataset.shape}; remove it or write it")
+    check_declared(dataset.file.filename, str(dataset.name), dataset.nbytes)
     return tuple(dataset.shape)
 
 

@@ -70,7 +70,8 @@ def moments(
     origin = np.where(np.isnan(low), 0, low).astype(np.float64)
     known, total, squares = np.zeros((3, len(origin)))
     for block in _blocks(frames):
-        deviations = np.subtract(block, origin[:, np.newaxis], dtype=np.float64)
+        with np.errstate(invalid="ignore"):  # some bit patterns of NaN cause a warning
+            deviations = np.subtract(block, origin[:, np.newaxis], dtype=np.float64)
         sums = deviations.sum(axis=(0, 2))
         num_missing = np.zeros(len(origin))
         if np.isnan(sums).any():

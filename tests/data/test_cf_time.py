@@ -87,3 +87,12 @@ def test_times_continue_at_the_usual_step(
 def test_single_time_has_no_step() -> None:
     with pytest.raises(ValueError, match="a single time has no step"):
         continued(Times(np.zeros(1), "second", "standard"), 0, 2)
+
+
+def test_times_beyond_all_dates_are_numbers() -> None:
+    """As after a damage, where a date could not even be named in a message."""
+    times = read_times(np.array([0.0, 1e300]), {"units": "days since 2020-01-01"})
+    assert (times.unit, times.calendar) == ("day", "")
+    assert times.label(1) == "1e+300 day"
+    late = read_times(np.array([0.0, 3e7]), {"units": "days since 2020-01-01"})
+    assert late.label(1).startswith("84157-")  # 2020 + 3e7 / 365.2425

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from simvp.data.declared_sizes import check_declared
 from simvp.data.listing import files_in, files_of
 from simvp.data.mat5 import OBJECTS, REMEDY, read_variables, reporting
 from simvp.data.memory_cache import cached_array
@@ -131,4 +132,5 @@ def _variable_73(path: Path, name: str, item: Any) -> Mat73Array:
     # An empty variable is stored as its shape.
     is_empty = "MATLAB_empty" in item.attrs or item.shape is None
     shape = (0, 0) if is_empty else item.shape[::-1]
+    check_declared(path, name, 0 if is_empty else item.nbytes)
     return Mat73Array(path, name, shape, dtype, item.dtype, item.chunks is not None)
