@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from simvp.data.card import CARD_NAME, read_card
 from simvp.data.description import DataDescription, read_description
 from simvp.data.scaling import Scaling
 from simvp.data.sources.frames import frame_files, read_frame
+from simvp.engine.score_records import check_record
 from simvp.errors import RunError
 from simvp.runs import FRAME_KINDS, RunFolder
 
@@ -90,10 +92,16 @@ def read_metrics(folder: RunFolder) -> dict[str, Any]:
     """The content of metrics.json. Raises RunError if it is missing or damaged."""
     path = folder.saved / "metrics.json"
     try:
-        record = json.loads(path.read_bytes())
-        samples = {name: dict(scores) for name, scores in record["samples"].items()}
-        return {**record, "samples": samples}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        record: dict[str, Any] = json.loads(path.read_bytes())
+        check_record(record)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(map(str, problem["loc"])) or "it"
+        raise RunError(
+            f"{path}: is damaged ({where}: {problem['msg']}); run `simvp test` again"
+        ) from None
+    except (OSError, ValueError, RecursionError) as error:
         raise RunError(
             f"{path}: is missing or damaged ({type(error).__name__}); run `simvp test` again"
         ) from None
+    return record

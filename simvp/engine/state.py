@@ -3,11 +3,13 @@
 import csv
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import Field, TypeAdapter
 from torch import Tensor
 
 from simvp.config import Config
@@ -19,6 +21,7 @@ from simvp.errors import RunError
 from simvp.models.simvp import SimVP
 from simvp.runs import RunFolder
 from simvp.runtime.group import Group
+from simvp.storage import checkpoint
 
 # What checkpoints of earlier versions do not record, because it had one value only.
 _BEFORE_RECORDED: dict[str, Any] = {
@@ -50,8 +53,9 @@ _FREE_TO_CHANGE = {
 class Progress:
     """Progress of the training, identical in all processes."""
 
-    epoch: int = 0  # epochs completed
-    batch: int = 0  # batches of the current epoch that each process has completed
+    epoch: Annotated[int, Field(ge=0)] = 0  # epochs completed
+    # Batches of the current epoch that each process has completed.
+    batch: Annotated[int, Field(ge=0)] = 0
     best_loss: float = math.inf
     persistence_loss: float | None = None  # validation loss of persistence, once it is known
     # One row per epoch, as in metrics.csv. Only time and memory differ between processes.
@@ -121,11 +125,18 @@ class State:
         self, content: Mapping[str, Any], group: Group, fixed_settings: Mapping[str, Any]
     ) -> None:
         """Restore a captured state. Raises RunError if `fixed_settings` have changed."""
+        with _reporting_damage():
+            self._restore(content, group, fixed_settings)
+
+    def _restore(
+        self, content: Mapping[str, Any], group: Group, fixed_settings: Mapping[str, Any]
+    ) -> None:
         before = content["made_with"]
         frames = dict.fromkeys(_FRAMES_PER_PASS, before["data.pre_seq_length"])
         recorded = {**_BEFORE_RECORDED, **frames, **before}
         check_unchanged(recorded, fixed_settings)
-        self.network.load_state_dict(with_current_names(content["model"]))
+        TypeAdapter(Progress).validate_python(content["progress"])
+        checkpoint.load_into(self.network, with_current_names(content["model"]))
         self.optimizer.load_state_dict(content["optimizer"])
         self.scaler.load_state_dict(content["scaler"])
         self.progress = Progress(**content["progress"])
@@ -136,6 +147,20 @@ class State:
         torch.set_rng_state(local_state["rng"])
         if local_state["device_rng"] is not None and group.device.type == "cuda":
             torch.cuda.set_rng_state(local_state["device_rng"], group.device)
+
+
+@contextmanager
+def _reporting_damage() -> Iterator[None]:
+    """Turn the errors of a checkpoint whose content is not that of a training into a RunError."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        reason = (str(error).splitlines() or [""])[0]
+        raise RunError(
+            f"cannot resume: the checkpoint does not hold the state of a training "
+            f"({type(error).__name__}: {reason}); restore another one from a backup, or start over "
+            "with --overwrite"
+        ) from error
 
 
 def fixed_settings_of(config: Config) -> dict[str, Any]:
@@ -150,7 +175,8 @@ def fixed_settings_of(config: Config) -> dict[str, Any]:
 
 def is_of_version_1(content: Mapping[str, Any]) -> bool:
     """Whether version 1 wrote a training checkpoint, which trained on windows of its own choice."""
-    return "number of forecast channels" not in content["made_with"]
+    made_with = content.get("made_with")
+    return isinstance(made_with, dict) and "number of forecast channels" not in made_with
 
 
 def samples_as_in_version_1(

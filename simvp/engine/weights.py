@@ -101,6 +101,9 @@ def read_weights(path: Path) -> StoredWeights:
     content = _read(path)
     if checkpoint.is_training_state(content):
         content = content["model"]
+    content = content.get("state_dict", content) if isinstance(content, dict) else content
+    if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
+        raise RunError(f"{path}: holds no tensors by name; use a file of weights")
     return StoredWeights(path, with_current_names(content))
 
 
@@ -131,7 +134,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise RunError(f"{path}: reading this format requires `pip install safetensors`") from None
     try:
         return dict(load_file(path))
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
         raise RunError(f"{path}: cannot be read ({error}); use another file") from None
 
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from simvp.errors import OutputError, RunError
+from simvp.storage.archives import check_archive, find_excess
 from simvp.storage.files import publish
 
 FORMAT = 1  # format version of training checkpoints; other versions are rejected
@@ -59,9 +60,13 @@ def load(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise RunError(f"{path}: checkpoint not found; train a model with `simvp train`")
     try:
+        check_archive(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # PyTorch warns about the type of invalid files
             content = torch.load(path, map_location="cpu", weights_only=True)
+    except PermissionError as error:
+        reason = f"cannot be read ({error.strerror}); check its permissions"
+        raise RunError(f"{path}: {reason}") from None
     except pickle.UnpicklingError as error:
         raise DamagedFile(
             f"{path}: is damaged, or contains objects other than tensors and plain data, which are "
@@ -70,9 +75,11 @@ def load(path: Path) -> dict[str, Any]:
     except Exception as error:  # on damaged bytes the unpickler can raise anything
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise DamagedFile(f"{path}: is damaged and cannot be loaded ({reason})") from None
-    if not isinstance(content, dict):
-        found = type(content).__name__
-        raise DamagedFile(f"{path}: expected a dictionary of tensors, found {found}")
+    if not isinstance(content, dict) or not all(isinstance(name, str) for name in content):
+        found = "other keys" if isinstance(content, dict) else type(content).__name__
+        raise DamagedFile(f"{path}: expected a dictionary of tensors by name, found {found}")
+    if problem := find_excess(content, path.stat().st_size):
+        raise DamagedFile(f"{path}: is damaged ({problem})")
     if is_training_state(content):
         if content["format"] != FORMAT:
             raise RunError(
@@ -161,12 +168,19 @@ def load_into(model: nn.Module, weights: Mapping[str, Any]) -> None:
 
     Raises: RunError if a tensor is missing, unexpected, not finite or has another shape.
     """
-    shapes = {name: [*tensor.shape] for name, tensor in model.state_dict().items()}
-    found = {name: [*item.shape] for name, item in weights.items() if isinstance(item, Tensor)}
+    own = model.state_dict()
+    shapes = {name: [*tensor.shape] for name, tensor in own.items()}
+    tensors = {name: item for name, item in weights.items() if isinstance(item, Tensor)}
+    found = {name: [*item.shape] for name, item in tensors.items()}
     problems = [
         f"{name}: " + (f"has shape {found[name]}, expected {shape}" if name in found else "missing")
         for name, shape in shapes.items()
         if found.get(name) != shape
+    ]
+    problems += [
+        f"{name}: has values of {item.dtype}, expected {own[name].dtype}"
+        for name, item in tensors.items()
+        if name in own and item.is_floating_point() != own[name].is_floating_point()
     ]
     problems += [f"{name}: unexpected" for name in weights if name not in shapes]
     if problems:
@@ -186,4 +200,4 @@ def load_into(model: nn.Module, weights: Mapping[str, Any]) -> None:
 
 def is_training_state(content: Mapping[str, Any]) -> bool:
     """Whether a loaded file is a training checkpoint, as opposed to plain weights."""
-    return "format" in content and "model" in content
+    return "format" in content and isinstance(content.get("model"), Mapping)

@@ -104,6 +104,8 @@ def read_history(folder: RunFolder) -> History:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             rows = csv.DictReader(file)
+            if "epoch" not in (rows.fieldnames or ()):
+                raise ValueError("there is no column of epochs")
             return [{key: float(value or "nan") for key, value in row.items()} for row in rows]
     except (OSError, ValueError, TypeError) as error:
         raise RunError(
