@@ -1,7 +1,7 @@
 """simvp: train a SimVP network to forecast 2-D fields, from raw frames to pictures."""
 
-from typing import TYPE_CHECKING, Any
-
+# Not imported from typing: until `simvp.__main__.main` runs, Ctrl-C would print a traceback.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from simvp.engine.forecaster import Forecaster as Forecaster
     from simvp.engine.forecaster import load as load
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Import `load` and `Forecaster` on first use, because importing torch takes seconds."""
     if name not in ("Forecaster", "load"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,10 +3,16 @@
 Spawned worker processes import this module again, so it imports the rest only on use.
 """
 
+import os
 import sys
 
 
 def main() -> None:
+    try:
+        os.getcwd()
+    except OSError:  # libraries end the process, or print tracebacks, when they are imported
+        print("error: the working directory was deleted; change to another one", file=sys.stderr)
+        sys.exit(2)
     try:
         from simvp.cli import app
 

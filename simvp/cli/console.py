@@ -1,5 +1,6 @@
 """Console output: messages and results on standard output, progress on standard error."""
 
+import errno
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from simvp.errors import RunFailed, SimvpError
+from simvp.errors import RunFailed, SimvpError, UserError
 from simvp.progress import Advance, Report, Summary, Table
 
 if TYPE_CHECKING:
@@ -98,19 +99,29 @@ def _print_table(table: Table) -> None:
     Console().print(styled)
 
 
+# What any access to a path can fail with, whatever the program does.
+_CAUSED_BY_PATHS = {
+    *(errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.EPERM, errno.EROFS),
+    *(errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE),
+}
+_PATH_ADVICE = "check the path, its permissions and the disk, or choose another path"
+
+
 @contextmanager
 def exit_codes() -> Iterator[None]:
-    """Report SimvpError, out-of-memory errors and Ctrl-C as a message and an exit code."""
+    """Report SimvpError, errors of the system and Ctrl-C as a message and an exit code."""
     try:
         yield
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         raise typer.Exit(130) from None
-    except (SimvpError, MemoryError, RuntimeError) as error:
+    except (SimvpError, MemoryError, RuntimeError, OSError) as error:
         # torch.OutOfMemoryError covers GPUs only; the CPU allocator raises RuntimeError.
         phrases = ("out of memory", "allocate memory")
         if isinstance(error, SimvpError):
             failure = error
+        elif isinstance(error, OSError) and error.errno in _CAUSED_BY_PATHS and error.filename:
+            failure = UserError(f"{error.filename}: {error.strerror}; {_PATH_ADVICE}")
         elif isinstance(error, MemoryError) or any(phrase in str(error) for phrase in phrases):
             reason = (str(error) or "MemoryError").splitlines()[0]
             failure = RunFailed(

@@ -103,6 +103,12 @@ def resolve(layers: Sequence[Layer]) -> Config:
     merged: Tables = {}
     for layer in layers:
         _merge(merged, layer.tables)
+        for section, table in layer.tables.items():
+            for key, value in table.items() if isinstance(table, dict) else ():
+                if isinstance(value, str) and "\0" in value:  # no system has such a path
+                    raise ConfigError(
+                        f"{layer.origin}: {section}.{key} contains a NUL character; remove it"
+                    )
     try:
         return Config.model_validate(merged)
     except ValidationError as error:

@@ -51,8 +51,13 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 FolderName = Annotated[
     str,
     _check(
-        lambda x: x not in ("", ".", "..") and not set(x) & set("/\\\0\n"),
-        lambda x: "a folder name without slashes",
+        # Names of locks and temporary files are longer; file systems allow 255 bytes.
+        lambda x: (
+            x not in ("", ".", "..")
+            and not set(x) & set("/\\\0\n")
+            and len(x.encode("utf-8", "replace")) <= 200
+        ),
+        lambda x: "a folder name without slashes, of at most 200 bytes",
     ),
 ]
 Device = Annotated[

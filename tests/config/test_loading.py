@@ -49,7 +49,7 @@ def problem(*assignments: str) -> str:
         ),
         (
             "run.name=a/b",
-            "--set run.name = 'a/b': should be a folder name without slashes",
+            "--set run.name = 'a/b': should be a folder name without slashes, of at most 200 bytes",
         ),
         (
             "simulate.parameters={increment=300}",

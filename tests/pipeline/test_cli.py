@@ -81,10 +81,10 @@ def test_options_override_files_which_override_defaults(simvp: Simvp) -> None:
 def test_resume_reads_local_settings_only_if_there_is_no_run(trained: Path, simvp: Simvp) -> None:
     Path("simvp.toml").write_text("[train]\nlr = 0.5\n[run]\ndevice = 'cpu'\n")
     resumed = simvp("train", "--resume", "--print-config").stdout
-    assert "lr = 0.5" not in resumed and "device = \"cpu\"  # from simvp.toml" in resumed
+    assert "lr = 0.5" not in resumed and 'device = "cpu"  # from simvp.toml' in resumed
     started = simvp("train", "--resume", "--name", "new", "--print-config").stdout
     assert "lr = 0.5  # from simvp.toml" in started
-    assert "device = \"cpu\"  # from simvp.toml" in started
+    assert 'device = "cpu"  # from simvp.toml' in started
 
 
 @pytest.mark.parametrize(
