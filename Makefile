@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 DEMO ?= demo
 
-.PHONY: help demo test test-browser soak bench check lint clean
+.PHONY: help demo test test-browser soak fuzz bench check lint clean
 .DEFAULT_GOAL := help
 
 help:
@@ -12,6 +12,7 @@ help:
 	@echo "make test    run the tests"
 	@echo "make test-browser    test the report in Chromium, one minute"
 	@echo "make soak    test recovery from repeated faults, about 15 minutes"
+	@echo "make fuzz    read thousands of damaged and hostile files, about an hour"
 	@echo "make bench   run the benchmarks, about seven minutes"
 	@echo "make check   run the linter, the type checker and the tests"
 	@echo "make clean   delete the virtual environment and the demo"
@@ -45,6 +46,10 @@ test-browser: $(VENV)/ready
 # The faults in simvp/docs/reliability.md, many times over; about a quarter of an hour.
 soak: $(VENV)/ready
 	$(BIN)/python -m pytest -q -m slow $(ARGS)
+
+# Files that differ each time; `make test` reads a few of each kind, the same ones.
+fuzz: $(VENV)/ready
+	SIMVP_FUZZ_EXAMPLES=1000 $(BIN)/python -m pytest -q -n 2 tests/pipeline/test_fuzz_*.py $(ARGS)
 
 # The tables in simvp/docs/speed.md, as ratios measured in one run.
 bench: $(VENV)/ready
