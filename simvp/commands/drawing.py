@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from simvp.errors import ConfigError, OutputError
 from simvp.runs import PICTURE_MARK
-from simvp.storage.files import publish
+from simvp.storage.files import publish, remove_abandoned
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,6 +40,7 @@ def save_figure(path: Path, figure: "Figure") -> None:
         figure.draw_without_rendering()  # applies the layout
     # Like bbox_inches="tight", which draws the whole figure once more to find the same box.
     box = figure.get_tightbbox().padded(0.1)
+    remove_abandoned(path.parent)
     with publish(path) as temporary:
         figure.savefig(temporary, format=suffix[1:], bbox_inches=box, metadata=mark)
 

@@ -28,7 +28,7 @@ from simvp.runs import RunFolder
 from simvp.runtime import launcher
 from simvp.runtime.devices import describe_precision
 from simvp.runtime.group import Group
-from simvp.storage.files import TEMPORARY_PREFIX, convert_os_errors
+from simvp.storage.files import TEMPORARY_PREFIX, convert_os_errors, remove_abandoned
 
 
 @dataclass(frozen=True)
@@ -185,6 +185,7 @@ def _shared_array(
         if group.is_main:
             with convert_os_errors(output):
                 file.parent.mkdir(parents=True, exist_ok=True)
+                remove_abandoned(file.parent)
                 np.lib.format.open_memmap(file, "w+", np.float32, shape)
         group.wait()
         yield np.lib.format.open_memmap(file, "r+")

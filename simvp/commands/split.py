@@ -23,7 +23,7 @@ from simvp.data.split_records import PartRecord, SegmentRecord, SourceRecord, Sp
 from simvp.errors import ConfigError, DataError
 from simvp.physics import SMALLEST_GRID
 from simvp.progress import Report, Summary
-from simvp.storage.files import check_writable, publish_text
+from simvp.storage.files import check_writable, publish_text, remove_abandoned
 
 
 def run(config: Config, report: Report, *, output: str = "", write_card: bool = False) -> Summary:
@@ -70,6 +70,7 @@ def run(config: Config, report: Report, *, output: str = "", write_card: bool = 
         validation=validation,
         test=test,
     )
+    remove_abandoned(folder)
     written = [record.write(folder)]
     if write_card:
         written.append(_write_card(source, scaling))

@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 from simvp.errors import OutputError, RunError
 
 TEMPORARY_PREFIX = ".simvp-"
+_ABANDONED_SECONDS = 24 * 3600.0
 
 
 @contextmanager
@@ -79,6 +80,11 @@ def remove_stale(folder: Path, *, older_than: float = 0.0) -> None:
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Delete temporary files that are a day old, where other processes may be writing."""
+    remove_stale(folder, older_than=_ABANDONED_SECONDS)
 
 
 def _temporary_name(path: Path) -> Path:

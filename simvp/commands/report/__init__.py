@@ -17,7 +17,7 @@ from simvp.figures.report.contents import Page
 from simvp.figures.report.page import render
 from simvp.progress import Report, Summary
 from simvp.runs import PICTURE_MARK
-from simvp.storage.files import publish_text
+from simvp.storage.files import publish_text, remove_abandoned
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,7 @@ def run(config: Config, request: Request, report: Report) -> Summary:
         spectra = [mean_spectra(item.saved, ids, advance) for item in runs]
     split = read_split_of(runs[0])
     page = _page(config, runs, spectra, split)
+    remove_abandoned(path.parent)
     publish_text(path, render(page))
     size = path.stat().st_size / 1e6
     lines = [*split.problems, *page.notes, f"wrote {path} ({size:.1f} MB); open it in a browser"]
