@@ -32,7 +32,9 @@ from simvp.progress import Summary
 from simvp.runs import RunFolder
 
 # What a run's config leaves out if an earlier version wrote it.
-EARLIER_DEFAULTS = Layer("default of earlier versions", {"train": {"recipe": "direct"}})
+EARLIER_DEFAULTS = Layer(
+    "default of earlier versions", {"train": {"recipe": "direct", "val_interval": 1}}
+)
 
 FLAGS = {"data.path": "--data-path", "data.split": "--data"}  # others are --NAME
 
