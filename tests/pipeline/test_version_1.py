@@ -1,4 +1,4 @@
-"""Runs that version 1 began; the files in golden/version_1_checkpoint were written by its commit 5127972."""
+"""Runs that version 1 began; its commit 5127972 wrote the files in golden/version_1_checkpoint."""
 
 import shutil
 from pathlib import Path
