@@ -16,6 +16,7 @@ from simvp.commands.scoring import describe_horizon
 from simvp.config import Config
 from simvp.data.description import DataDescription, read_description
 from simvp.data.forecast_files import Forecasts, check_output, picture_path, write
+from simvp.data.locations import as_location
 from simvp.data.matching import open_for
 from simvp.data.origins import Origin, describe_date, find_origins
 from simvp.data.series import Source
@@ -65,7 +66,7 @@ def run(config: Config, request: Request, report: Report) -> Summary:
     folder.check_exists()
     weights = folder.find_weights(request.weights)
     trained = _description(config, folder)
-    path = Path(request.source or config.data.path)
+    path = as_location(request.source or config.data.path)
     source, warnings = open_for(path, trained, config.split.axes)
     data = trained.model_copy(update={"shape": source.shape})
     pre = config.data.pre_seq_length
@@ -73,7 +74,7 @@ def run(config: Config, request: Request, report: Report) -> Summary:
     warnings += describe_date(origins, request.at)
     output = Path(request.output) if request.output else _default_output(folder, source)
     check_output(output, folder.forecasts, overwrite=request.overwrite)
-    if output.exists() and output.samefile(path):
+    if isinstance(path, Path) and output.exists() and output.samefile(path):
         raise ConfigError(f"{output}: is the input; choose another --output")
     if launcher.is_needed(config):
         launcher.run(["predict", *replace(request, source=str(path)).arguments()], config)
@@ -119,7 +120,9 @@ def _forecaster(
 
 def _default_output(folder: RunFolder, source: Source) -> Path:
     """`forecasts/NAME.nc` in the run's folder; for frames a folder of frames."""
-    name = source.path.name if source.path.is_dir() and not source.path.suffix else source.path.stem
+    path = source.path
+    is_folder = isinstance(path, Path) and path.is_dir() and not path.suffix
+    name = path.name if is_folder else path.stem
     name = "".join("_" if character in "*?[]" else character for character in name) or "data"
     return folder.forecasts / (name if source.kind == "frames" else f"{name}.nc")
 

@@ -13,11 +13,12 @@ from simvp.config import Config
 from simvp.config.sections import DataSection, SimulateSection
 from simvp.data.card import CARD_NAME, DatasetCard, card_to_toml, read_card
 from simvp.data.generation import BATCH, Job, make_missing
-from simvp.errors import DataError, OutputError, RunFailed
+from simvp.errors import ConfigError, DataError, OutputError, RunFailed
 from simvp.progress import Report, Summary, plural
 from simvp.runtime.processes import cores, map_tasks
 from simvp.simulators import Simulator
 from simvp.storage.files import lock_folder, publish_text, remove_stale
+from simvp.storage.urls import is_url
 
 _PER_PROCESS = 2 * 10**7  # values to simulate, below which another process takes longer to begin
 
@@ -27,6 +28,11 @@ def run(config: Config, report: Report) -> Summary:
 
     Raises: DataError if a sample is there with other frames; OutputError.
     """
+    if is_url(config.data.path):
+        raise ConfigError(
+            f"data.path = {config.data.path!r}: is a URL; name a folder for the samples with "
+            "--data-path"
+        )
     settings, folder = config.simulate, Path(config.data.path)
     _check_folder(config, folder)
     start = time.perf_counter()

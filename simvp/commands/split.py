@@ -10,7 +10,9 @@ import numpy as np
 from simvp.commands import split_summary
 from simvp.config import Config
 from simvp.config.sections import SplitSection
-from simvp.data.card import ChannelCard, card_path, card_to_toml, check_square, is_folder
+from simvp.data.card import ChannelCard, card_path, card_to_toml, check_square, folder_of
+from simvp.data.cf_files import opened
+from simvp.data.locations import Location, Url, as_location
 from simvp.data.parts import Parts, as_given, by_record, by_series, by_time
 from simvp.data.parts_file import listed
 from simvp.data.scaling import Scaling, Statistics, choose_scaling
@@ -20,6 +22,7 @@ from simvp.data.selection import SELECTING, choose_segments
 from simvp.data.series import Options, Source
 from simvp.data.source import open_with
 from simvp.data.split_records import PartRecord, SegmentRecord, SourceRecord, SplitRecord
+from simvp.data.zarr_chunks import absent_chunks
 from simvp.errors import ConfigError, DataError
 from simvp.physics import SMALLEST_GRID
 from simvp.progress import Report, Summary
@@ -34,7 +37,8 @@ def run(config: Config, report: Report, *, output: str = "", write_card: bool = 
         write_card: also write a data card with what is known of the data.
     Raises: DataError, ConfigError or OutputError, writing nothing.
     """
-    path, settings = Path(config.data.path), config.split
+    path = as_location(config.data.path, Path(output) if output else None)
+    settings = config.split
     options = _options(settings)
     source = open_with(path, options)
     _check(source, path, write_card=write_card)
@@ -43,8 +47,7 @@ def run(config: Config, report: Report, *, output: str = "", write_card: bool = 
     ratios = [settings.train_ratio, settings.val_ratio, rest]
     segments = choose_segments(source.series, settings)
     parts, how = _choose_parts(source, segments, settings, ratios)
-    data_folder = path if is_folder(path) else path.parent
-    folder = Path(output) if output else data_folder
+    folder = Path(output) if output else folder_of(path)
     check_writable(folder)
     found = _scan(source, parts, report)
     stages = _stages(settings, segments, parts, found.parts)
@@ -55,12 +58,7 @@ def run(config: Config, report: Report, *, output: str = "", write_card: bool = 
         for ratio, part in zip(ratios, parts, strict=True)
     )
     record = SplitRecord(
-        source=SourceRecord(
-            kind=source.kind,
-            path=Path(os.path.relpath(path, folder)).as_posix(),
-            stored=source.card.stored_as(),
-            **asdict(options),
-        ),
+        source=_source_record(source, options, folder),
         channels=source.channels,
         shape=source.shape,
         inputs=source.inputs,
@@ -75,12 +73,35 @@ def run(config: Config, report: Report, *, output: str = "", write_card: bool = 
     if write_card:
         written.append(_write_card(source, scaling))
     lines = split_summary.lines(source, parts, stages, statistics, scaling, how, config.data)
-    lines += [*warnings, *found.copies.warnings(), *(f"wrote {file}" for file in written)]
+    lines += [*warnings, *_remote_notes(source), *found.copies.warnings()]
+    lines += [f"wrote {file}" for file in written]
     split_file = written[0] if output else None
     return Summary(lines, split_summary.next_command(config, parts, split_file))
 
 
-def _check(source: Source, path: Path, *, write_card: bool) -> None:
+def _source_record(source: Source, options: Options, folder: Path) -> SourceRecord:
+    """How to open the data from a split file in a folder."""
+    path = source.path
+    if isinstance(path, Path):
+        path = Path(os.path.relpath(path, folder))
+    text = path.as_posix() if isinstance(path, Path) else path.text
+    stored = source.card.stored_as()
+    return SourceRecord(kind=source.kind, path=text, stored=stored, **asdict(options))
+
+
+def _remote_notes(source: Source) -> list[str]:
+    """Lines about data at a URL, after they have been read."""
+    if not isinstance(source.path, Url):
+        return []
+    absent = absent_chunks(source.path, opened(source.path), source.variables)
+    return [
+        *(f"warning: {line}" for line in absent),
+        f"the data are at a URL, so their split file and data card are in "
+        f"{source.path.folder.resolve()}; --output chooses another folder",
+    ]
+
+
+def _check(source: Source, path: Location, *, write_card: bool) -> None:
     """Raises DataError or ConfigError if the frames do not suit, or a card would be replaced."""
     if min(source.shape[1:]) < SMALLEST_GRID:
         raise DataError(

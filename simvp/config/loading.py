@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 
 from simvp.config.sections import Config, all_keys, section_types
 from simvp.errors import ConfigError, did_you_mean
+from simvp.storage.urls import without_credentials
 
 Tables = dict[str, Any]
 
@@ -166,7 +167,7 @@ def _describe(problem: ErrorDetails, layers: Sequence[Layer]) -> str:
 
 def explain(problem: ErrorDetails) -> str:
     """` = 3: should be even, use 2 or 4`: the invalid value and the expected one."""
-    found = repr(problem["input"])
+    found = without_credentials(repr(problem["input"]))
     shown = found if len(found) <= 60 else found[:57] + "..."
     return f" = {shown}: {_reason(problem)}"
 

@@ -47,17 +47,17 @@ class LaunchSection(Section):
 
 
 class DataSection(Section):
-    path: str = Field("boiling_data", min_length=1, description="file or folder of the data")
-    split: str = Field(
+    path: values.DataPath = Field(
+        "boiling_data", min_length=1, description="file, folder or URL of the data"
+    )
+    split: values.DataPath = Field(
         "", description="split file, or data whose newest split file is used; empty: data.path"
     )
     pre_seq_length: int = Field(10, ge=1, description="number of input frames")
     aft_seq_length: int = Field(10, ge=1, description="number of frames to forecast")
     stride: int = Field(1, ge=1, description="frames between starts of training windows")
     cache: str = Field(
-        "",
-        description="folder, on a fast disk, for decoded frames of data that are slow to read; "
-        "empty: none",
+        "", description="folder, on a fast disk, for decoded frames of slow data; empty: none"
     )
 
 

@@ -12,6 +12,7 @@ from pydantic_core import InitErrorDetails
 
 from simvp import simulators
 from simvp.errors import did_you_mean
+from simvp.storage.urls import check_url
 
 
 def _check(is_valid: Callable[[Any], object], expected: Callable[[Any], str]) -> AfterValidator:
@@ -46,6 +47,7 @@ def auto_or(parse: Callable[[str], object]) -> AfterValidator:
 
 Even = Annotated[int, _check(lambda x: x % 2 == 0, lambda x: f"even, use {x - 1 or 2} or {x + 1}")]
 Odd = Annotated[int, _check(lambda x: x % 2 == 1, lambda x: f"odd, use {x - 1} or {x + 1}")]
+DataPath = Annotated[str, AfterValidator(check_url)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 FolderName = Annotated[

@@ -7,7 +7,7 @@ import hashlib
 import math
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import islice
@@ -29,6 +29,8 @@ Batch = tuple[Tensor, Tensor]  # indices of windows (B,) and frames (B, T, C, H,
 
 _READERS, _BATCHES_AHEAD = 2, 4
 _POLL_SECONDS = 1e-3
+# How long a batch is still waited for after a request to stop, and how often to look for one.
+_STOP_SECONDS, _STOP_POLL_SECONDS = 2.0, 0.1
 
 
 class WindowDataset:
@@ -159,12 +161,14 @@ def batches(
     batch_indices: list[list[int]],
     device: str,
     waiting: Waiting | None = None,
-) -> Iterator[Batch]:
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Generator[Batch, None, None]:
     """The batches that `batch_indices` lists, read ahead while the caller computes.
 
     Args:
         device: type of the device they are for; for "cuda" they are in pinned memory.
         waiting: is updated, if given.
+        should_stop: whether to end early if the next batch takes longer than a few seconds.
     """
     readers = ThreadPoolExecutor(_READERS, "simvp reader")
     ahead: deque[Future[Batch]] = deque()
@@ -176,7 +180,9 @@ def batches(
                 ahead.append(readers.submit(dataset.read, indices, pinned=device == "cuda"))
             if not ahead:
                 return
-            waited = _wait(ahead[0], is_idle)
+            waited = _wait(ahead[0], is_idle, should_stop)
+            if not ahead[0].done():
+                return
             if start:
                 waiting.waited += waited
                 waiting.total = time.perf_counter() - start
@@ -184,11 +190,15 @@ def batches(
                 start = time.perf_counter()
             yield ahead.popleft().result()
     finally:
+        if ahead:  # the caller has stopped, or a batch could not be read
+            dataset.segments[0].series.abort_reading()
         readers.shutdown(cancel_futures=True)
 
 
-def _wait(batch: "Future[Batch]", is_idle: Callable[[], bool]) -> float:
-    """Wait until a batch has been read.
+def _wait(
+    batch: "Future[Batch]", is_idle: Callable[[], bool], should_stop: Callable[[], bool]
+) -> float:
+    """Wait until a batch has been read, or for a few seconds more if the loop should stop.
 
     Args:
         is_idle: whether the device has nothing to compute; until then, waiting costs no time.
@@ -197,7 +207,10 @@ def _wait(batch: "Future[Batch]", is_idle: Callable[[], bool]) -> float:
     while not batch.done() and not is_idle():
         wait([batch], timeout=_POLL_SECONDS)
     start = time.perf_counter()
-    wait([batch])
+    patience = _STOP_SECONDS
+    while not batch.done() and patience > 0:
+        wait([batch], timeout=_STOP_POLL_SECONDS)
+        patience -= _STOP_POLL_SECONDS * should_stop()
     return time.perf_counter() - start
 
 

@@ -13,6 +13,7 @@ from simvp.config.rendering import section_lines
 from simvp.config.section import Section
 from simvp.data.access import is_pattern
 from simvp.data.cf_files import is_zarr
+from simvp.data.locations import Location, Url
 from simvp.data.scaling import Scaling
 from simvp.errors import ConfigError, did_you_mean
 from simvp.physics import BoundaryKind, Symmetry
@@ -75,7 +76,7 @@ class DatasetCard(ChannelCard):
     )
     channels: dict[str, ChannelCard] = Field({}, description="a table for each channel, in order")
 
-    def completed(self, found: "DatasetCard", path: Path) -> "DatasetCard":
+    def completed(self, found: "DatasetCard", path: Location) -> "DatasetCard":
         """This card, with entries that it does not set taken from what the files say.
 
         Raises: ConfigError if both contradict each other.
@@ -170,16 +171,21 @@ class DatasetCard(ChannelCard):
         return self
 
 
-def is_folder(path: Path) -> bool:
-    """Whether a path is a folder of data; a Zarr store counts as a file."""
-    return path.is_dir() and not is_zarr(path)
+def folder_of(path: Location) -> Path:
+    """The folder of data card and split files: the data themselves, or the folder of a file.
+
+    A Zarr store counts as a file. Of data at a URL, it is a folder on this machine.
+    """
+    if isinstance(path, Url):
+        return path.folder
+    return path if path.is_dir() and not is_zarr(path) else path.parent
 
 
-def card_path(path: Path) -> Path:
+def card_path(path: Location) -> Path:
     """Where the data card is: in a folder, or beside a file; a pattern has that of its folder."""
-    if is_pattern(path):
-        return path.parent / CARD_NAME
-    return path / CARD_NAME if is_folder(path) else path.with_suffix(".toml")
+    folder = folder_of(path)
+    is_whole_folder = folder == path or (isinstance(path, Path) and is_pattern(path))
+    return folder / (CARD_NAME if is_whole_folder else f"{path.stem}.toml")
 
 
 def read_card(path: Path) -> DatasetCard:

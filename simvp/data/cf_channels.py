@@ -1,8 +1,6 @@
 """Which variables of a CF data set become channels."""
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +8,7 @@ from numpy.typing import NDArray
 
 from simvp.data import cf_axes, cf_values
 from simvp.data.cf_axes import Layout
-from simvp.data.cf_files import absent_chunks, check_numeric, is_zarr, zarr_array
+from simvp.data.cf_files import check_numeric, is_zarr
 from simvp.data.cf_grid import (
     Channel,
     Grid,
@@ -20,8 +18,10 @@ from simvp.data.cf_grid import (
     is_longitude,
 )
 from simvp.data.cf_static import static_layouts
+from simvp.data.locations import Location
 from simvp.data.series import Options
 from simvp.data.static_fields import choose_static, unused_note
+from simvp.data.zarr_chunks import absent_chunks, zarr_array
 from simvp.errors import ConfigError, DataError, did_you_mean
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _NAMES_OTHERS = ("bounds", "climatology", "coordinates", "grid_mapping", "cell_measures")
 
 
-def choose_grid(path: Path, dataset: "Dataset", options: Options) -> Grid:
+def choose_grid(path: Location, dataset: "Dataset", options: Options) -> Grid:
     """Choose the channels of a data set. Raises ConfigError or DataError."""
     layouts = _layouts(path, dataset, options)
     clear = [name for name, layout in layouts.items() if layout.is_clear]
@@ -78,7 +78,7 @@ def _is_global(dataset: "Dataset", dim: str) -> bool:
     return is_named and cf_axes.closes_circle(np.asarray(longitudes))
 
 
-def _layouts(path: Path, dataset: "Dataset", options: Options) -> dict[str, Layout]:
+def _layouts(path: Location, dataset: "Dataset", options: Options) -> dict[str, Layout]:
     """The layouts of the variables that may be channels."""
     axes = options.axes
     if axes is not None:
@@ -105,7 +105,9 @@ def _layouts(path: Path, dataset: "Dataset", options: Options) -> dict[str, Layo
     return dict(sorted(layouts.items())) if is_zarr(path) else layouts
 
 
-def _check_given(path: Path, dataset: "Dataset", name: str, layout: Layout, named: Layout) -> None:
+def _check_given(
+    path: Location, dataset: "Dataset", name: str, layout: Layout, named: Layout
+) -> None:
     """Raises ConfigError if the letters of the user contradict the coordinates of a variable."""
     known = [
         letter if letter in ("t", "y", "x") and coordinate_of(dataset, dim) is not None else None
@@ -133,7 +135,7 @@ def _left_out(layouts: Mapping[str, Layout]) -> list[str]:
 
 
 def _check_names(
-    path: Path,
+    path: Location,
     dataset: "Dataset",
     names: Sequence[str],
     layouts: Mapping[str, Layout],
@@ -162,7 +164,7 @@ def _check_names(
 
 
 def _no_channel(
-    path: Path, name: str, clear: Sequence[str], option: str, is_static: bool
+    path: Location, name: str, clear: Sequence[str], option: str, is_static: bool
 ) -> ConfigError:
     if is_static:
         return ConfigError(
@@ -175,7 +177,7 @@ def _no_channel(
     )
 
 
-def _check_one_grid(path: Path, names: Sequence[str], layouts: Mapping[str, Layout]) -> None:
+def _check_one_grid(path: Location, names: Sequence[str], layouts: Mapping[str, Layout]) -> None:
     """Raises ConfigError unless all variables have the same axes."""
     grids: dict[str, list[str]] = {}
     for name in names:
@@ -191,7 +193,7 @@ def _check_one_grid(path: Path, names: Sequence[str], layouts: Mapping[str, Layo
 
 
 def _channels(
-    path: Path,
+    path: Location,
     dataset: "Dataset",
     layouts: Mapping[str, Layout],
     dims: tuple[str, str, str],
@@ -250,28 +252,21 @@ def _levels(dataset: "Dataset", dim: str, size: int) -> tuple[NDArray[np.float64
     return levels, cf_values.as_text(coordinate.attrs, "units")
 
 
-def _fill_notes(path: Path, dataset: "Dataset", names: Iterable[str]) -> list[str]:
+def _fill_notes(path: Location, dataset: "Dataset", names: Iterable[str]) -> list[str]:
     """What is said of stored values that stand for others, or for lost ones."""
     if not is_zarr(path):
         variables = [dataset.variables[name] for name in names]
         fills = {str(cf_values.default_fill_of(v.dtype, v.attrs)) for v in variables} - {"None"}
         note = f"default fill values of netCDF are read as missing: {', '.join(sorted(fills))}"
         return [note] if fills else []
-    found = {name: absent_chunks(path, name, dataset.variables[name]) for name in names}
-    absent = [f"{name} ({text})" for name, text in found.items() if text]
-    arrays = [zarr_array(str(path), name, os.stat(path).st_mtime_ns) for name in names]
+    arrays = [zarr_array(path, name) for name in names]
     zeros = [
         name
         for name, array in zip(names, arrays, strict=True)
         if "_FillValue" not in array.attrs and dataset.variables[name].attrs.get("_FillValue") == 0
     ]
-    notes = []
+    notes = absent_chunks(path, dataset, names)
     if zeros:
         note = "the value 0 counts as missing, since it is the fill_value of the Zarr array"
-        notes.append(f"{note}: {', '.join(zeros)}")
-    if absent:
-        notes.append(
-            f"chunks without a file hold the fill value of the Zarr array: {', '.join(absent)}; "
-            "copy the store again if files were lost"
-        )
+        notes.insert(0, f"{note}: {', '.join(zeros)}")
     return notes

@@ -1,12 +1,12 @@
 """Coordinates of rows and columns in CF data sets, and attributes of their variables."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from simvp.data import cf_axes, cf_values
 from simvp.data.cf_files import opened, read_values
 from simvp.data.cf_grid import Grid
+from simvp.data.locations import Location
 from simvp.data.series import Coordinates, Variable
 
 # How values are stored, which does not apply to decoded values.
@@ -14,7 +14,7 @@ _STORAGE = {"_FillValue", "missing_value", "scale_factor", "add_offset", "_Unsig
 _STORAGE |= {"valid_min", "valid_max", "valid_range", "coordinates", "grid_mapping", "bounds"}
 
 
-def find_coordinates(path: Path, grid: Grid) -> Coordinates:
+def find_coordinates(path: Location, grid: Grid) -> Coordinates:
     """The coordinates of the rows and columns of a grid: of its dimensions, and 2-D ones.
 
     Raises: DataError if one cannot be read.

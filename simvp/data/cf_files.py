@@ -1,27 +1,29 @@
 """netCDF files and Zarr stores: finding, opening and reading them."""
 
-import json
-import math
 import os
 import warnings
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from traceback import clear_frames
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from simvp.data.access import check_readable, is_pattern, unreadable
+from simvp.data.access import is_pattern, unreadable
 from simvp.data.cf_values import InvalidAttribute, decode, default_fill_of
 from simvp.data.declared_sizes import check_declared
 from simvp.data.hdf5_store import layout, locking, open_file, partly_labelled
 from simvp.data.listing import files_of
-from simvp.errors import DataError
+from simvp.data.locations import Location, Url, as_location
+from simvp.data.zarr_metadata import check_store
+from simvp.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from xarray import Dataset, Variable
+
+    from simvp.data.remote import RemoteStore
 
 SUFFIXES = (".nc", ".nc4", ".cdf", ".netcdf")
 _NETCDF_3 = (b"CDF\x01", b"CDF\x02", b"CDF\x05")
@@ -42,8 +44,10 @@ def find_files(path: Path) -> list[Path]:
     return []
 
 
-def is_zarr(path: Path) -> bool:
-    """Whether a path is a Zarr store, version 2 or 3."""
+def is_zarr(path: Location) -> bool:
+    """Whether a path is a Zarr store, version 2 or 3. Nothing else is read over a network."""
+    if isinstance(path, Url):
+        return True
     names = (".zgroup", ".zarray", ".zmetadata", "zarr.json")
     return path.is_dir() and any((path / name).is_file() for name in names)
 
@@ -62,18 +66,21 @@ def is_netcdf(path: Path) -> bool:
     return path.suffix in SUFFIXES or layout(path) == "netcdf"
 
 
-def opened(path: str | Path) -> "Dataset":
+def opened(path: str | Location) -> "Dataset":
     """Open a file without reading its data variables. Raises DataError.
 
     The data set is shared by the threads of a process, which xarray permits. A process that was
     forked opens the file again.
     """
+    location = as_location(path) if isinstance(path, str) else path
+    if isinstance(location, Url):
+        return _opened_remote(location.text, os.getpid())
     try:
-        return _opened(str(path), os.stat(path).st_mtime_ns, os.getpid())
+        return _opened(str(path), os.stat(location).st_mtime_ns, os.getpid())
     except FileNotFoundError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); restore the file") from None
     except OSError as error:
-        raise unreadable(path, error) from None
+        raise unreadable(location, error) from None
 
 
 @lru_cache(maxsize=128)
@@ -82,7 +89,7 @@ def _opened(path: str, stamp: int, pid: int) -> "Dataset":
 
     options: dict[str, Any] = {"engine": _engine(Path(path))}
     if options["engine"] == "zarr":
-        _check_store(Path(path))
+        check_store(Path(path))
         options.update(consolidated=False, chunks=None)
     elif options["engine"] == "h5netcdf":
         _check_labels(Path(path))
@@ -106,6 +113,64 @@ def _opened(path: str, stamp: int, pid: int) -> "Dataset":
         f"{path}: is truncated or damaged, or not a file that {options['engine']} reads "
         f"({reason}); copy or download it again"
     )
+
+
+@lru_cache(maxsize=16)
+def _opened_remote(url: str, pid: int) -> "Dataset":
+    import xarray
+    from zarr.errors import ZarrUserWarning
+
+    store = remote_store(url)
+    from simvp.data.remote import open_group
+
+    options = open_group(url, store)
+    with warnings.catch_warnings():
+        # Links on the page that lists a folder need not lead to arrays.
+        warnings.simplefilter("ignore", ZarrUserWarning)
+        try:
+            dataset = xarray.open_dataset(
+                cast(Any, store),
+                engine="zarr",
+                decode_cf=False,
+                cache=False,
+                chunks=None,
+                **options,
+            )
+        except DataError:
+            raise
+        except Exception as error:  # invalid metadata raise errors of any type
+            raise DataError(f"{url}: is not a valid Zarr store ({_first_line(error)})") from None
+    if not dataset.variables and not options["consolidated"]:
+        raise DataError(
+            f"{url}: the server does not list the arrays of the store; call "
+            "zarr.consolidate_metadata where the store was written"
+        )
+    dataset.encoding["source"] = url
+    return dataset
+
+
+def remote_store(url: str) -> "RemoteStore":
+    """The store at a URL. Raises ConfigError if packages that read it are not installed."""
+    try:
+        from simvp.data.remote import store_of
+
+        return store_of(url, os.getpid())
+    except ImportError:
+        scheme = url.partition(":")[0]
+        package = {"s3": " s3fs", "gs": " gcsfs"}.get(scheme, "")
+        raise ConfigError(
+            f"{url}: reading {scheme}:// needs packages that are not installed; install them with "
+            f'`pip install "simvp[remote]"{package}`'
+        ) from None
+
+
+def abort_reading(url: str) -> None:
+    """End all reading at a URL in other threads. It can be opened again."""
+    remote_store(url).abort()
+    _opened_remote.cache_clear()
+    from simvp.data.remote import store_of
+
+    store_of.cache_clear()
 
 
 def _check_labels(path: Path) -> None:
@@ -136,37 +201,7 @@ def _engine(path: Path) -> str:
     return "h5netcdf" if start == _HDF5 else "scipy"
 
 
-def _check_store(path: Path) -> None:
-    """Raises DataError if a Zarr store is no group, or would run code when it is decoded."""
-    check_readable(path)
-    for name in (*path.glob("*/.zarray"), *path.glob("*/zarr.json"), path / "zarr.json"):
-        if not name.is_file():
-            continue
-        try:
-            metadata = json.loads(name.read_bytes())
-            node = metadata.get("node_type")
-        except PermissionError as error:
-            raise unreadable(name, error) from None
-        except (OSError, ValueError, AttributeError):
-            raise DataError(f"{name}: is not valid metadata of a Zarr store; restore it") from None
-        keys = ("filters", "compressor", "codecs", "data_type", "dtype")
-        if "pickle" in json.dumps([metadata.get(key) for key in keys]):
-            raise DataError(
-                f"{name}: the array is encoded by pickle, which can run code; save it as numbers"
-            )
-        if name.parent == path and node == "array":
-            raise DataError(f"{path}: {_SINGLE_ARRAY}")
-    if (path / ".zarray").is_file():
-        raise DataError(f"{path}: {_SINGLE_ARRAY}")
-
-
-_SINGLE_ARRAY = (
-    "is a single Zarr array; expected a group of named arrays with dimension names, as "
-    "xarray's Dataset.to_zarr writes"
-)
-
-
-def check_numeric(path: str | Path, name: str, variable: "Variable") -> None:
+def check_numeric(path: str | Location, name: str, variable: "Variable") -> None:
     """Raises DataError unless a variable holds real numbers."""
     dtype = variable.dtype
     if dtype.kind not in "iuf" or dtype.itemsize > 8:
@@ -203,7 +238,7 @@ def read_values(
     check_numeric(path, name, variable)
     try:
         raw = variable.isel(where).transpose(*dims).values
-        fill = None if is_zarr(Path(path)) else default_fill_of(raw.dtype, variable.attrs)
+        fill = None if is_zarr(as_location(path)) else default_fill_of(raw.dtype, variable.attrs)
         return decode(raw, variable.attrs, default_fill=fill)
     except DataError:
         raise
@@ -216,38 +251,6 @@ def read_values(
             f"{path}: {name} cannot be read ({_first_line(error)}); the file is damaged, copy or "
             "download it again"
         ) from None
-
-
-@lru_cache(maxsize=512)
-def zarr_array(path: str, name: str, stamp: int) -> Any:
-    """Open one array of a Zarr store."""
-    import zarr
-
-    return zarr.open_array(path, path=name, mode="r")
-
-
-def absent_chunks(path: Path, name: str, variable: "Variable") -> str:
-    """How many chunks of an array of a Zarr store have no file, and what they are read as.
-
-    Zarr defines that they hold the fill value, and by default does not write a chunk that holds
-    nothing else. A lost file looks the same, so the user has to know.
-
-    Returns: `2 of 60, read as 0`; empty if no chunk is absent, or if the fill value means missing.
-    Raises: DataError if an attribute of the variable cannot be decoded.
-    """
-    array = zarr_array(str(path), name, os.stat(path).st_mtime_ns)
-    fill = np.array([array.fill_value or 0], variable.dtype)
-    try:
-        value = decode(fill, variable.attrs)[0]
-    except InvalidAttribute as error:
-        raise DataError(f"{path}: {name}: {error}; correct the file") from None
-    if np.isnan(value):
-        return ""
-    sizes = zip(array.shape, array.shards or array.chunks, strict=True)
-    count = math.prod(math.ceil(size / chunk) for size, chunk in sizes)
-    names = (file for _, _, files in os.walk(path / name) for file in files)
-    absent = count - sum(file != "zarr.json" and file[0] != "." for file in names)
-    return f"{absent} of {count}, read as {value:g}" if absent > 0 else ""
 
 
 def _first_line(error: Exception) -> str:

@@ -1,7 +1,6 @@
 """The grid that the channels of a CF data set share, and the coordinates of its dimensions."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from simvp.data.cf_axes import Layout
 from simvp.data.cf_files import check_numeric
 from simvp.data.cf_time import read_times
 from simvp.data.cf_values import InvalidAttribute
+from simvp.data.locations import Location
 from simvp.data.times import Times
 from simvp.errors import DataError
 
@@ -67,7 +67,7 @@ class Grid:
     is_global: bool
     assumptions: tuple[str, ...]
 
-    def check_fits(self, file: Path, dataset: "Dataset") -> None:
+    def check_fits(self, file: Location, dataset: "Dataset") -> None:
         """Raises DataError if a further file has other variables or another grid."""
         for channel in self.channels:
             if channel.variable not in dataset.variables:
@@ -103,7 +103,7 @@ class Grid:
     def _sizes(self, variable: str) -> tuple[tuple[str, ...], tuple[int, ...]]:
         return self.layouts[variable].dims, self.layouts[variable].sizes
 
-    def times(self, file: Path, dataset: "Dataset") -> Times | None:
+    def times(self, file: Location, dataset: "Dataset") -> Times | None:
         """The times of a file; None if it has none."""
         coordinate = coordinate_of(dataset, self.dims[0])
         if coordinate is None or coordinate.dtype.kind not in "iuf":
@@ -113,7 +113,7 @@ class Grid:
         except InvalidAttribute as error:
             raise DataError(f"{file}: {self.dims[0]}: {error}; correct the file") from None
 
-    def completed(self, card: "DatasetCard", time_step: str, path: Path) -> "DatasetCard":
+    def completed(self, card: "DatasetCard", time_step: str, path: Location) -> "DatasetCard":
         """The data card, completed by what the files say. Raises ConfigError."""
         from simvp.data.card import ChannelCard, DatasetCard
 

@@ -14,7 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from simvp.data.card import CARD_NAME
+from simvp.data.cf_files import remote_store
 from simvp.data.checksums import DIGITS, fingerprint
+from simvp.data.locations import Location, Url
 from simvp.data.series import Frames
 from simvp.data.split_records import SUFFIX
 from simvp.errors import DataError
@@ -97,13 +99,18 @@ class FrameCache:
             file.write(frames.data.cast("B"))
 
 
-def stamp_of(path: Path) -> str:
+def stamp_of(path: Location) -> str:
     """A hash of the names, sizes and times of the files of a data set.
 
     Args:
-        path: a file, a folder or a pattern, as for `open_source`.
+        path: a file, a folder, a pattern or a URL, as for `open_source`. Of a URL, only the
+            metadata at the top of the store are hashed.
     Raises: DataError if one cannot be found.
     """
+    if isinstance(path, Url):
+        from simvp.data.remote import stamp_of_store
+
+        return stamp_of_store(remote_store(path.text))
     found = [path] if path.exists() else path.parent.glob(path.name)
     files = [file for top in found for file in ([top] if top.is_file() else top.rglob("*"))]
     digest = hashlib.sha256()

@@ -1,16 +1,16 @@
 """Data for a network that is trained already: the same channels, read in the same way."""
 
 from dataclasses import replace
-from pathlib import Path
 
 from simvp.data.card import ChannelCard, DatasetCard, WrongChannelCount, card_path
 from simvp.data.description import DataDescription
+from simvp.data.locations import Location
 from simvp.data.series import Source
 from simvp.data.source import open_with
 from simvp.errors import ConfigError
 
 
-def open_for(path: Path, trained: DataDescription, axes: str = "") -> tuple[Source, list[str]]:
+def open_for(path: Location, trained: DataDescription, axes: str = "") -> tuple[Source, list[str]]:
     """Open data with the channels that a network was trained on, in their order.
 
     Args:

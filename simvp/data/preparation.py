@@ -156,9 +156,10 @@ def _open_cache(
     Raises: ConfigError if the data set cannot be cached in this folder; OutputError if the folder
         cannot be written or the disk is too full.
     """
-    if folder.resolve().is_relative_to(split.source.resolve()):
+    source = split.source
+    if isinstance(source, Path) and folder.resolve().is_relative_to(source.resolve()):
         raise ConfigError(
-            f"data.cache = {str(folder)!r}: is within the data set {split.source}, which would "
+            f"data.cache = {str(folder)!r}: is within the data set {source}, which would "
             "change by it; choose another folder"
         )
     if any(len(store.checksums) < DIGITS * store.num_frames for store in stores):
@@ -170,7 +171,7 @@ def _open_cache(
         folder.mkdir(parents=True, exist_ok=True)
         if machine.is_first:
             remove_stale(folder, older_than=_STALE_SECONDS)
-    stamp = group.gather(stamp_of(split.source) if machine.is_first else "")[machine.ranks[0]]
+    stamp = group.gather(stamp_of(source) if machine.is_first else "")[machine.ranks[0]]
     for store in stores:
         store.cache = FrameCache(
             folder,

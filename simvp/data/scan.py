@@ -146,6 +146,8 @@ def _num_processes(batches: Sequence[_Batch]) -> int:
     pieces = [piece for batch in batches for piece in batch.pieces]
     if any(piece.segment.series.whole_arrays for piece in pieces):
         return 1  # each process would decompress all of it
+    if any(piece.segment.series.is_remote for piece in pieces):
+        return 1  # the network is slower, and one process makes several requests at a time
     costs = [piece.cost for piece in pieces]
     return max(1, min(cores(), sum(costs) // _PER_PROCESS, _MEMORY // max(costs)))
 

@@ -7,12 +7,12 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from simvp.data.locations import Location
 from simvp.data.scaling import Scaling
 from simvp.data.times import Times
 from simvp.errors import ConfigError, did_you_mean
@@ -70,6 +70,14 @@ class Series(ABC):
     def frames_per_chunk(self) -> int:
         """Number of consecutive frames that the file compresses together, counted from frame 0."""
         return 1
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether frames are read over a network, with several requests at a time."""
+        return False
+
+    def abort_reading(self) -> None:  # noqa: B027  most formats have nothing to end
+        """End what other threads are reading, if it may take long. They raise an error."""
 
     @property
     def bytes_per_frame(self) -> int:
@@ -131,7 +139,7 @@ class Source:
         coordinates: of rows and columns, as far as the files say them.
     """
 
-    path: Path
+    path: Location
     kind: str
     series: Sequence[Series]
     channels: tuple[str, ...]
@@ -185,12 +193,12 @@ class Options:
                 raise ConfigError(f"{option}: {name} is given twice{where}; name each channel once")
             first[name] = option
 
-    def refuse_level(self, path: Path) -> None:
+    def refuse_level(self, path: Location) -> None:
         """Raises ConfigError if a level is given for files without a vertical axis."""
         if self.level is not None:
             raise ConfigError(f"level = {self.level!r}: {path} names no levels; leave out --level")
 
-    def refuse_layout(self, path: Path, what: str) -> None:
+    def refuse_layout(self, path: Location, what: str) -> None:
         """Raises ConfigError if axes or a level are given for files that define them."""
         for name, value in (("axes", self.axes), ("level", self.level)):
             if value is not None:
@@ -201,7 +209,7 @@ class Options:
 
 
 def select_channels(
-    names: Sequence[str], options: Options, path: Path
+    names: Sequence[str], options: Options, path: Location
 ) -> tuple[tuple[str, ...], tuple[int, ...]]:
     """Names and indices of the channels to use, in order: `options.variables`, or all.
 
@@ -220,7 +228,7 @@ def select_channels(
 
 
 def unknown_name(
-    where: Path, what: str, name: str, known: Sequence[str], options: Options
+    where: Location, what: str, name: str, known: Sequence[str], options: Options
 ) -> ConfigError:
     """The error for a name that the data do not have."""
     return ConfigError(

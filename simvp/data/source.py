@@ -11,8 +11,9 @@ from simvp.data import sources
 from simvp.data.access import check_exists, check_readable, unreadable
 from simvp.data.card import DatasetCard, card_path, check_vectors, read_card
 from simvp.data.grids import change_grid
+from simvp.data.locations import Location, Url, as_location
 from simvp.data.series import Options, Source
-from simvp.data.sources import frames
+from simvp.data.sources import cf, frames
 from simvp.errors import ConfigError, DataError
 
 
@@ -30,7 +31,7 @@ def open_source(
     """Open a data set.
 
     Args:
-        path: a file, or a folder; README lists the formats.
+        path: a file, a folder, or the URL of a Zarr store; README lists the formats.
         variables: names of the channels to use, in this order; all by default.
         inputs: names of channels that are given to a network, but not forecast. They follow the
             others.
@@ -47,10 +48,10 @@ def open_source(
     """
     chosen = None if variables is None else tuple(variables)
     options = Options(chosen, tuple(inputs), tuple(static), axes, level, crop, resize)
-    return open_with(Path(path), options)
+    return open_with(as_location(path), options)
 
 
-def open_with(path: Path, options: Options, card: DatasetCard | None = None) -> Source:
+def open_with(path: Location, options: Options, card: DatasetCard | None = None) -> Source:
     """Open a data set; see `open_source`.
 
     Args:
@@ -83,14 +84,15 @@ def open_with(path: Path, options: Options, card: DatasetCard | None = None) -> 
     return change_grid(source, options.crop, options.resize)
 
 
-def _open(path: Path, options: Options, card: DatasetCard | None) -> Source:
+def _open(path: Location, options: Options, card: DatasetCard | None) -> Source:
     """Open a data set in the format that its content shows."""
+    if isinstance(path, Url):
+        return cf.open_data(path, _card_of(path, card), options)
     check_exists(path)
     try:
         for module in _formats():
             if module.matches(path):
-                file = card_path(path)
-                card = read_card(file) if card is None or file.exists() else card
+                card = _card_of(path, card)
                 return module.open_data(path, card, options)  # type: ignore[no-any-return]
     except PermissionError as error:
         raise unreadable(path, error) from None
@@ -108,6 +110,12 @@ def _open(path: Path, options: Options, card: DatasetCard | None) -> Source:
         f"{path}: contains no data in a known format (found {shown or 'nothing'}); give the path "
         f"of a file or of a folder of samples. Known formats: {', '.join(names())}"
     )
+
+
+def _card_of(path: Location, card: DatasetCard | None) -> DatasetCard:
+    """The data card of a data set; `card` if it has none. Raises ConfigError."""
+    file = card_path(path)
+    return read_card(file) if card is None or file.exists() else card
 
 
 def names() -> list[str]:

@@ -10,8 +10,9 @@ from pydantic import ValidationError
 
 from simvp.data import split_v1
 from simvp.data.access import check_exists
-from simvp.data.card import CARD_NAME, DatasetCard, check_vectors, is_folder, read_card
+from simvp.data.card import CARD_NAME, DatasetCard, check_vectors, folder_of, read_card
 from simvp.data.description import DataDescription
+from simvp.data.locations import Location, as_location
 from simvp.data.scaling import Scaling, Statistics, mean_and_std
 from simvp.data.segments import Segment
 from simvp.data.series import Coordinates, Series
@@ -29,7 +30,7 @@ class Split:
 
     Attributes:
         path: the split file.
-        source: the data set: a file, a folder or a pattern.
+        source: the data set: a file, a folder, a pattern or a URL.
         data: channels, shape, scaling and data card.
         statistics: of the training part, in physical units; None in files of version 1.
         parts: the segments of each part.
@@ -37,7 +38,7 @@ class Split:
     """
 
     path: Path
-    source: Path
+    source: Location
     data: DataDescription
     statistics: Statistics | None
     parts: dict[str, list[Segment]]
@@ -76,18 +77,21 @@ def find_split(split: str, data_path: str) -> Path:
     """
     if split:
         return Path(split)
-    path = Path(data_path)
-    check_exists(path)
-    folder = path if is_folder(path) else path.parent  # the split of a file is beside it
+    path = as_location(data_path)
+    if isinstance(path, Path):
+        check_exists(path)
+    folder = folder_of(path)  # the split of a file is beside it
     found = sorted(folder.glob(f"*{SUFFIX}"), key=lambda path: (path.stat().st_mtime_ns, path.name))
     if folder != path:  # beside splits of other files
-        found = [file for file in found if _source_name(file) == path.name]
+        name = path.name if isinstance(path, Path) else path.text
+        found = [file for file in found if _source_name(file) == name]
     else:
         found = [file for file in found if _source_name(file) in (None, ".")] or found
     if not found:
+        where = "" if isinstance(path, Path) else " in the current folder"
         raise DataError(
-            f"{data_path}: has no split file (*{SUFFIX}); make one with `simvp split {data_path}`, "
-            "or give one with --data"
+            f"{data_path}: has no split file (*{SUFFIX}){where}; make one with `simvp split "
+            f"{data_path}`, or give one with --data"
         )
     return found[-1]
 
@@ -155,8 +159,9 @@ def _read_json(path: Path) -> tuple[dict[str, Any], bytes]:
 
 
 def _from_record(path: Path, record: SplitRecord) -> Split:
-    # The path was made relative without regard to links.
-    source_path = Path(os.path.normpath(path.parent / record.source.path))
+    source_path = as_location(record.source.path, path.parent)
+    if isinstance(source_path, Path):  # it was made relative without regard to links
+        source_path = Path(os.path.normpath(path.parent / source_path))
     source = open_with(source_path, record.source.options)
     if (source.kind, source.shape) != (record.source.kind, record.shape):
         raise DataError(

@@ -1,14 +1,14 @@
 """Static fields: fields without a time axis, which are repeated for each frame as input."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
+from simvp.data.locations import Location
 from simvp.data.series import Options
 from simvp.errors import ConfigError, did_you_mean
 
 
 def choose_static(
-    path: Path, options: Options, known: Sequence[str], channels: Sequence[str]
+    path: Location, options: Options, known: Sequence[str], channels: Sequence[str]
 ) -> tuple[str, ...]:
     """The static fields to use, in order.
 
@@ -38,7 +38,7 @@ def choose_static(
     return options.static
 
 
-def unknown_static(path: Path, name: str, known: Sequence[str]) -> ConfigError:
+def unknown_static(path: Location, name: str, known: Sequence[str]) -> ConfigError:
     """The error for a static field that the data do not have."""
     listed = f"only {', '.join(known)}" if known else "and no other"
     return ConfigError(

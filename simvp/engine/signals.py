@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from simvp.errors import Interrupted
+
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -21,6 +23,16 @@ class StopRequest:
         if self.signum and signum == signal.SIGINT:
             raise KeyboardInterrupt
         self.signum = self.signum or signum
+
+    def is_requested(self) -> bool:
+        return self.signum != 0
+
+    def while_waiting(self) -> Interrupted:
+        """The error of a process that has waited for data, and cannot save alone."""
+        return Interrupted(
+            self.signum,
+            "stopped while waiting for data; resume from the newest checkpoint with --resume",
+        )
 
 
 @contextmanager

@@ -7,6 +7,7 @@ B: batch; T: frames; C: channels, of which the first ones are forecast; H, W: he
 import math
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 import torch
@@ -144,18 +145,22 @@ class Trainer:
         todo = self.windows.epoch(epoch)[self.progress.batch :]
         waiting = Waiting()
         self.stopwatch.lap()
-        for indices, frames in batches(self.train_set, todo, self.group.device.type, waiting):
-            frames = frames.to(self.group.device, non_blocking=True)
-            frames = self.windows.transform(frames, indices, epoch)
-            lr_factor, beta1 = self._schedule(self._steps_done())
-            loss = self.learner.step(
-                frames, lr_factor=lr_factor, beta1=beta1, num_steps=self._num_steps()
-            )
-            self.pending.append((indices, loss))
-            self.progress.batch += 1
-            is_last = self.progress.batch == self.steps_per_epoch
-            if is_last or self.progress.batch % _LOG_INTERVAL[self.group.device.type] == 0:
-                self._log_step(stop, advance)
+        device = self.group.device.type
+        with closing(batches(self.train_set, todo, device, waiting, stop.is_requested)) as loop:
+            for indices, frames in loop:
+                frames = frames.to(self.group.device, non_blocking=True)
+                frames = self.windows.transform(frames, indices, epoch)
+                lr_factor, beta1 = self._schedule(self._steps_done())
+                loss = self.learner.step(
+                    frames, lr_factor=lr_factor, beta1=beta1, num_steps=self._num_steps()
+                )
+                self.pending.append((indices, loss))
+                self.progress.batch += 1
+                is_last = self.progress.batch == self.steps_per_epoch
+                if is_last or self.progress.batch % _LOG_INTERVAL[self.group.device.type] == 0:
+                    self._log_step(stop, advance)
+        if self.progress.batch < self.steps_per_epoch:
+            self._stop_waiting(stop, advance)
         if not self.has_advised_cache:
             stores = (self.train_set.store, self.val_set.store)
             self.has_advised_cache = advise_cache(waiting, stores, self.group, self.report)
@@ -180,6 +185,14 @@ class Trainer:
         elif status == _SAVE_DUE:
             self._save(checkpoint.LATEST)
             self.stopwatch.lap()  # the time of an epoch is without checkpoints
+
+    def _stop_waiting(self, stop: StopRequest, advance: Advance) -> None:
+        """Stop in the middle of an epoch, because data have not arrived."""
+        if self.group.world_size > 1:  # others may wait for this process in their next step
+            raise stop.while_waiting()
+        if self.pending:
+            self._log_step(stop, advance)
+        self._interrupt(stop.signum)
 
     def _status(self, stop: StopRequest) -> int:
         if self.learner.failed:

@@ -197,7 +197,7 @@ def test_non_finite_value_is_located(split_data: Path) -> None:
 def wait_of(batch: Future[Batch], is_idle: Callable[[], bool]) -> float:
     """What `_wait` returns for a batch that is read within a quarter of a second."""
     threading.Timer(0.25, batch.set_result, [(torch.tensor([]), torch.tensor([]))]).start()
-    return _wait(batch, is_idle)
+    return _wait(batch, is_idle, lambda: False)
 
 
 def test_waiting_counts_while_the_device_is_idle() -> None:

@@ -15,6 +15,7 @@ from simvp.data import cf_time
 from simvp.data.cf_channels import choose_grid
 from simvp.data.cf_coordinates import find_coordinates
 from simvp.data.cf_files import (
+    abort_reading,
     find_files,
     frames_per_chunk,
     is_netcdf,
@@ -23,9 +24,11 @@ from simvp.data.cf_files import (
     read_values,
 )
 from simvp.data.cf_grid import Channel, Grid
+from simvp.data.locations import Location, Url
 from simvp.data.series import Frames, Options, Series, Source
 from simvp.data.times import Times
 from simvp.errors import DataError
+from simvp.storage.urls import is_url
 
 if TYPE_CHECKING:  # processes that simulate start without pydantic
     from simvp.data.card import DatasetCard
@@ -62,6 +65,14 @@ class CfSeries(Series):
     @property
     def frames_per_chunk(self) -> int:
         return frames_per_chunk(self.pieces[0][0], self.sources[0][0], self.dims[0])
+
+    @property
+    def is_remote(self) -> bool:
+        return is_url(self.pieces[0][0])
+
+    def abort_reading(self) -> None:
+        if self.is_remote:
+            abort_reading(self.pieces[0][0])
 
     def locate(self, frame: int) -> str:
         for path, first, count in self.pieces:
@@ -100,8 +111,10 @@ class CfSeries(Series):
                 frames[:, channel] = values[repeated]
 
 
-def matches(path: Path) -> bool:
+def matches(path: Location) -> bool:
     """Whether a path is netCDF, Zarr, or a folder or pattern of netCDF files."""
+    if isinstance(path, Url):
+        return True
     try:
         if path.is_file():
             return is_netcdf(path)
@@ -110,9 +123,9 @@ def matches(path: Path) -> bool:
         return False
 
 
-def open_data(path: Path, card: "DatasetCard", options: Options) -> Source:
+def open_data(path: Location, card: "DatasetCard", options: Options) -> Source:
     """Open files. Raises DataError or ConfigError."""
-    files = find_files(path)
+    files: Sequence[Location] = [path] if isinstance(path, Url) else find_files(path)
     grid = choose_grid(files[0], opened(files[0]), options)
     times, pieces, notes = _join(files, grid)
     steps = cf_time.analyse(times)
@@ -165,9 +178,10 @@ def _stored(channel: Channel, grid: Grid, member: int) -> Stored:
     return channel.variable, channel.dims, (*channel.fixed, *extra)
 
 
-def _base_name(path: Path) -> str:
+def _base_name(path: Location) -> str:
     """The name of a path as the beginning of ids."""
-    stem = path.name if path.is_dir() and not is_zarr(path) else path.stem
+    is_folder = isinstance(path, Path) and path.is_dir() and not is_zarr(path)
+    stem = path.name if is_folder else path.stem
     return re.sub(r"[^A-Za-z0-9.-]+", "_", stem).strip("_.-") or "data"
 
 
@@ -179,7 +193,7 @@ def _suffix(dim: str, index: int, count: int) -> str:
     return "_".join(["", *filter(None, [name]), str(index).zfill(len(str(count - 1)))])
 
 
-def _join(files: Sequence[Path], grid: Grid) -> tuple[Times, Pieces, list[str]]:
+def _join(files: Sequence[Location], grid: Grid) -> tuple[Times, Pieces, list[str]]:
     """Join files along time, in order of their times.
 
     Returns: the times, the frames of each file and what was assumed.
@@ -216,7 +230,7 @@ def _join(files: Sequence[Path], grid: Grid) -> tuple[Times, Pieces, list[str]]:
     return joined, tuple((name, 0, count) for _, name, count in parts), notes
 
 
-def _check_order(file: Path, dim: str, times: Times) -> None:
+def _check_order(file: Location, dim: str, times: Times) -> None:
     wrong = cf_time.first_disorder(times.values)
     if wrong is not None:
         found = (
