@@ -141,9 +141,8 @@ class Trainer:
 
     def _train_epoch(self, stop: StopRequest, advance: Advance) -> None:
         self.network.train()
-        epoch = self.progress.epoch
+        epoch, waiting = self.progress.epoch, Waiting()
         todo = self.windows.epoch(epoch)[self.progress.batch :]
-        waiting = Waiting()
         self.stopwatch.lap()
         device = self.group.device.type
         with closing(batches(self.train_set, todo, device, waiting, stop.is_requested)) as loop:
@@ -159,8 +158,12 @@ class Trainer:
                 is_last = self.progress.batch == self.steps_per_epoch
                 if is_last or self.progress.batch % _LOG_INTERVAL[self.group.device.type] == 0:
                     self._log_step(stop, advance)
-        if self.progress.batch < self.steps_per_epoch:
-            self._stop_waiting(stop, advance)
+        if self.progress.batch < self.steps_per_epoch:  # stopped before the data arrived
+            if self.group.world_size > 1:  # others may wait for this process in their next step
+                raise stop.while_waiting()
+            if self.pending:
+                self._log_step(stop, advance)
+            self._interrupt(stop.signum)
         if not self.has_advised_cache:
             stores = (self.train_set.store, self.val_set.store)
             self.has_advised_cache = advise_cache(waiting, stores, self.group, self.report)
@@ -185,14 +188,6 @@ class Trainer:
         elif status == _SAVE_DUE:
             self._save(checkpoint.LATEST)
             self.stopwatch.lap()  # the time of an epoch is without checkpoints
-
-    def _stop_waiting(self, stop: StopRequest, advance: Advance) -> None:
-        """Stop in the middle of an epoch, because data have not arrived."""
-        if self.group.world_size > 1:  # others may wait for this process in their next step
-            raise stop.while_waiting()
-        if self.pending:
-            self._log_step(stop, advance)
-        self._interrupt(stop.signum)
 
     def _status(self, stop: StopRequest) -> int:
         if self.learner.failed:
