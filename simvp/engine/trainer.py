@@ -37,7 +37,7 @@ from simvp.engine.state import (
     samples_as_in_version_1,
 )
 from simvp.engine.training_windows import TrainingWindows
-from simvp.engine.validation import NUM_STATISTICS_WINDOWS, is_validated, validate
+from simvp.engine.validation import is_validated, validate
 from simvp.errors import Interrupted, RunFailed
 from simvp.models.simvp import SimVP
 from simvp.progress import Advance, Report
@@ -97,17 +97,15 @@ class Trainer:
         Raises: Interrupted, after saving, on SIGINT or SIGTERM; RunFailed if the loss or a gradient
             is not finite.
         """
-        epochs = self.config.train.epochs
         with (
             stop_request() as stop,
             EpochLog(self.folder, self.config.run, is_main=self.group.is_main) as log,
             self.report.progress("training", self.total_steps, self._steps_done()) as advance,
         ):
-            while self.progress.epoch < epochs:
+            while self.progress.epoch < self.config.train.epochs:
                 self._train_epoch(stop, advance)
                 self._finish_epoch(log)
-                signum = self.group.max(stop.signum)
-                if signum:
+                if signum := self.group.max(stop.signum):
                     self._interrupt(signum)
 
     def resume(self, content: Mapping[str, Any]) -> None:
@@ -243,16 +241,13 @@ class Trainer:
         with uncompiled():
             scores = validate(
                 *(self.network, self.val_set, self.config, self.group),
-                self.windows.inputs(
-                    self.progress.epoch, self.network.history, NUM_STATISTICS_WINDOWS
-                ),
+                self.windows.inputs(self.progress.epoch, self.network.history),
                 baselines=baselines,
             )
         shape = (self.network.num_forecast, *self.val_set.shape[1:])
         if not is_known:
             self.progress.persistence_loss = scores[PERSISTENCE].loss(shape)
-        forecast = scores[FORECAST]
-        loss = forecast.loss(shape)
+        forecast, loss = scores[FORECAST], scores[FORECAST].loss(shape)
         if not math.isfinite(loss):
             raise self._failed("the validation loss is not finite")
         means = {f"val_{name}": float(forecast.mean(name)) for name in metrics.NAMES}

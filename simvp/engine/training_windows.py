@@ -13,6 +13,7 @@ from simvp.config.training import TrainSection
 from simvp.data import augmentation
 from simvp.data.augmentation import Vector
 from simvp.data.batches import WindowDataset, batches, training_batches
+from simvp.engine.validation import NUM_STATISTICS_WINDOWS
 from simvp.physics import parse_symmetries
 from simvp.runtime.group import Group
 
@@ -61,9 +62,9 @@ class TrainingWindows:
         )
         return augmentation.apply(frames, transformations, self.vectors)
 
-    def inputs(self, epoch: int, num_frames: int, num_windows: int) -> Iterator[Tensor]:
-        """The first frames of about `num_windows` windows, transformed as in this epoch."""
-        count = math.ceil(num_windows / self.settings.samples_per_step)
+    def inputs(self, epoch: int, num_frames: int) -> Iterator[Tensor]:
+        """The first frames of some windows, transformed as in this epoch, in batches."""
+        count = math.ceil(NUM_STATISTICS_WINDOWS / self.settings.samples_per_step)
         device = self.group.device
         for indices, frames in batches(self.train_set, self.epoch(epoch)[:count], device.type):
             moved = frames.to(device, non_blocking=True)
