@@ -32,7 +32,7 @@ TRAIN = [
     *("--pre-seq-length", "2", "--aft-seq-length", "2", "--set", "data.stride=16"),
     *("--set", "model.N_S=2", "--set", "model.hid_S=2", "--set", "model.hid_T=4"),
     *("--set", "model.N_T=2", "--set", "model.model_type=convmixer"),
-    *("--set", "train.optimizer=adam", "--overwrite"),
+    *("--set", "train.optimizer=adam", "--overwrite", "--recipe", "direct"),
 ]
 PREFIX = "waited "
 

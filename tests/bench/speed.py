@@ -239,7 +239,14 @@ def group_rows() -> None:
             "5",
             "--overwrite",
         ]
-        options += ["--set", "train.recompute_statistics=false", "--set", "train.augment=none"]
+        options += [
+            "--set",
+            "train.recompute_statistics=false",
+            "--recipe",
+            "direct",
+            "--set",
+            "train.augment=none",
+        ]
         options += ["--set", "train.optimizer=adam"]
         command = [*SIMVP, "train", *published, *options]
         start = time.perf_counter()
