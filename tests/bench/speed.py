@@ -239,14 +239,8 @@ def group_rows() -> None:
             "5",
             "--overwrite",
         ]
-        options += [
-            "--set",
-            "train.recompute_statistics=false",
-            "--recipe",
-            "direct",
-            "--set",
-            "train.augment=none",
-        ]
+        options += ["--set", "train.recompute_statistics=false", "--recipe", "direct"]
+        options += ["--set", "train.augment=none"]
         options += ["--set", "train.optimizer=adam"]
         command = [*SIMVP, "train", *published, *options]
         start = time.perf_counter()
