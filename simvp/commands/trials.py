@@ -8,7 +8,7 @@ from typing import Any
 from simvp.commands import fitting
 from simvp.commands.fitting import Data, open_data, visits
 from simvp.config import Config, Layer, option_layer, resolve, to_toml
-from simvp.engine.recipes import describe_recipe, resolve_recipe
+from simvp.engine.recipes import describe_pass, resolve_recipe
 from simvp.engine.state import Progress, check_unchanged, fixed_settings_of
 from simvp.engine.trials import TRIAL_SHARE, Plan, Training, make_plan
 from simvp.errors import ConfigError, RunError
@@ -165,11 +165,14 @@ def _announce(plan: Plan, report: Report) -> None:
     """Say what is tried, and how much of the budget it takes."""
     epochs = plural(plan.base.train.epochs, "epoch")
     report.say(
-        f"recipe auto: {len(plan.trials)} trials, {_percent(plan.spent, plan)} of the budget of "
-        f"{plan.budget / 1e9:.3g} G multiply-adds, which {epochs} of the direct recipe would take"
+        f"recipe auto: {len(plan.trials)} trials in {_percent(plan.spent, plan)} of the budget, "
+        f"which is {epochs} of the direct recipe"
     )
+    width = max(map(len, plan.trials))
     for name, trial in plan.trials.items():
-        report.say(f"  {name}: {_length(trial, plan)}; {describe_recipe(trial.config)}")
+        model = trial.config.model
+        passes = describe_pass(model.block_frames, model.history, model.target)
+        report.say(f"  {name:<{width}}  {_length(trial, plan)}: {passes}")
 
 
 def _length(training: Training, plan: Plan) -> str:

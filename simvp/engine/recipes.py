@@ -100,13 +100,18 @@ def training_window(config: Config) -> int:
     return config.model.history + trained_steps(config)
 
 
+def describe_pass(block: int | str, history: int | str, target: str) -> str:
+    """What a pass of a resolved recipe forecasts, in a few words."""
+    count = "1 frame" if block == 1 else f"{block} frames"
+    increments = ", as increments" if target == "increments" else ""
+    return f"{count} per pass from the last {history}{increments}"
+
+
 def describe_recipe(config: Config) -> str:
     """One line: what a pass forecasts, and how many of them are trained."""
     model, train = config.model, config.train
-    count = "1 frame" if model.block_frames == 1 else f"{model.block_frames} frames"
-    line = f"{train.recipe}: each pass forecasts {count} from the last {model.history}"
-    if model.target == "increments":
-        line += ", as increments"
+    passes = describe_pass(model.block_frames, model.history, model.target)
+    line = f"{train.recipe}: {passes}"
     if trained_steps(config) > trained_steps(config, 1):
         assert isinstance(train.rollout_share, float)
         last = f"the last {100 * train.rollout_share:.0f} % of the steps train"

@@ -93,10 +93,15 @@ def read_metrics(folder: RunFolder) -> dict[str, Any]:
     path = folder.saved / "metrics.json"
     try:
         record: dict[str, Any] = json.loads(path.read_bytes())
+        if not isinstance(record, dict):
+            kind = type(record).__name__
+            raise RunError(
+                f"{path}: is damaged (a {kind}, not a table of scores); run `simvp test` again"
+            )
         check_record(record)
     except ValidationError as error:
         problem = error.errors()[0]
-        where = ".".join(map(str, problem["loc"])) or "it"
+        where = ".".join(map(str, problem["loc"])) or "scores"
         raise RunError(
             f"{path}: is damaged ({where}: {problem['msg']}); run `simvp test` again"
         ) from None

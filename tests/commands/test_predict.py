@@ -192,15 +192,16 @@ def test_picture_has_the_first_row_where_the_card_says(
 ) -> None:
     from simvp.figures import pictures
 
-    calls: list[tuple[np.ndarray, ...]] = []
+    calls: list[tuple[Any, ...]] = []
     outlook = pictures.outlook
 
-    def record(*frames: np.ndarray, **texts: Any) -> Any:
-        calls.append(frames)
-        return outlook(*frames, **texts)
+    def record(*given: Any, **texts: Any) -> Any:
+        calls.append(given)
+        return outlook(*given, **texts)
 
     monkeypatch.setattr(pictures, "outlook", record)
     Path("data/dataset.toml").write_text('origin = "lower"\n')
     simvp("predict", "--output", "next.npy")
-    ((_, forecast),) = calls
-    np.testing.assert_array_equal(forecast, np.load("next.npy")[0, :, 0, ::-1])
+    ((_, forecast, labels),) = calls
+    np.testing.assert_array_equal(forecast, np.load("next.npy")[0, :, 0])
+    assert labels.origin == "lower"

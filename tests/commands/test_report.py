@@ -152,10 +152,10 @@ def test_trials_of_recipes_are_shown(tested: Path, simvp: Simvp) -> None:
     simvp("viz", "--report")
     text = words(tested / "report.html")
     assert (
-        "direct 1 epoch of 11 windows 5.0 % 0.08690 0.2500 direct: 2 frames per pass from 3, as "
-        "increments &lt;i&gt;2 3 epochs of 11 windows 10.0 % 0.06250 0.2500 chosen stepwise: 2 "
-        "frames per pass from 3, as increments Chosen: &lt;i&gt;2, for the lowest loss. The run "
-        "started anew with this recipe: 9 epochs of 11 windows, 85.0 % of the budget."
+        "direct 1 epoch of 11 windows 5.0 % 0.08690 0.2500 direct: 2 frames per pass from the last "
+        "3, as increments &lt;i&gt;2 3 epochs of 11 windows 10.0 % 0.06250 0.2500 chosen stepwise: "
+        "2 frames per pass from the last 3, as increments Chosen: &lt;i&gt;2, for the lowest loss. "
+        "The run started anew with this recipe: 9 epochs of 11 windows, 85.0 % of the budget."
     ) in text
 
 

@@ -194,7 +194,7 @@ def test_short_run_is_direct(split_data: Path, simvp: Simvp) -> None:
 def test_given_weights_keep_their_recipe(recipe: str, split_data: Path, simvp: Simvp) -> None:
     simvp(*AUTO, "--recipe", recipe, "--epochs", "1", "--name", "first")
     weights = ("--init-from", "work_dirs/first/simvp_model.pth")
-    assert f"{recipe}: each pass forecasts" in simvp(*AUTO, *weights).stdout
+    assert f"\n{recipe}: " in simvp(*AUTO, *weights).stdout
     assert read_layer(RUN / "config.toml").tables["train"]["recipe"] == recipe
     assert not (RUN / "trials").exists()
 

@@ -52,7 +52,7 @@ def test_stepwise_recipe_takes_small_steps() -> None:
     assert (trained_steps(config), trained_steps(config, 1)) == (4, 2)
     assert training_window(config) == 6
     assert describe_recipe(config) == (
-        "stepwise: each pass forecasts 2 frames from the last 2, as increments; the last 40 % of "
+        "stepwise: 2 frames per pass from the last 2, as increments; the last 40 % of "
         "the steps train 2 passes"
     )
     assert config.model.N_T == 2 and resolved(10, 9, recipe="direct").model.N_T == 8
@@ -60,11 +60,9 @@ def test_stepwise_recipe_takes_small_steps() -> None:
     short = resolved(1, 1, recipe="stepwise")
     assert chosen(short) == (1, 1, "increments", 1, 0.4)
     assert training_window(short) == 2
-    assert describe_recipe(short) == (
-        "stepwise: each pass forecasts 1 frame from the last 1, as increments"
-    )
+    assert describe_recipe(short) == ("stepwise: 1 frame per pass from the last 1, as increments")
     assert describe_recipe(resolved(10, 30)) == (
-        "direct: each pass forecasts 10 frames from the last 10; trained with 3 passes"
+        "direct: 10 frames per pass from the last 10; trained with 3 passes"
     )
 
 

@@ -51,5 +51,7 @@ def test_damage_is_an_error(tested: Path) -> None:
     with pytest.raises(RunError, match="is missing; make the forecasts again with `simvp test`"):
         saved.read(second)
     (tested / "saved" / "metrics.json").write_text("[]")
-    with pytest.raises(RunError, match="metrics.json: is missing or damaged"):
+    with pytest.raises(
+        RunError, match="metrics.json: is damaged .a list, not a table of scores.; run"
+    ):
         read_metrics(saved.folder)

@@ -78,7 +78,7 @@ def test_resumed_stepwise_run_is_bitwise_equal(
         "boundary_x = 'periodic'\nboundary_y = 'reflect'\nsymmetries = ['flip_y', 'flip_x']\n"
     )
     result = simvp(*TRAIN, *STEPWISE, "--name", "straight")
-    assert "stepwise: each pass forecasts 2 frames from the last 2, as increments" in result.stdout
+    assert "stepwise: 2 frames per pass from the last 2, as increments" in result.stdout
     assert "3 steps per epoch of 3 windows" in result.stdout
     stop_after(step, signal.SIGINT)
     simvp(*TRAIN, *STEPWISE, "--name", "stopped", code=130)

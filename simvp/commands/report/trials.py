@@ -4,6 +4,7 @@ from typing import Any
 
 from simvp.commands.report.reported_run import ReportedRun
 from simvp.commands.trials import Record, read_trials
+from simvp.engine.recipes import describe_pass
 from simvp.figures.report.contents import Trials
 from simvp.progress import Table, plural
 
@@ -46,12 +47,8 @@ def _row(name: str, trial: dict[str, Any], record: Record, chosen: str | None) -
 
 
 def _recipe(settings: dict[str, Any]) -> str:
-    frames = settings["model.block_frames"]
-    count = plural(frames, "frame") if isinstance(frames, int) else f"{frames} frames"
-    increments = ", as increments" if settings["model.target"] == "increments" else ""
-    return (
-        f"{settings['train.recipe']}: {count} per pass from {settings['model.history']}{increments}"
-    )
+    decided = (settings[f"model.{key}"] for key in ("block_frames", "history", "target"))
+    return f"{settings['train.recipe']}: {describe_pass(*decided)}"
 
 
 def _length(settings: dict[str, Any]) -> str:
