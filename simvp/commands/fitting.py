@@ -218,10 +218,8 @@ def _announce(trainer: Trainer, data: Data, *, resume: bool, continues: bool) ->
     report.say(f"boundary {config.model.boundary}; augmented by {config.train.augment}")
     if continues:
         progress, epochs = trainer.progress, config.train.epochs
+        steps = f" and {plural(progress.batch, 'step')}" if progress.batch else ""
         complete = "; already complete" if progress.epoch >= epochs else ""
-        report.say(
-            f"resuming: {progress.epoch} of {epochs} epochs and {progress.batch} steps are done"
-            + complete
-        )
+        report.say(f"resuming: {progress.epoch} of {epochs} epochs{steps} are done{complete}")
     elif resume:
         report.say(f"nothing to resume in {trainer.folder.path}: starting a new run")

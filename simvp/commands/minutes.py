@@ -8,6 +8,7 @@ from torch import Tensor
 from simvp.commands import fitting
 from simvp.commands.fitting import Data, open_data, visits
 from simvp.config import Config, read_layer
+from simvp.config.training import TrainSection
 from simvp.engine.automatic import choose_batch_size
 from simvp.engine.learner import Learner
 from simvp.engine.recipes import resolve_recipe, trained_steps
@@ -43,6 +44,7 @@ def resolve_minutes(config: Config, folder: RunFolder, report: Report, *, resume
             f"train.minutes = {minutes:g}: torchrun or Slurm started this process as one of "
             "several, and each would measure another speed; use --epochs"
         )
+    report.say(f"minutes {minutes:g}: timing some training steps")
     direct = resolve_recipe(config, None)
     data = open_data(direct)
     train = direct.train
@@ -58,13 +60,19 @@ def resolve_minutes(config: Config, folder: RunFolder, report: Report, *, resume
     epochs, windows = _fitting(direct, data, seconds, 60 * minutes)
     length = f"{plural(epochs, 'epoch')} of {plural(windows, 'window')}"
     report.say(
-        f"minutes {minutes:g}: {length}, at {1000 * seconds:.3g} ms per window of the "
-        f"{direct.train.recipe} recipe; validation included"
+        f"{length}, at {1000 * seconds:.3g} ms per window of the {direct.train.recipe} recipe; "
+        f"validation included{_unused(config.train)}"
     )
     chosen = {"epochs": epochs}
     if windows < visits(direct, data.train_set):
         chosen["windows_per_epoch"] = windows
     return _with_train(config, **chosen)
+
+
+def _unused(train: TrainSection) -> str:
+    """A remark if a number of epochs is given, too."""
+    is_default = train.epochs == TrainSection().epochs
+    return "" if is_default else f"; train.epochs = {train.epochs} is not used"
 
 
 def _check_same(minutes: float, epochs: int, folder: RunFolder) -> None:

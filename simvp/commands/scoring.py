@@ -31,6 +31,7 @@ from simvp.runtime.group import Group
 from simvp.storage.files import (
     TEMPORARY_PREFIX,
     convert_os_errors,
+    file_digest,
     in_background,
     publish_text,
     remove_stale,
@@ -168,6 +169,7 @@ def _conditions(config: Config, task: Task, weights: Path) -> dict[str, str | in
         "part": task.part,
         "steps": task.steps,
         "weights": str(weights),
+        "weights_sha256": file_digest(weights),
         "split": config.data.split,
         "ssim_data_range": config.metrics.ssim_data_range,
     }

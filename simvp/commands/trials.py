@@ -38,16 +38,20 @@ def plan_or_choice(
 ) -> tuple[Config, Plan | None]:
     """The config and, if its recipe is still to be chosen, the plan of the trials.
 
-    A choice that an earlier process has made is part of the config.
+    A choice that an earlier process has made is part of the config. The epochs of the budget, given
+    again, stand for those that the trials left.
+
     Raises: ConfigError if there can be no trials; RunError if the run has been trained without.
     """
+    record = read_trials(folder) if resume else None
+    if record is not None and record["choice"] is not None:
+        budget = record["made_with"]["train.epochs"]
+        if config.train.recipe == "auto" or config.train.epochs == budget:
+            return _as_chosen(config, record, folder), None
     if config.train.recipe != "auto":
         return config, None
     if config.train.init_from:
         return config, None  # the recipe is that of the weights
-    record = read_trials(folder) if resume else None
-    if record is not None and record["choice"] is not None:
-        return _as_chosen(config, record, folder), None
     planned = plan(config)
     if resume and record is None and planned.trials:
         if any(folder.checkpoints.glob("*.pth")):
@@ -127,7 +131,7 @@ def choose(
     reason = f"the lowest validation loss over {plan.base.data.aft_seq_length} forecast frames"
     record["choice"] = {"trial": best, "reason": reason, **_describe(rest)}
     _write(folder, record, group)
-    report.say(f"chosen: {best}, {reason}; what the trials leave is {_length(rest, plan)}")
+    report.say(f"chosen: {best} (lowest val loss); left for the run: {_length(rest, plan)}")
     return fitting.resolve(rest.config, open_data(rest.config), None)
 
 
@@ -189,7 +193,8 @@ def _why_no_trials(plan: Plan) -> str:
     if len(plan.candidates) == 1:
         return "the given settings leave nothing to choose"
     epochs = plural(plan.base.train.epochs, "epoch")
-    return f"{epochs} would be too short for them; use more --epochs, or --recipe stepwise"
+    more = "--minutes" if plan.base.train.minutes else "--epochs"
+    return f"{epochs} would be too short for them; use more {more}, or --recipe stepwise"
 
 
 def _made_with(plan: Plan, data: Data, group: Group) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from simvp.data.series import Coordinates
 from simvp.engine.saved_forecasts import (
     SavedForecasts,
     SavedSample,
+    outdated,
     read_description_of,
     read_metrics,
 )
@@ -67,9 +68,10 @@ def run(config: Config, request: Request) -> Summary:
     """Draw a sample, or without one list the saved samples. Raises UserError, writing nothing."""
     folder = RunFolder(Path(config.run.work_dir) / config.run.name, request.test)
     folder.check_exists()
+    warnings = _outdated(config, folder)
     if request.sample is None:
         options = name_option(config) + test_option(folder)
-        return Summary(_listing(folder), f"simvp viz SAMPLE_ID{options}")
+        return Summary([*_listing(folder), *warnings], f"simvp viz SAMPLE_ID{options}")
     from simvp.figures import colours, pictures  # imports matplotlib
 
     colours.colour_map(config.viz.cmap)
@@ -100,7 +102,13 @@ def run(config: Config, request: Request) -> Summary:
                 every=request.every,
             )
             save_figure(path, figure)
-    return Summary([f"wrote {path}" for path in paths])
+    return Summary([*warnings, *(f"wrote {path}" for path in paths)])
+
+
+def _outdated(config: Config, folder: RunFolder) -> list[str]:
+    if not (folder.saved / "metrics.json").exists():
+        return []
+    return outdated(folder, read_metrics(folder), name_option(config))
 
 
 def _after_comma(channel: str) -> str:
@@ -143,10 +151,10 @@ def _channels(config: Config, data: DataDescription) -> dict[str, tuple[int, ...
         return {_COLOURS: (0, 1, 2)}
     reason = "is not forecast; " if channel in data.inputs else ""
     reason = "needs three channels; " if channel == _COLOURS else reason
-    raise ConfigError(
-        f"viz.channel = {channel!r}: {reason}choose one of {', '.join(known)}, a number from 0 "
-        f"to {len(known) - 1}, or all.{did_you_mean(channel, known)}"
-    )
+    choice = f"choose one of {', '.join(known)}, a number from 0 to {len(known) - 1}, or all"
+    if not several:
+        choice = f"the only forecast channel is {known[0]}; leave out --channel"
+    raise ConfigError(f"viz.channel = {channel!r}: {reason}{choice}.{did_you_mean(channel, known)}")
 
 
 def _path(folder: RunFolder, request: Request, sample_id: str, channel: str) -> Path:

@@ -66,20 +66,20 @@ class ModelSection(Section):
 class TrainSection(Section):
     recipe: Literal["direct", "stepwise", "auto"] = Field(
         "auto",
-        description="how to forecast: direct: as many frames as there are input frames in a pass, "
-        "as published; stepwise: two from two, as increments, repeatedly; auto: the best in short "
-        "trials, for given weights as they were trained",
+        description="direct: a pass of the network forecasts as many frames as there are input "
+        "frames, as published; stepwise: a pass forecasts 2 frames, which are fed back; auto: the "
+        "better one in short trials, or that of given weights",
     )
     epochs: int = Field(20, ge=1, description="number of passes over the training samples")
     minutes: float = Field(
         0.0,
         ge=0,
-        description="time for a new run, which decides the epochs; 0: train.epochs do",
+        description="time for a new run, in minutes, instead of train.epochs; 0: none",
     )
     batch_size: values.AutoCount = Field(
         "auto",
-        description="samples per step and process; auto: 2 to 16, for about 700 steps, of the "
-        "stepwise recipe 3000",
+        description="samples per step and process; auto: 2 to 16, for at least 700 steps, or "
+        "3000 with the stepwise recipe",
     )
     windows_per_epoch: int = Field(
         0, ge=0, description="training windows that an epoch visits, at random; 0: all"

@@ -6,8 +6,7 @@ import aiohttp
 
 from simvp.storage.urls import without_credentials
 
-_AGAIN = "check the network and the server, then run the same command again; training resumes with "
-_AGAIN += "--resume"
+_AGAIN = "check the network and the server, then run the same command again (train: with --resume)"
 CREDENTIALS = "check the URL; give credentials in ~/.netrc (https), or as s3fs and gcsfs read them"
 _PASSING_STATUS = (408, 425, 429)  # besides 500 to 599
 

@@ -97,6 +97,8 @@ def _open(path: Location, options: Options, card: DatasetCard | None) -> Source:
     except PermissionError as error:
         raise unreadable(path, error) from None
     check_readable(path)
+    if path.is_file() and not path.stat().st_size:
+        raise DataError(f"{path}: is empty (0 bytes); check how it was written or copied")
     if path.is_file():
         raise DataError(
             f"{path}: expected a folder of samples, or a file in a known format "

@@ -41,6 +41,13 @@ class Forecaster:
     trained_steps: int
     data: DataDescription
 
+    def __repr__(self) -> str:
+        rows, columns = self.data.shape[1:]
+        return (
+            f"Forecaster({', '.join(self.channels)}; {self.frames_in} frames in, "
+            f"{self.trained_steps} forecast, {rows}x{columns})"
+        )
+
     @property
     def channels(self) -> tuple[str, ...]:
         """Names of the channels that `predict` needs, in order; those that are forecast first."""

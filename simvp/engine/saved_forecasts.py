@@ -4,7 +4,9 @@ T: frames; C: channels that are forecast; H, W: height and width.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +20,7 @@ from simvp.data.sources.frames import frame_files, read_frame
 from simvp.engine.score_records import check_record
 from simvp.errors import RunError
 from simvp.runs import FRAME_KINDS, RunFolder
+from simvp.storage.files import file_digest
 
 Frames = NDArray[np.float32]
 
@@ -86,6 +89,22 @@ def read_description_of(folder: RunFolder) -> DataDescription:
         stored=card.stored_as(),
         card=card,
     )
+
+
+def outdated(folder: RunFolder, metrics: Mapping[str, Any], name_option: str) -> list[str]:
+    """A warning if the best model of the run is no longer the one that was scored.
+
+    Args:
+        metrics: the content of metrics.json; earlier versions did not record the model's hash.
+    """
+    scored, best = metrics.get("weights_sha256"), folder.best_model
+    is_best = Path(str(metrics.get("weights"))).name == best.name
+    if not scored or not is_best or not best.is_file() or file_digest(best) == scored:
+        return []
+    return [
+        f"warning: the scores and forecasts in {folder.saved} are of an earlier model; run "
+        f"`simvp test{name_option}` again"
+    ]
 
 
 def read_metrics(folder: RunFolder) -> dict[str, Any]:

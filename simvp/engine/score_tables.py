@@ -189,7 +189,7 @@ def _usefulness(record: Record, data: DataDescription) -> list[str]:
         first = scores["vrmse_above_1_from"]
         if first is not None:
             found.append(
-                f"{data.card.name_of(channel)}: worse than the mean of the true frame (VRMSE 1 or "
-                f"more) from step {first} on"
+                f"{data.card.name_of(channel)}: as bad as the mean of the true frame (VRMSE 1 or "
+                f"more), first at step {first}"
             )
     return found

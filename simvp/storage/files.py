@@ -1,6 +1,7 @@
 """Atomic writes: files are written under a temporary name, synced and renamed. Locks of folders."""
 
 import errno
+import hashlib
 import os
 import shutil
 import socket
@@ -58,6 +59,12 @@ def replace_folder(new: Path, path: Path) -> None:
             os.replace(path, old)
         os.replace(new, path)
         shutil.rmtree(old, ignore_errors=True)
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of the content of a file, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def publish_text(path: Path, text: str) -> None:

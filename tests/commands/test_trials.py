@@ -62,7 +62,7 @@ def test_the_trial_of_lowest_validation_loss_is_chosen(straight: dict[str, Any])
         assert said in straight["output"]
     assert losses.keys() == {"direct", "stepwise_2"}
     assert found["choice"]["trial"] == min(losses, key=lambda name: losses[name])
-    assert f"chosen: {found['choice']['trial']}, " in straight["output"]
+    assert f"chosen: {found['choice']['trial']} (" in straight["output"]
     for key, value in found["choice"]["settings"].items():
         section, name = key.split(".")
         assert config[section][name] == value
@@ -178,6 +178,16 @@ def test_run_of_an_earlier_version_is_not_replaced(trained: Path, simvp: Simvp) 
     refused = simvp(*AUTO, "--resume", code=2)
     assert "has been trained without trials of recipes; resume it without" in refused.stderr
     assert_same(before, run_state(trained))
+
+
+def test_repeated_command_keeps_the_length_of_the_run(
+    straight: dict[str, Any], split_data: Path, simvp: Simvp
+) -> None:
+    """The epochs of the budget, given again, are no more epochs for the run."""
+    simvp(*AUTO, "--name", "straight")
+    command = [word for word in AUTO if word not in ("--recipe", "direct", "auto")]
+    assert "already complete" in simvp(*command, "--name", "straight", "--resume").stdout
+    assert_same(straight["states"], states(Path("work_dirs/straight")))
 
 
 def test_short_run_is_direct(split_data: Path, simvp: Simvp) -> None:

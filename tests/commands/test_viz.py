@@ -1,6 +1,7 @@
 """`simvp viz`: which files it writes, and what they show."""
 
 import csv
+import hashlib
 import json
 import shutil
 from collections.abc import Sequence
@@ -207,3 +208,18 @@ def test_forecasts_of_another_test_can_be_drawn(tested: Path, simvp: Simvp) -> N
     assert (tested / "pictures" / f"validation_{sample}.png").is_file()
     refused = simvp("viz", "--test", "validtion", code=2).stderr
     assert "contains no forecasts. Did you mean 'validation'?" in refused
+
+
+def test_scores_of_an_earlier_model_are_reported(tested: Path, simvp: Simvp) -> None:
+    warning = "are of an earlier model; run `simvp test` again"
+    assert warning not in simvp("viz").stdout
+    simvp("train", "--resume", "--epochs", "3", "--lr", "1e-3")
+    found = simvp("viz").stdout, simvp("viz", "--report").stdout
+    changed = (tested / "saved" / "metrics.json").read_text()
+    digest = hashlib.sha256((tested / "simvp_model.pth").read_bytes()).hexdigest()
+    assert digest not in changed  # the third epoch is the best one
+    assert all(warning in text for text in found)
+    assert "the scores are of an earlier model" in (tested / "report.html").read_text()
+    simvp("test")
+    assert digest in (tested / "saved" / "metrics.json").read_text()
+    assert warning not in simvp("viz").stdout

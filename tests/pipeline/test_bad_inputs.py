@@ -173,10 +173,11 @@ DATA_AND_CONFIG: list[tuple[str, Prepare, list[str], str]] = [
     ),
     (
         "data-folder-is-a-file",
-        Path("f").touch,
+        lambda: Path("f").write_text("no data"),
         ["split", "--data-path", "f"],
         "f: expected a folder.*found a file",
     ),
+    ("data-file-empty", lambda: Path("e.nc").touch(), ["split", "e.nc"], "e.nc: is empty"),
     ("data-folder-empty", lambda: Path("e").mkdir(), ["split", "--data-path", "e"], "e: is empty"),
     (
         "sample-without-frames",

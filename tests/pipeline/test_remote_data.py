@@ -130,7 +130,7 @@ def test_training_is_resumed_after_the_server_was_away(
     limit = sum(server.answers.values()) + int(1.5 * epoch)
     result = simvp(*TRAIN, "--data-path", url, code=2)
     assert result.stderr.count("error: ") == 1 and "(HTTP 503 Service Unavail" in result.stderr
-    assert "training resumes with --resume" in result.stderr
+    assert "run the same command again (train: with --resume)" in result.stderr
     limit = 10**9
     simvp("train", "--resume")
     assert_same(run_state(on_disk), run_state(Path("work_dirs/default")))

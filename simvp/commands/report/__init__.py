@@ -12,6 +12,7 @@ from simvp.commands.report.reported_run import ReportedRun, SplitOfRun, open_run
 from simvp.commands.report.trials import trials
 from simvp.config import Config
 from simvp.engine.mean_spectra import Spectra, mean_spectra
+from simvp.engine.saved_forecasts import outdated
 from simvp.errors import OutputError
 from simvp.figures.report.contents import Page
 from simvp.figures.report.page import render
@@ -52,8 +53,9 @@ def run(config: Config, request: Request, report: Report) -> Summary:
     remove_abandoned(path.parent)
     publish_text(path, render(page))
     size = path.stat().st_size / 1e6
-    lines = [*split.problems, *page.notes, f"wrote {path} ({size:.1f} MB); open it in a browser"]
-    return Summary(lines)
+    warnings = outdated(runs[0].folder, runs[0].metrics, name_option(config))
+    written = f"wrote {path} ({size:.1f} MB); open it in a browser"
+    return Summary([*split.problems, *page.notes, *warnings, written])
 
 
 def _check_free(path: Path, request: Request) -> None:

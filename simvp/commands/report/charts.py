@@ -6,6 +6,7 @@ from typing import Any
 
 from simvp.commands.report.reported_run import History, ReportedRun
 from simvp.engine.mean_spectra import Spectra
+from simvp.engine.saved_forecasts import outdated
 from simvp.figures.report.charts import Chart, Line
 from simvp.figures.report.contents import Section
 
@@ -152,8 +153,9 @@ def _best_epoch(run: ReportedRun) -> str:
     if not run.history:
         return "The folder of the run has no history of its training."
     best = _best(run.history)
+    is_outdated = bool(outdated(run.folder, run.metrics, ""))
     return (
         f"The ring marks the best epoch by validation, {best['epoch']:.0f} of "
-        f"{run.history[-1]['epoch']:.0f}, with a loss of {best['val_loss']:.4g}; its model is "
-        "the one that is scored."
+        f"{run.history[-1]['epoch']:.0f}, with a loss of {best['val_loss']:.4g}; "
+        + ("the scores are of an earlier model." if is_outdated else "its model is scored.")
     )
