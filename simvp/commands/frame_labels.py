@@ -8,6 +8,7 @@ import numpy as np
 
 from simvp.config import Config
 from simvp.data.card import DatasetCard
+from simvp.data.description import DataDescription
 from simvp.data.series import Coordinates
 from simvp.data.split import Split, read_split
 from simvp.engine.saved_forecasts import read_metrics
@@ -80,6 +81,16 @@ def time_after(card: DatasetCard, count: int, *, is_signed: bool = False) -> str
         unit = unit.removesuffix("s") + "s" * (abs(value) != 1)
     sign = "+" if is_signed and value > 0 else "\N{MINUS SIGN}" if value < 0 else ""
     return f"{sign}{abs(value):.6g} {unit}".strip()
+
+
+def frame_interval(data: DataDescription) -> str:
+    """The time from one frame that is used to the next; empty if it is a step without a unit."""
+    card, every = data.card, data.step
+    if card.time_step in ("", "1 step"):
+        return "" if every == 1 else f"{every} steps"
+    if every == 1:
+        return card.time_step
+    return time_after(card, every) or f"{every} x {card.time_step}"
 
 
 def frame_axes(coordinates: Coordinates, shape: tuple[int, int]) -> tuple[Axis | None, Axis | None]:

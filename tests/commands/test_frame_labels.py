@@ -6,9 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-from helpers import Simvp
+from helpers import Simvp, describe_data
 
-from simvp.commands.frame_labels import frame_axes, frame_labels, sample_times, time_after
+from simvp.commands.frame_labels import (
+    frame_axes,
+    frame_interval,
+    frame_labels,
+    sample_times,
+    time_after,
+)
 from simvp.data import open_source
 from simvp.data.card import DatasetCard
 from simvp.data.series import Coordinates
@@ -85,3 +91,21 @@ def test_frames_are_labelled_by_dates_and_by_lead_times() -> None:
     ]
     assert frame_labels(card, 3, **counts, times=[]) == [leads]
     assert frame_labels(DatasetCard(), 1, **counts, times=[]) == []
+
+
+@pytest.mark.parametrize(
+    ("time_step", "every", "expected"),
+    [
+        ("1 day", 1, "1 day"),
+        ("1 day", 3, "3 days"),
+        ("0.2 s", 2, "0.4 s"),
+        ("1 step", 1, ""),
+        ("", 2, "2 steps"),
+        ("weekly", 1, "weekly"),
+        ("weekly", 2, "2 x weekly"),
+    ],
+)
+def test_interval_of_the_frames_that_are_used(time_step: str, every: int, expected: str) -> None:
+    data = describe_data((1, 3, 5), step=every)
+    data = data.model_copy(update={"card": DatasetCard(time_step=time_step)})
+    assert frame_interval(data) == expected

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from simvp.commands.frame_labels import frame_interval
 from simvp.commands.report.reported_run import History, ReportedRun
 from simvp.engine.mean_spectra import Spectra
 from simvp.engine.saved_forecasts import outdated
@@ -20,11 +21,8 @@ _LOSS = "loss (scaled units)"
 def lead_time(runs: Sequence[ReportedRun]) -> Section:
     """RMSE and skill against the forecast step, a chart of each for every channel."""
     data = runs[0].data
-    step = data.card.time_step
-    x_label, charts = (
-        "forecast step" + (f" ({step} each)" if step not in ("", "1 step") else ""),
-        [],
-    )
+    interval, charts = frame_interval(data), []
+    x_label = "forecast step" + (f" ({interval} each)" if interval else "")
     for channel in data.forecast_channels:
         lines = list(_rmse_lines(runs, channel))
         if lines:

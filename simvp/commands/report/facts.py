@@ -7,6 +7,7 @@ from math import nan
 from typing import Any
 
 from simvp import __version__
+from simvp.commands.frame_labels import frame_interval
 from simvp.commands.report.reported_run import ReportedRun, SplitOfRun
 from simvp.config import Config, describe, section_types
 from simvp.data.series import Options
@@ -33,7 +34,7 @@ def summary(run: ReportedRun, split: SplitOfRun) -> str:
         f"A {run.config.model.model_type} network that receives {_frames(settings.pre_seq_length)} "
         f"and forecasts the next {settings.aft_seq_length}{on} and tested on "
         f"{len(run.metrics['samples'])}. {name}{labels}, {data.shape[1]}x{data.shape[2]} cells"
-        + (f", {card.time_step} between frames." if card.time_step not in ("", "1 step") else ".")
+        + (f", {interval} between frames." if (interval := frame_interval(data)) else ".")
     )
 
 
