@@ -32,7 +32,8 @@ def lead_time(runs: Sequence[ReportedRun]) -> Section:
             charts.append(Chart(title, x_label, y_label, lines, rule=0.0))
     for channel in data.forecast_channels:
         skills = [_of_channel(run.metrics, channel).get("skill_per_step", []) for run in runs]
-        lines = [_by_step(run, i, _numbers(skills[i])) for i, run in enumerate(runs) if skills[i]]
+        lines = [_by_step(run, i, _numbers(skills[i])) for i, run in enumerate(runs)]
+        lines = [line for line in lines if any(map(math.isfinite, line.y))]
         if lines:
             title = f"Skill of {data.card.name_of(channel)} against persistence"
             charts.append(Chart(title, x_label, "skill", lines, rule=0.0, floor=_LOWEST_SKILL))

@@ -27,6 +27,8 @@ def summary(run: ReportedRun, split: SplitOfRun) -> str:
     data, settings = run.data, run.config.data
     card = data.card
     labels = ", ".join(card.label(name) for name in data.forecast_channels)
+    if labels[:1].isdecimal():  # files that do not name their channels
+        labels = f"channels {labels}"
     name = f"{card.name}: " if card.name else ""
     trained = _num_windows(run, split, "train")
     on = f", trained on {trained} windows" if trained else ""

@@ -179,4 +179,6 @@ def _cell(value: float | None) -> str:
 
 def _interval(bounds: Mapping[str, Any] | None, name: str) -> str:
     found = (bounds or {}).get(name)
-    return f"{_cell(found[0])} to {_cell(found[1])}" if found else "–"
+    if not found or None in found:
+        return "–"
+    return f"{_cell(found[0])} to {_cell(found[1])}"

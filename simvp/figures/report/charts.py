@@ -12,6 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 _WIDTH, _HEIGHT = 360, 236
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 8, 10, 42
+_HALF_LENGTH = 16  # of the line of a single value
 _MOST_POINTS = 60  # more would cover the line
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -188,7 +189,7 @@ def _y(axis: _Axis, value: float) -> float:
 
 
 def _drawn(line: Line, x_axis: _Axis, y_axis: _Axis) -> list[Markup]:
-    """A path with a point for each value, unless there are many."""
+    """A path with a point for each value, unless there are many; a single value is a short line."""
     pieces: list[list[tuple[float, float]]] = [[]]
     points = []
     for x, y in zip(line.x, line.y, strict=True):
@@ -203,6 +204,9 @@ def _drawn(line: Line, x_axis: _Axis, y_axis: _Axis) -> list[Markup]:
         for piece in pieces
         for number, (x, y) in enumerate(piece)
     )
+    if len(points) == 1:
+        x, y, _ = points[0]
+        path = f"M{x - _HALF_LENGTH:.1f} {y:.1f}L{x + _HALF_LENGTH:.1f} {y:.1f}"
     drawn = [Markup('<path class="line {}" d="{}"/>').format(line.style, path)]
     if len(points) <= _MOST_POINTS:
         drawn += [_circle(x, y, 2.6, f"point {line.style}", text) for x, y, text in points]

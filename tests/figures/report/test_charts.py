@@ -81,3 +81,12 @@ def test_text_is_escaped_and_summarised() -> None:
 def test_lines_are_interrupted_where_values_are_missing() -> None:
     path = re.search(r' d="([^"]*)"', str(chart([1.0, math.nan, 2.0, 3.0]).svg()))
     assert path is not None and path[1].count("M") == 2 and path[1].count("L") == 1
+
+
+def test_single_value_is_a_short_line_around_its_point() -> None:
+    """Also of a baseline, whose points are not filled."""
+    drawn = str(chart([2.0]).svg())
+    path = re.search(r'<path class="line run-0" d="M([\d.]+) ([\d.]+)L([\d.]+) ([\d.]+)"', drawn)
+    assert path is not None
+    x1, y1, x2, y2 = map(float, path.groups())
+    assert y1 == y2 and points(drawn) == [((x1 + x2) / 2, y1)] and x2 - x1 == 32
