@@ -58,7 +58,10 @@ def load(path: Path) -> dict[str, Any]:
     Raises: RunError if the file cannot be read, or if it is a damaged training checkpoint.
     """
     if path.is_dir():
-        raise RunError(f"{path}: is a folder; name a file, such as {path / 'simvp_model.pth'}")
+        raise RunError(
+            f"{path}: is a folder; name a file of weights, such as simvp_model.pth in the folder "
+            "of a run"
+        )
     if not path.is_file():
         raise RunError(f"{path}: checkpoint not found; train a model with `simvp train`")
     try:

@@ -443,7 +443,7 @@ def first_saved() -> Path:
 
 RUNS_AND_WEIGHTS: list[tuple[str, Prepare, list[str], str]] = [
     ("weights-missing", BEST.unlink, TEST, "simvp_model.pth: there is no such checkpoint"),
-    ("weights-are-a-folder", nothing, ["test", "--weights", "data"], "data: checkpoint not found"),
+    ("weights-are-a-folder", nothing, ["test", "--weights", "data"], "data: is a folder; name a"),
     ("weights-truncated", lambda: os.truncate(BEST, 2000), TEST, "simvp_model.pth: is damaged"),
     (
         "weights-without-names",
