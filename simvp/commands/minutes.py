@@ -1,6 +1,7 @@
 """`train.minutes`: how many epochs fit into a time, by timing some training steps."""
 
 import time
+from bisect import bisect_right
 
 import torch
 from torch import Tensor
@@ -101,13 +102,16 @@ def _fitting(config: Config, data: Data, seconds: float, limit: float) -> tuple[
     config = fitting.resolve(config, data, None)
     cost = validation_cost(config, windows, len(data.val_set))
     per_validation = seconds * cost / passes_per_window(config)
-    epochs = int(limit / (seconds * windows))
-    while epochs > 0:
+
+    def duration(epochs: int) -> float:
         settings = config.train.model_copy(update={"epochs": epochs})
         validations = sum(is_validated(epoch, settings) for epoch in range(1, epochs + 1))
-        if epochs * seconds * windows + validations * per_validation <= limit:
-            return epochs, windows
-        epochs -= 1
+        return epochs * seconds * windows + validations * per_validation
+
+    most = int(limit / (seconds * windows))
+    epochs = bisect_right(range(1, most + 1), limit, key=duration)
+    if epochs:
+        return epochs, windows
     windows = min(int((limit - per_validation) / seconds), windows)
     if windows < _FEWEST_STEPS * config.train.samples_per_step * launcher.num_processes(config):
         raise ConfigError(

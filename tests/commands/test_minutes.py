@@ -41,6 +41,19 @@ def test_epochs_fit_into_the_time(
     assert epochs() == 7
 
 
+def test_many_epochs_are_counted_at_once(
+    split_data: Path, simvp: Simvp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An hour of epochs of 7 ms each; the command stops before it trains them."""
+    monkeypatch.setattr(minutes, "_timed", lambda config, data: 1e-3)
+    monkeypatch.setattr("simvp.commands.trials.plan_or_choice", lambda *a, **k: sys.exit(3))
+    started = time.monotonic()
+    found = simvp(*TRAIN, "--minutes", "60", code=3).stdout
+    assert time.monotonic() - started < 60
+    # Of 7 ms each, and 11 / 6 ms for every other one and the last.
+    assert 400_000 < int(found.split("steps\n")[1].split(" epochs")[0]) < 3600 / 0.007
+
+
 def test_part_of_an_epoch_fits(split_data: Path, simvp: Simvp, one_second_a_window: None) -> None:
     """There are 14 windows, and a validation takes (14 + 2 x 2) / 6 = 3 s: 16.8 s pay for 13."""
     small = (*TRAIN, "--batch-size", "1", "--set", "data.stride=1")

@@ -223,3 +223,10 @@ def test_scores_of_an_earlier_model_are_reported(tested: Path, simvp: Simvp) -> 
     simvp("test")
     assert digest in (tested / "saved" / "metrics.json").read_text()
     assert warning not in simvp("viz").stdout
+
+
+@pytest.mark.parametrize("header", ["epoch,lr,train_loss", "epoch,lr,val_loss"])
+def test_history_without_validation_is_damaged(header: str, tested: Path, simvp: Simvp) -> None:
+    (tested / "metrics.csv").write_text(f"{header}\n1,0.1,\n")
+    for what in ("--curves", "--report"):
+        assert "metrics.csv: is damaged" in simvp("viz", what, code=2).stderr

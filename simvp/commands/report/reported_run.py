@@ -1,6 +1,7 @@
 """What a report needs of a run: its settings, scores, history and saved forecasts."""
 
 import csv
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,9 +105,12 @@ def read_history(folder: RunFolder) -> History:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             rows = csv.DictReader(file)
-            if "epoch" not in (rows.fieldnames or ()):
-                raise ValueError("there is no column of epochs")
-            return [{key: float(value or "nan") for key, value in row.items()} for row in rows]
+            if not {"epoch", "val_loss"} <= {*(rows.fieldnames or ())}:
+                raise ValueError("there is no column of epochs or of validation losses")
+            found = [{key: float(value or "nan") for key, value in row.items()} for row in rows]
+        if found and not any(math.isfinite(row["val_loss"]) for row in found):
+            raise ValueError("no epoch has a validation loss, but the first one always has")
+        return found
     except (OSError, ValueError, TypeError) as error:
         raise RunError(
             f"{path}: is damaged ({type(error).__name__}); restore it from a copy, or remove it"
