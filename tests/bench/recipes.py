@@ -29,6 +29,7 @@ SYSTEMS = {  # folder: system and size
     "heat": ("heat", 64),
     "boiling": ("boiling", 64),
 }
+Line = dict[str, Any]  # of the results
 RECIPES = ("direct", "stepwise_2", "stepwise_5", "auto")
 
 
@@ -53,9 +54,8 @@ def main() -> None:
 def study(folder: Path, system: str, recipe: str, settings: list[str]) -> None:
     """Train and test one run, and append its line, unless it is there."""
     results = folder / "results.jsonl"
-    lines = results.read_text().splitlines() if results.exists() else []
     key = {"system": system, "recipe": recipe, "settings": settings}
-    if any(key.items() <= json.loads(line).items() for line in lines):
+    if is_done(results, key):
         return
     data = make_data(folder, system)
     name = "_".join([system, recipe, *settings]).replace("=", "_")
@@ -68,7 +68,18 @@ def study(folder: Path, system: str, recipe: str, settings: list[str]) -> None:
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     simvp("test", "--set", base[1], "--name", name)
     run = folder / "work_dirs" / name
-    line = {**key, **outcome(run), "cpu_seconds": round(cpu_seconds(after) - cpu_seconds(before))}
+    seconds = round(cpu_seconds(after) - cpu_seconds(before))
+    append(results, {**key, **outcome(run), "cpu_seconds": seconds})
+
+
+def is_done(results: Path, key: Line) -> bool:
+    """Whether a line of the results has all entries of `key`."""
+    lines = results.read_text().splitlines() if results.exists() else []
+    return any(key.items() <= json.loads(line).items() for line in lines)
+
+
+def append(results: Path, line: Line) -> None:
+    """Append a line to the results, and print it."""
     with results.open("a") as file:
         file.write(json.dumps(line) + "\n")
     print(json.dumps(line), flush=True)
