@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from simvp.models.simvp.chain import BlockSettings
-from simvp.models.simvp.layers import Pointwise, depthwise, init_he_fan_out
+from simvp.models.simvp.layers import Gelu, Pointwise, depthwise, init_he_fan_out
 
 
 class Block(nn.Module):
@@ -18,7 +18,7 @@ class Block(nn.Module):
         self.norm_1 = nn.BatchNorm2d(channels)
         self.conv_pw = Pointwise(channels, channels)
         self.norm_2 = nn.BatchNorm2d(channels)
-        self.act = nn.GELU()
+        self.act = Gelu()
         init_he_fan_out(self)
 
     def forward(self, x: Tensor) -> Tensor:

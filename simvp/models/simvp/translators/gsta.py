@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from simvp.models.simvp.chain import BlockSettings, ResidualBlock
-from simvp.models.simvp.layers import Mlp, Pointwise, depthwise, init_he_fan_out
+from simvp.models.simvp.layers import Gelu, Mlp, Pointwise, depthwise, init_he_fan_out
 
 
 class LargeKernel(nn.Module):
@@ -43,7 +43,7 @@ class Attention(nn.Module):
     def __init__(self, channels: int, gating_unit: nn.Module) -> None:
         super().__init__()
         self.proj_1 = Pointwise(channels, channels)
-        self.act = nn.GELU()
+        self.act = Gelu()
         self.gating_unit = gating_unit
         self.proj_2 = Pointwise(channels, channels)
 

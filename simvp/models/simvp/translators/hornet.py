@@ -52,7 +52,7 @@ class Block(nn.Module):
         self.scale1 = layers.LayerScale(channels, 1e-6)
         self.norm2 = layers.ChannelNorm(channels, eps=1e-6)
         self.pwconv1 = layers.Pointwise(channels, hidden)
-        self.act = nn.GELU()
+        self.act = layers.Gelu()
         self.pwconv2 = layers.Pointwise(hidden, channels)
         self.scale2 = layers.LayerScale(channels, 1e-6)
         self.drop_path = layers.DropPath(settings.drop_path)
