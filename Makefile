@@ -45,7 +45,7 @@ test-browser: $(VENV)/ready
 
 # The faults in simvp/docs/reliability.md, many times over; about a quarter of an hour.
 soak: $(VENV)/ready
-	$(BIN)/python -m pytest -q -m slow $(ARGS)
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m slow $(ARGS)
 
 # Files that differ each time; `make test` reads a few of each kind, the same ones.
 fuzz: $(VENV)/ready

@@ -111,24 +111,30 @@ def stop_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int], None]:
     return install
 
 
-_tallies: dict[str, list[bool]] = {}
-
-
 @pytest.fixture
-def tally() -> Callable[[str, bool], None]:
+def tally(record_property: Callable[[str, object], None]) -> Callable[[str, bool], None]:
     """Count a fault and whether the run survived it; fails if it did not."""
 
     def count(fault: str, survived: bool) -> None:
-        _tallies.setdefault(fault, []).append(survived)
+        record_property(fault, survived)
         assert survived, fault
 
     return count
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Print the table of `make soak`."""
-    if _tallies:
+    """Print the table of `make soak`, whose tests may run in several processes."""
+    stats = terminalreporter.stats
+    outcomes: dict[str, list[object]] = {}
+    for report in sorted(
+        [*stats.get("passed", []), *stats.get("failed", [])], key=lambda report: report.location
+    ):
+        for fault, survived in report.user_properties if report.when == "call" else ():
+            outcomes.setdefault(fault, []).append(survived)
+    if outcomes:
         terminalreporter.write_line("| fault | tried | survived |")
         terminalreporter.write_line("|---|---:|---:|")
-        for fault, outcomes in _tallies.items():
-            terminalreporter.write_line(f"| {fault} | {len(outcomes)} | {sum(outcomes)} |")
+        for fault, survived in outcomes.items():
+            terminalreporter.write_line(
+                f"| {fault} | {len(survived)} | {sum(map(bool, survived))} |"
+            )

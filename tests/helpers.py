@@ -70,6 +70,8 @@ TRAIN_COMMAND = [sys.executable, "-m", "simvp", *TRAIN]
 # Saves a checkpoint at every step, so that a kill can interrupt any operation.
 OFTEN = ("--checkpoint-every-minutes", "1e-9", "--checkpoint-interval", "1")
 
+Tally = Callable[[str, bool], None]  # counts a fault and whether it was survived
+
 Simvp = Callable[..., Any]  # returns click's Result: exit_code, stdout, stderr
 
 

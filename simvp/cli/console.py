@@ -1,6 +1,7 @@
 """Console output: messages and results on standard output, progress on standard error."""
 
 import errno
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from simvp.errors import RunFailed, SimvpError, UserError
+from simvp.errors import Interrupted, RunFailed, SimvpError, UserError
 from simvp.progress import Advance, Report, Summary, Table
 
 if TYPE_CHECKING:
@@ -112,13 +113,13 @@ def exit_codes() -> Iterator[None]:
     """Report SimvpError, errors of the system and Ctrl-C as a message and an exit code."""
     try:
         yield
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        raise typer.Exit(130) from None
-    except (SimvpError, MemoryError, RuntimeError, OSError) as error:
+    except (KeyboardInterrupt, SimvpError, MemoryError, RuntimeError, OSError) as error:
         # torch.OutOfMemoryError covers GPUs only; the CPU allocator raises RuntimeError.
         phrases = ("out of memory", "allocate memory")
-        if isinstance(error, SimvpError):
+        failure: SimvpError
+        if isinstance(error, KeyboardInterrupt):
+            failure = Interrupted(signal.SIGINT, "interrupted")
+        elif isinstance(error, SimvpError):
             failure = error
         elif isinstance(error, OSError) and error.errno in _CAUSED_BY_PATHS and error.filename:
             failure = UserError(f"{error.filename}: {error.strerror}; {_PATH_ADVICE}")

@@ -1,8 +1,10 @@
 """The five commands in sequence, and their error messages."""
 
 import json
+import signal
 import subprocess
 import sys
+import time
 import tomllib
 from pathlib import Path
 
@@ -181,3 +183,20 @@ def test_interrupt_during_imports_is_one_line(module: str, tmp_path: Path) -> No
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path
     )
     assert (result.returncode, result.stderr) == (130, "interrupted\n")
+
+
+@pytest.mark.parametrize("delay", [0.02, 0.1])
+def test_interrupt_before_a_command_starts_is_one_line(delay: float, tmp_path: Path) -> None:
+    code = "from simvp.__main__ import main; print(flush=True); main()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, "train", "--help"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    time.sleep(delay)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (130, "interrupted\n")

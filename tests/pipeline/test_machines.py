@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers import OFTEN, PACKAGE, TINY, Simvp, assert_same, run_state, wait_for_epoch
+from helpers import OFTEN, PACKAGE, TINY, Simvp, Tally, assert_same, run_state, wait_for_epoch
 
 PORT = 29500
 TRAIN = ["train", "--data-path", "data", *TINY]
@@ -101,7 +101,7 @@ def test_two_machines_train_as_one(split_data: Path, simvp: Simvp, machines: lis
 
 @pytest.mark.slow
 def test_machine_that_is_lost_comes_back(
-    split_data: Path, simvp: Simvp, machines: list[Machine]
+    split_data: Path, simvp: Simvp, machines: list[Machine], tally: Tally
 ) -> None:
     train = [*TRAIN, *OFTEN, "--name", "two", "--resume", "--epochs", "12"]
     processes = [machine.start(*train) for machine in machines]
@@ -114,6 +114,7 @@ def test_machine_that_is_lost_comes_back(
     outputs = outputs_of([machine.start(*train) for machine in machines])
     assert "resuming: " in outputs[0]
     assert_same(run_state(Path("work_dirs/two")), run_state(train_on_one_machine("--epochs", "12")))
+    tally("one of two machines is lost and comes back; bitwise the same at the end", True)
 
 
 # Sets what Slurm sets, and starts the tasks of a step on this machine.
@@ -176,7 +177,7 @@ def start_job(folder: Path, **variables: str) -> "subprocess.Popen[str]":
 
 @pytest.mark.slow
 def test_script_for_slurm_trains_and_continues_after_its_time_limit(
-    split_data: Path, tmp_path: Path, simvp: Simvp
+    split_data: Path, tmp_path: Path, simvp: Simvp, tally: Tally
 ) -> None:
     split_data.rename("ocean")
     options = [*TINY, "--epochs", "25", "--data-path", "ocean"]
@@ -200,3 +201,4 @@ def test_script_for_slurm_trains_and_continues_after_its_time_limit(
     straight += ["--config", "small.toml"]
     subprocess.run(straight, check=True, capture_output=True, timeout=300)
     assert_same(run_state(Path("work_dirs/ocean")), run_state(Path("work_dirs/one")))
+    tally("time limit of a Slurm job; continued, bitwise the same at the end", True)

@@ -18,6 +18,7 @@ from helpers import (
     TRAIN,
     TRAIN_COMMAND,
     Simvp,
+    Tally,
     assert_same,
     check_kill_and_resume,
     kill_when,
@@ -153,7 +154,7 @@ def children(pid: int) -> list[int]:
 
 
 @pytest.mark.slow
-def test_restarted_group_is_bitwise_equal(split_data: Path, simvp: Simvp) -> None:
+def test_restarted_group_is_bitwise_equal(split_data: Path, simvp: Simvp, tally: Tally) -> None:
     options = ["--nproc", "2", *OFTEN, "--epochs", "12"]
     subprocess.run(
         [*TRAIN_COMMAND, *options, "--name", "straight"], check=True, capture_output=True
@@ -167,10 +168,11 @@ def test_restarted_group_is_bitwise_equal(split_data: Path, simvp: Simvp) -> Non
     assert "resuming: " in output
     runs = split_data.parent / "work_dirs"
     assert_same(run_state(runs / "straight"), run_state(runs / "restarted"))
+    tally("SIGKILL of one of two processes; restarted, bitwise the same at the end", True)
 
 
 @pytest.mark.slow
-def test_hanging_rank_stops_the_group(split_data: Path, simvp: Simvp) -> None:
+def test_hanging_rank_stops_the_group(split_data: Path, simvp: Simvp, tally: Tally) -> None:
     command = [*TRAIN_COMMAND, "--epochs", "10000", "--nproc", "2"]
     command += ["--set", "launch.timeout_minutes=0.1"]
     process = subprocess.Popen(
@@ -181,6 +183,7 @@ def test_hanging_rank_stops_the_group(split_data: Path, simvp: Simvp) -> None:
     _, errors = process.communicate(timeout=90)
     assert process.returncode == 1
     assert "lost the connection to another process" in errors
+    tally("one of two processes hangs; the other ends with a message", True)
 
 
 def test_second_process_in_a_run_folder_is_rejected(split_data: Path, simvp: Simvp) -> None:

@@ -3,6 +3,7 @@
 import os
 import random
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -12,18 +13,31 @@ from collections.abc import Callable
 from itertools import cycle
 from pathlib import Path
 
+import numpy as np
 import pytest
-from helpers import OFTEN, TRAIN, TRAIN_COMMAND, Simvp, check_kill_and_resume, kill_when
+import xarray as xr
+from helpers import (
+    OFTEN,
+    TRAIN,
+    TRAIN_COMMAND,
+    Simvp,
+    Tally,
+    assert_same,
+    check_kill_and_resume,
+    kill_when,
+    run_state,
+)
+from servers import serving
 
+from simvp.data import open_source, remote
+from simvp.errors import OutputError
 from simvp.storage import checkpoint
-
-Tally = Callable[[str, bool], None]
 
 KILLED = Path("work_dirs/killed")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("nproc", "epochs"), [(1, 600), (2, 400)])
+@pytest.mark.parametrize(("nproc", "epochs"), [(1, 300), (2, 250)])
 def test_twenty_kills_at_random_moments(
     nproc: int, epochs: int, split_data: Path, simvp: Simvp, tally: Tally
 ) -> None:
@@ -60,23 +74,42 @@ def test_fifty_kills_during_a_checkpoint(split_data: Path, simvp: Simvp, tally: 
 
 
 @pytest.mark.slow
-def test_writes_truncated_at_any_length(trained: Path, simvp: Simvp, tally: Tally) -> None:
+def test_writes_truncated_at_any_length(trained: Path, tally: Tally) -> None:
     latest = trained / "checkpoints" / "latest.pth"
-    size, before = latest.stat().st_size, checkpoint.digest(checkpoint.load(latest))
-    for index in range(20):
-        limit = size * index // 20
-        code = (
-            f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}));"
-            "from pathlib import Path; from simvp.storage import checkpoint;"
-            f"path = Path({str(latest)!r}); checkpoint.save(path, checkpoint.load(path))"
-        )
-        result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-        intact = checkpoint.digest(checkpoint.load(latest)) == before
+    size, content = latest.stat().st_size, checkpoint.load(latest)
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for index in range(100):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size * index // 100, hard))
+        try:
+            with pytest.raises(OutputError):
+                checkpoint.save(latest, content)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+        intact = checkpoint.digest(checkpoint.load(latest)) == checkpoint.digest(content)
         clean = not list(latest.parent.glob(".simvp-*"))
-        tally(
-            "a write cut off at byte k (file size limit)",
-            "OutputError" in result.stderr and intact and clean,
-        )
+        tally("a write cut off at byte k (file size limit)", intact and clean)
+
+
+@pytest.mark.slow
+def test_checkpoints_damaged_at_random(trained: Path, tally: Tally) -> None:
+    folder, rng = trained / "checkpoints", random.Random(0)
+    intact = checkpoint.load(folder / "latest.pth")
+    checkpoint.save_training(folder, "epoch_2.pth", intact)  # so that previous.pth is the same
+    original = (folder / "latest.pth").read_bytes()
+    damages: list[Callable[[bytearray, int], None]] = [
+        lambda data, at: data.__setitem__(at, data[at] ^ 1 << rng.randrange(8)),
+        lambda data, at: data.__delitem__(slice(at, None)),
+        lambda data, at: data.__setitem__(slice(at, at + 4096), bytes(len(data[at : at + 4096]))),
+    ]
+    for damage, kind in zip(damages, ["a flipped bit", "a lost end", "a zeroed page"], strict=True):
+        for _ in range(50):
+            data = bytearray(original)
+            damage(data, rng.randrange(len(data)))
+            (folder / "latest.pth").unlink()  # a hard link to others
+            (folder / "latest.pth").write_bytes(data)
+            found = checkpoint.newest_training(folder, lambda message: None)
+            same = found is not None and checkpoint.digest(found) == checkpoint.digest(intact)
+            tally(f"checkpoint with {kind} at a random place; the previous one is used", same)
 
 
 # Commands, and the folder that each writes to.
@@ -124,7 +157,8 @@ def test_repeated_command_after_kills_matches_a_clean_run(
     command: str, tested: Path, tally: Tally
 ) -> None:
     same = _check_kills(command, [0.3 + 0.3 * index for index in range(12)])
-    tally(f"`{command}` stopped twelve times by three signals and run again", same)
+    for _ in range(12):
+        tally(f"`{command}` stopped by SIGKILL, SIGTERM or SIGINT, and run again", same)
 
 
 @pytest.mark.parametrize("command", ["split", "predict", "viz --report"])
@@ -154,6 +188,95 @@ def test_signals_at_random_moments(split_data: Path, simvp: Simvp, tally: Tally)
         tally(
             "SIGTERM or SIGINT at a random moment", ended == code and bool(checkpoint.load(latest))
         )
+
+
+def _start(command: list[str]) -> "subprocess.Popen[str]":
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arguments", ["train --help", "split nothing", "test --name nothing"])
+def test_interrupt_while_modules_are_imported(arguments: str, simvp: Simvp, tally: Tally) -> None:
+    """Python itself, until it has found simvp, answers with a traceback."""
+    code = "from simvp.__main__ import main; print(flush=True); main()"
+    command = [sys.executable, "-c", code, *arguments.split()]
+    expected = subprocess.run(command, capture_output=True, text=True)
+    for index in range(20):
+        process = _start(command)
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(0.05 + index * 0.1)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+        # When the command is done, Python may end by the signal, of which a shell makes 130.
+        is_done = errors == expected.stderr and process.returncode in (
+            expected.returncode,
+            -signal.SIGINT,
+        )
+        tally(
+            "SIGINT while modules are imported; one line",
+            is_done or (process.returncode, errors) == (130, "interrupted\n"),
+        )
+
+
+@pytest.mark.slow
+def test_three_processes_simulate_into_one_folder(tmp_path: Path, tally: Tally) -> None:
+    for index in range(6):
+        folder = tmp_path / str(index)
+        command = [sys.executable, "-m", "simvp", "simulate", "--data-path", str(folder)]
+        command += ["--samples", "20", "--frames", "8", "--image-size", "16"]
+        processes = [_start(command) for _ in range(3)]
+        for process in processes:
+            _, errors = process.communicate(timeout=120)
+            complete = process.returncode == 0 and len(list(folder.glob("*/*.npy"))) == 20 * 8
+            refused = process.returncode == 2 and "another simvp process" in errors
+            tally("three `simulate` into one folder at once", complete or refused)
+        assert 0 in [process.returncode for process in processes]
+
+
+@pytest.mark.slow
+def test_three_processes_train_under_one_name(
+    trained_once: Path, split_data: Path, tally: Tally
+) -> None:
+    expected = run_state(trained_once / "straight" / "work_dirs" / "default")
+    for index in range(3):
+        run = Path(f"work_dirs/race-{index}")
+        processes = [_start([*TRAIN_COMMAND, "--name", run.name]) for _ in range(3)]
+        codes = []
+        for process in processes:
+            _, errors = process.communicate(timeout=120)
+            codes.append(process.returncode)
+            tally("three `train` under one name at once", "Traceback" not in errors)
+        assert sorted(codes) == [0, 2, 2]
+        assert_same(run_state(run), expected)
+
+
+@pytest.mark.slow
+def test_requests_that_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tally: Tally) -> None:
+    """Half of the requests for an array of 500 chunks."""
+    monkeypatch.setattr(remote, "_FIRST_DELAY", 0.01)
+    values = np.random.default_rng(0).random((500, 9, 11), dtype=np.float32)
+    dataset = xr.Dataset({"sst": (("time", "lat", "lon"), values)})
+    dataset.to_zarr(
+        tmp_path / "ocean.zarr", zarr_format=2, encoding={"sst": {"chunks": (1, 9, 11)}}
+    )
+    with serving(tmp_path, seed=2) as server:
+        server.fault_share = 0.5
+        (series,) = open_source(f"{server.url}/ocean.zarr").series
+        found = series.read(0, 500)
+        for kind in ("status", "half", "nothing", "slow"):
+            for _ in range(server.faults[kind]):
+                tally(
+                    f"request of remote data: {_FAULTS[kind]}", np.array_equal(found[:, 0], values)
+                )
+
+
+_FAULTS = {
+    "status": "HTTP 500",
+    "half": "connection lost within the answer",
+    "nothing": "connection closed",
+    "slow": "slow answer",
+}
 
 
 @pytest.mark.parametrize("arguments", ["split data", "predict --output out/a.npy", "viz --report"])
