@@ -33,6 +33,10 @@ _POLL_SECONDS = 1e-3
 _STOP_SECONDS, _STOP_POLL_SECONDS = 2.0, 0.1
 
 
+class StoppedWaiting(Exception):
+    """The loop over batches was asked to stop while the next batch was being read."""
+
+
 class WindowDataset:
     """All windows of some segments, each (T, C, H, W) float32 in network units.
 
@@ -168,7 +172,8 @@ def batches(
     Args:
         device: type of the device they are for; for "cuda" they are in pinned memory.
         waiting: is updated, if given.
-        should_stop: whether to end early if the next batch takes longer than a few seconds.
+        should_stop: whether to give up if the next batch takes longer than a few seconds.
+    Raises: StoppedWaiting.
     """
     readers = ThreadPoolExecutor(_READERS, "simvp reader")
     ahead: deque[Future[Batch]] = deque()
@@ -182,7 +187,7 @@ def batches(
                 return
             waited = _wait(ahead[0], is_idle, should_stop)
             if not ahead[0].done():
-                return
+                raise StoppedWaiting
             if start:
                 waiting.waited += waited
                 waiting.total = time.perf_counter() - start

@@ -90,6 +90,7 @@ def evaluate(
     domain: Domain | None = None,
     climatology: Climatology | None = None,
     consume: Consumer | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, Evaluation]:
     """Score every forecaster on every window of the dataset, in `metrics.precision`.
 
@@ -102,6 +103,7 @@ def evaluate(
         domain: what the scores need to know of the data.
         climatology: is scored as well if it depends on the season.
         consume: called for each batch.
+        should_stop: whether to give up waiting for data, see `batches`.
     Returns: for each forecaster its scores, the same in every process.
     """
     pre = config.data.pre_seq_length
@@ -113,7 +115,7 @@ def evaluate(
     if climatology is not None and climatology.is_seasonal:
         scored[CLIMATOLOGY] = []
     consumed = next(iter(forecasters))
-    for indices, frames in batches(dataset, local, group.device.type):
+    for indices, frames in batches(dataset, local, group.device.type, None, should_stop):
         frames = frames.to(group.device, non_blocking=True)
         inputs, true = frames[:, :pre], frames[:, pre:, :num_forecast]
         usual = None

@@ -16,7 +16,7 @@ from torch import Tensor
 from simvp import metrics
 from simvp.config import Config
 from simvp.data.augmentation import Vector
-from simvp.data.batches import Waiting, WindowDataset, batches
+from simvp.data.batches import StoppedWaiting, Waiting, WindowDataset, batches
 from simvp.data.preparation import advise_cache
 from simvp.engine.compilation import uncompiled
 from simvp.engine.domain import FORECAST, PERSISTENCE
@@ -48,8 +48,7 @@ from simvp.storage import checkpoint
 # Status of a process; values in between are signal numbers. The group acts on the largest one.
 _SAVE_DUE, _NOT_FINITE = 1, 1000
 
-# Steps from one log step to the next. Reading the losses waits for a GPU; CPU execution is
-# synchronous.
+# Steps between log steps. Reading the losses waits for a GPU; CPU execution is synchronous.
 _LOG_INTERVAL = {"cpu": 1, "cuda": 16, "mps": 16}
 
 
@@ -80,8 +79,7 @@ class Trainer:
         # Windows and losses of the steps since the last log step.
         self.pending: list[tuple[Tensor, Tensor]] = []
         self.saved_at = time.monotonic()
-        self.stopwatch = Stopwatch()
-        self.has_advised_cache = False
+        self.stopwatch, self.has_advised_cache = Stopwatch(), False
         torch.manual_seed(config.train.seed + group.rank)  # dropout differs between processes
         self.windows = TrainingWindows(train_set, config.train, group, vectors)
         self.steps_per_epoch = len(self.windows.epoch(0))
@@ -103,8 +101,11 @@ class Trainer:
             self.report.progress("training", self.total_steps, self._steps_done()) as advance,
         ):
             while self.progress.epoch < self.config.train.epochs:
-                self._train_epoch(stop, advance)
-                self._finish_epoch(log)
+                try:
+                    self._train_epoch(stop, advance)
+                    self._finish_epoch(log, stop)
+                except StoppedWaiting:
+                    self._stop_waiting(stop, advance)
                 if signum := self.group.max(stop.signum):
                     self._interrupt(signum)
 
@@ -156,15 +157,17 @@ class Trainer:
                 is_last = self.progress.batch == self.steps_per_epoch
                 if is_last or self.progress.batch % _LOG_INTERVAL[self.group.device.type] == 0:
                     self._log_step(stop, advance)
-        if self.progress.batch < self.steps_per_epoch:  # stopped before the data arrived
-            if self.group.world_size > 1:  # others may wait for this process in their next step
-                raise stop.while_waiting()
-            if self.pending:
-                self._log_step(stop, advance)
-            self._interrupt(stop.signum)
         if not self.has_advised_cache:
             stores = (self.train_set.store, self.val_set.store)
             self.has_advised_cache = advise_cache(waiting, stores, self.group, self.report)
+
+    def _stop_waiting(self, stop: StopRequest, advance: Advance) -> None:
+        """Save what was done before data did not arrive, in an epoch or in its validation."""
+        if self.group.world_size > 1:  # others may wait for this process in their next step
+            raise stop.while_waiting()
+        if self.pending:
+            self._log_step(stop, advance)
+        self._interrupt(stop.signum)
 
     def _log_step(self, stop: StopRequest, advance: Advance) -> None:
         """Read the pending losses, then stop or save if any process has to."""
@@ -197,12 +200,12 @@ class Trainer:
     def _steps_done(self) -> int:
         return self.progress.epoch * self.steps_per_epoch + self.progress.batch
 
-    def _finish_epoch(self, log: EpochLog) -> None:
+    def _finish_epoch(self, log: EpochLog, stop: StopRequest) -> None:
         """Validate and save a checkpoint, when they are due, the best network and the history."""
         self._check_weights()
         epoch, train, local = self.progress.epoch + 1, self.config.train, self.state.loss
         self.stopwatch.lap()
-        validated = self._validate() if is_validated(epoch, train) else {}
+        validated = self._validate(stop) if is_validated(epoch, train) else {}
         val_seconds = self.stopwatch.lap()
         totals = self.group.sum(torch.tensor([local.total, local.count], dtype=torch.float64))
         last_step = epoch * self.steps_per_epoch - 1
@@ -217,8 +220,7 @@ class Trainer:
         is_best = val_loss < self.progress.best_loss
         self.progress.best_loss = min(val_loss, self.progress.best_loss)
         self.progress.history.append(row)
-        self.progress.epoch = epoch
-        self.progress.batch = 0
+        self.progress.epoch, self.progress.batch = epoch, 0
         self.state.loss = TrainingLoss()
         if self.group.is_main and is_best:
             checkpoint.save(self.folder.best_model, self.network.state_dict())
@@ -231,18 +233,16 @@ class Trainer:
         elif epoch == 1:  # from now on, a run without checkpoints has lost them
             self._save(checkpoint.LATEST)
 
-    def _validate(self) -> dict[str, float]:
-        """The validation columns of metrics.csv; records persistence's loss the first time.
-
-        Raises: RunFailed if the loss is not finite.
-        """
+    def _validate(self, stop: StopRequest) -> dict[str, float]:
+        """The validation columns of metrics.csv; records persistence's loss the first time."""
         is_known = self.progress.persistence_loss is not None
         baselines = {} if is_known else {PERSISTENCE: metrics.persistence}
         with uncompiled():
             scores = validate(
                 *(self.network, self.val_set, self.config, self.group),
-                self.windows.inputs(self.progress.epoch, self.network.history),
+                self.windows.inputs(self.progress.epoch, self.network.history, stop.is_requested),
                 baselines=baselines,
+                should_stop=stop.is_requested,
             )
         shape = (self.network.num_forecast, *self.val_set.shape[1:])
         if not is_known:

@@ -4,7 +4,7 @@ B: batch; T: frames; C: channels; H, W: height and width.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -62,11 +62,13 @@ class TrainingWindows:
         )
         return augmentation.apply(frames, transformations, self.vectors)
 
-    def inputs(self, epoch: int, num_frames: int) -> Iterator[Tensor]:
+    def inputs(
+        self, epoch: int, num_frames: int, should_stop: Callable[[], bool]
+    ) -> Iterator[Tensor]:
         """The first frames of some windows, transformed as in this epoch, in batches."""
         count = math.ceil(NUM_STATISTICS_WINDOWS / self.settings.samples_per_step)
-        device = self.group.device
-        for indices, frames in batches(self.train_set, self.epoch(epoch)[:count], device.type):
+        device, some = self.group.device, self.epoch(epoch)[:count]
+        for indices, frames in batches(self.train_set, some, device.type, should_stop=should_stop):
             moved = frames.to(device, non_blocking=True)
             yield self.transform(moved, indices, epoch)[:, :num_frames]
 

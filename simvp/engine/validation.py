@@ -4,7 +4,7 @@ B: batch; T: frames; C: channels; H, W: height and width.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from torch import Tensor
 
@@ -73,6 +73,7 @@ def validate(
     training_inputs: Iterable[Tensor],
     *,
     baselines: Mapping[str, ForecastFunction],
+    should_stop: Callable[[], bool],
 ) -> dict[str, Evaluation]:
     """Score a network during training, as "forecast"; it is in evaluation mode afterwards.
 
@@ -81,6 +82,7 @@ def validate(
             They are computed in the precision of the forecasts, because rounding the weights
             shifts the mean of every channel.
         baselines: other forecasts to score, by name.
+        should_stop: whether to give up waiting for data, see `batches`.
     """
     network.eval()
     if config.train.recompute_statistics:
@@ -94,4 +96,5 @@ def validate(
         group,
         num_forecast=network.num_forecast,
         advance=lambda count, note: None,
+        should_stop=should_stop,
     )

@@ -28,6 +28,7 @@ from helpers import (
 
 from simvp.engine import Trainer
 from simvp.engine.epoch_log import EpochLog
+from simvp.engine.signals import StopRequest
 from simvp.storage import checkpoint
 
 CHECKPOINTS = Path("work_dirs/default/checkpoints")
@@ -320,8 +321,8 @@ def test_frame_removed_during_training_is_named(
 ) -> None:
     original = Trainer._finish_epoch
 
-    def removing(self: Trainer, log: EpochLog) -> None:
-        original(self, log)
+    def removing(self: Trainer, log: EpochLog, stop: StopRequest) -> None:
+        original(self, log, stop)
         Path(self.train_set.segments[0].series.locate(2)).unlink(missing_ok=True)
 
     monkeypatch.setattr(Trainer, "_finish_epoch", removing)

@@ -1,5 +1,6 @@
 """Data at a URL: from `split` to `predict`, with a server that is slow, fails and goes away."""
 
+import re
 import shutil
 import signal
 import subprocess
@@ -196,6 +197,36 @@ def test_training_that_waits_for_the_network_is_saved_when_interrupted(
     server.is_hanging = True
     _, errors = interrupted(process, server)
     assert errors.startswith("stopped in epoch ") and "Traceback" not in errors
+    server.is_hanging = False
+    simvp("train", "--resume")
+    assert_same(run_state(on_disk), run_state(Path("work_dirs/default")))
+
+
+def test_validation_that_waits_for_the_network_can_be_interrupted(
+    on_disk: Path, server: DataServer, simvp: Simvp
+) -> None:
+    url = f"{server.url}/ocean.zarr"
+    simvp("split", url)
+    code = (
+        "from pathlib import Path\n"
+        "from simvp.data import preparation, remote\n"
+        "from simvp.engine import trainer\n"
+        "preparation.MEMORY_SHARE = remote._RECENT_BYTES = 0\n"
+        "original = trainer.validate\n"
+        "def validate(*arguments, **options):\n"
+        "    Path('validating').touch()\n"
+        "    while not Path('hanging').exists(): pass\n"
+        "    return original(*arguments, **options)\n"
+        "trainer.validate = validate\n"
+    )
+    process = start(code, *TRAIN, "--data-path", url)
+    while not Path("validating").exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    server.is_hanging = True
+    Path("hanging").touch()
+    _, errors = interrupted(process, server)
+    assert re.match(r"stopped in epoch 1 after (\d+) of \1 steps, saved; ", errors), errors
     server.is_hanging = False
     simvp("train", "--resume")
     assert_same(run_state(on_disk), run_state(Path("work_dirs/default")))
