@@ -64,6 +64,8 @@ class RunFolder:
         """Whether the folder contains a run: its config says so."""
         try:
             return self.config_file.read_text(encoding="utf-8").startswith(_MARKS)
+        except PermissionError:
+            raise  # no damage
         except (OSError, ValueError):
             return False
 

@@ -105,7 +105,8 @@ _CAUSED_BY_PATHS = {
     *(errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.EPERM, errno.EROFS),
     *(errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE),
 }
-_PATH_ADVICE = "check the path, its permissions and the disk, or choose another path"
+_PATH_ADVICE = "check the path and the disk, or choose another path"
+_PERMISSION_ADVICE = "check its permissions and those of the folders that it is in"
 
 
 @contextmanager
@@ -122,7 +123,9 @@ def exit_codes() -> Iterator[None]:
         elif isinstance(error, SimvpError):
             failure = error
         elif isinstance(error, OSError) and error.errno in _CAUSED_BY_PATHS and error.filename:
-            failure = UserError(f"{error.filename}: {error.strerror}; {_PATH_ADVICE}")
+            denied = error.errno in (errno.EACCES, errno.EPERM)
+            advice = _PERMISSION_ADVICE if denied else _PATH_ADVICE
+            failure = UserError(f"{error.filename}: {error.strerror}; {advice}")
         elif isinstance(error, MemoryError) or any(phrase in str(error) for phrase in phrases):
             reason = (str(error) or "MemoryError").splitlines()[0]
             failure = RunFailed(

@@ -48,6 +48,7 @@ def _common_options(
         _general_option(
             "--config",
             metavar="FILE",
+            readable=False,  # `read_layer` says more
             help="Read settings from a TOML file; overrides ./simvp.toml; repeatable",
         ),
     ] = None,

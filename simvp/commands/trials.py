@@ -253,6 +253,8 @@ def read_trials(folder: RunFolder) -> Record | None:
     try:
         record: Record = json.loads(folder.trials_file.read_text(encoding="utf-8"))
         _check(record)
+    except PermissionError:
+        raise  # no damage
     except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
         raise RunError(
             f"{folder.trials_file}: is damaged ({type(error).__name__}: {error}); restore it from "

@@ -16,12 +16,16 @@ def is_pattern(path: Path) -> bool:
 
 
 def check_exists(path: Path) -> None:
-    """Raises DataError if there is no such file or folder, or no file matches a pattern."""
+    """Raises DataError if there is no such file or folder, or no file matches a pattern.
+
+    So it does if it is a folder that may not be read.
+    """
     try:
         found = any(path.parent.glob(path.name)) if is_pattern(path) else os.path.lexists(path)
     except (OSError, ValueError):  # ValueError: a path that no system accepts
         found = False
     if found:
+        check_folder(path)
         return
     problem = "there is no such file or folder"
     if _WILDCARDS.search(path.name):
@@ -31,6 +35,16 @@ def check_exists(path: Path) -> None:
     is_default = str(path) == DataSection.model_fields["path"].default
     make = "make data with `simvp simulate`, or name yours with --data-path"
     raise DataError(f"{path}: {problem}; {make if is_default else 'check the path'}")
+
+
+def check_folder(path: Path) -> None:
+    """Raises DataError if a path is a folder that may not be listed or searched."""
+    try:
+        if path.is_dir():
+            os.scandir(path).close()
+            os.stat(os.path.join(path, os.curdir))
+    except OSError as error:
+        raise unreadable(path, OSError(error.errno, error.strerror)) from None
 
 
 def check_readable(path: Path) -> None:

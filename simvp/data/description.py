@@ -64,7 +64,9 @@ def read_description(path: Path) -> DataDescription:
             f"`simvp test --name {path.parent.name}` adds it"
         ) from None
     except OSError as error:
-        raise RunError(f"{path}: cannot be read ({error.strerror})") from None
+        raise RunError(
+            f"{path}: cannot be read ({error.strerror}); check its permissions"
+        ) from None
     except ValidationError as error:
         problem = error.errors()[0]
         where = ".".join(str(part) for part in problem["loc"])

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
+from simvp.data.access import unreadable
 from simvp.data.card import CARD_NAME
 from simvp.data.cf_files import remote_store
 from simvp.data.checksums import DIGITS, fingerprint
 from simvp.data.locations import Location, Url
 from simvp.data.series import Frames
 from simvp.data.split_records import SUFFIX
-from simvp.errors import DataError
 from simvp.storage.files import publish
 
 
@@ -122,5 +122,5 @@ def stamp_of(path: Location) -> str:
                 entry = (str(file.relative_to(path.parent)), status.st_size, status.st_mtime_ns)
                 digest.update(repr(entry).encode())
     except OSError as error:
-        raise DataError(f"{error.filename}: cannot be read ({error.strerror})") from None
+        raise unreadable(error.filename, error) from None
     return digest.hexdigest()

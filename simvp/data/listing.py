@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from simvp.errors import DataError
+from simvp.data.access import unreadable
 
 _NUMBER = re.compile(r"(\d+)", re.ASCII)
 
@@ -21,7 +21,7 @@ def files_in(folder: Path, suffixes: Sequence[str]) -> list[str]:
         with os.scandir(folder) as entries:  # an entry knows its type without a system call
             files = [entry.name for entry in entries if entry.is_file() or entry.is_symlink()]
     except OSError as error:
-        raise DataError(f"{folder}: cannot be read ({error.strerror})") from None
+        raise unreadable(folder, error) from None
     endings = tuple(suffixes)
     names = (name for name in files if name[0] != "." and name.lower().endswith(endings))
     return sorted(names, key=natural_key)

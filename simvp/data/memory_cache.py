@@ -10,6 +10,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from simvp.data.access import unreadable
 from simvp.errors import DataError
 from simvp.runtime.memory import free_memory
 from simvp.runtime.processes import processes_on_machine
@@ -38,7 +39,7 @@ def cached_array(
     try:
         status = os.stat(path)
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+        raise unreadable(path, error) from None
     key = (str(path), status.st_mtime_ns, status.st_size, name)
     with _lock:
         if key not in _arrays:

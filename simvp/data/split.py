@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from simvp.data import split_v1
-from simvp.data.access import check_exists
+from simvp.data.access import check_exists, check_folder, unreadable
 from simvp.data.card import CARD_NAME, DatasetCard, check_vectors, folder_of, read_card
 from simvp.data.description import DataDescription
 from simvp.data.locations import Location, as_location
@@ -81,6 +81,7 @@ def find_split(split: str, data_path: str) -> Path:
     if isinstance(path, Path):
         check_exists(path)
     folder = folder_of(path)  # the split of a file is beside it
+    check_folder(folder)
     found = sorted(folder.glob(f"*{SUFFIX}"), key=lambda path: (path.stat().st_mtime_ns, path.name))
     if folder != path:  # beside splits of other files
         name = path.name if isinstance(path, Path) else path.text
@@ -148,7 +149,7 @@ def _read_json(path: Path) -> tuple[dict[str, Any], bytes]:
     except FileNotFoundError:
         raise DataError(f"{path}: split file not found; make one with `simvp split`") from None
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+        raise unreadable(path, error) from None
     except (ValueError, RecursionError) as error:
         raise DataError(
             f"{path}: is not a split file: not JSON ({error}); {_MAKE_ANOTHER}"

@@ -124,6 +124,8 @@ def read_metrics(folder: RunFolder) -> dict[str, Any]:
         raise RunError(
             f"{path}: is damaged ({where}: {problem['msg']}); run `simvp test` again"
         ) from None
+    except PermissionError:
+        raise  # no damage
     except (OSError, ValueError, RecursionError) as error:
         raise RunError(
             f"{path}: is missing or damaged ({type(error).__name__}); run `simvp test` again"

@@ -53,6 +53,8 @@ def read_versions(folder: RunFolder) -> list[tuple[int, Versions]]:
             (int(entry["from_epoch"]), {str(k): str(v) for k, v in entry["versions"].items()})
             for entry in entries
         ]
+    except PermissionError:
+        raise  # no damage
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise RunError(
             f"{path}: is damaged ({type(error).__name__}); restore it from a copy, or remove it"

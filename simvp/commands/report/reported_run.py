@@ -111,6 +111,8 @@ def read_history(folder: RunFolder) -> History:
         if found and not any(math.isfinite(row["val_loss"]) for row in found):
             raise ValueError("no epoch has a validation loss, but the first one always has")
         return found
+    except PermissionError:
+        raise  # no damage
     except (OSError, ValueError, TypeError) as error:
         raise RunError(
             f"{path}: is damaged ({type(error).__name__}); restore it from a copy, or remove it"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from simvp.data.access import unreadable
 from simvp.data.card import card_path
 from simvp.data.listing import files_in, files_of
 from simvp.data.npy import MAGIC, ZIP_MAGIC, map_array
@@ -80,7 +81,7 @@ def _read_arrays(path: Path) -> dict[str, StoredArray]:
         with open(path, "rb") as file:
             is_archive = file.read(4) in ZIP_MAGIC
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from None
+        raise unreadable(path, error) from None
     if is_archive:
         return read_npz(path)
     array = map_array(path, noun="array")

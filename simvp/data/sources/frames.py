@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from simvp.data.access import unreadable
 from simvp.data.checksums import as_digits
 from simvp.data.npy import read_array
 from simvp.data.segments import changed
@@ -160,7 +161,7 @@ def frame_files(sample: Path) -> list[str]:
     try:
         names = [name for name in os.listdir(sample) if name.endswith(".npy") and name[0] != "."]
     except OSError as error:
-        raise DataError(f"{sample}: cannot be read ({error.strerror})") from None
+        raise unreadable(sample, error) from None
     expected = [f"{number}.npy" for number in range(len(names))]
     if not names or set(names) != set(expected):
         raise _wrong_names(sample, names)
