@@ -58,7 +58,9 @@ def explain(error: Exception, has_answered: bool) -> Failure:
         return Failure(f"redirected to {_text(error)}", "check the URL", may_pass=False)
     if isinstance(error, (OSError, aiohttp.ClientError)):
         return Failure(f"the connection was lost: {_text(error)}")
-    return Failure(_text(error), "check the URL and the credentials", may_pass=False)
+    # Of a library that s3fs or gcsfs uses.
+    remedy = _AGAIN if has_answered else "check the URL and the credentials"
+    return Failure(_text(error), remedy, may_pass=has_answered)
 
 
 def _of_status(error: aiohttp.ClientResponseError) -> Failure:

@@ -108,10 +108,11 @@ class RemoteStore(WrapperStore[FsspecStore]):
     def disconnect(self) -> None:
         """Abort all requests and close the connections."""
         self.abort()
-        session = getattr(self._store.fs, "_session", None)
-        if session is not None:
+        fs = self._store.fs
+        connections = getattr(fs, "_session", None) or getattr(fs, "_s3", None)  # http and gs; s3
+        if connections is not None:
             with suppress(TimeoutError):  # at the end of the process, which closes them as well
-                sync(session.close(), timeout=1)
+                sync(connections.close(), timeout=1)
 
     def _cancel(self) -> None:
         for task in list(self._pending.values()):

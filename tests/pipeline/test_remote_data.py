@@ -8,10 +8,12 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 import xarray as xr
+from fsspec.implementations.memory import MemoryFileSystem
 from helpers import TINY, Simvp, assert_same, run_state, wait_for_epoch
 from servers import DataServer, serving
 
@@ -70,6 +72,46 @@ def test_results_of_an_unreliable_server_equal_those_from_disk(
         xr.testing.assert_equal(found, expected)
     simvp("predict", "--output", "own.nc")
     simvp("viz", "--report")
+
+
+class LostConnection(Exception):
+    """Of a library that simvp does not know, such as botocore."""
+
+
+class Bucket(MemoryFileSystem):
+    """Stands in for s3fs: `s3://` names files in memory. Every fourth request fails."""
+
+    protocol = "s3"
+    store: ClassVar[dict[str, Any]] = {}
+    pseudo_dirs: ClassVar[list[str]] = [""]
+
+    requests: ClassVar[int] = 0
+
+    def cat_file(self, *arguments: Any, **options: Any) -> bytes:
+        Bucket.requests += 1
+        if Bucket.requests % 4 == 0:
+            raise LostConnection("the endpoint does not answer")
+        return super().cat_file(*arguments, **options)  # type: ignore[no-any-return]
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return "/" + path.removeprefix("s3://").strip("/")
+
+
+def test_results_from_a_bucket_equal_those_from_disk(
+    on_disk: Path, ocean: Path, quick: None, simvp: Simvp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules["fsspec.registry"]._registry, "s3", Bucket)
+    Bucket().put(str(ocean), "s3://waves/ocean.zarr", recursive=True)
+    assert (
+        "next: simvp train --data-path s3://waves/ocean.zarr"
+        in simvp("split", "s3://waves/ocean.zarr").stdout
+    )
+    simvp(*TRAIN, "--data-path", "s3://waves/ocean.zarr")
+    assert_same(run_state(on_disk), run_state(Path("work_dirs/default")))
+    assert Bucket.requests > 20
+    result = simvp("split", "s3://waves/other.zarr", code=2)
+    assert "s3://waves/other.zarr: is not a Zarr store" in result.stderr
 
 
 def test_split_file_and_card_of_a_url_are_in_the_output_folder(
