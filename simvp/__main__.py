@@ -15,7 +15,8 @@ def main() -> None:
     try:
         import signal
 
-        signal.signal(signal.SIGINT, _interrupt)
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not if it is ignored
+            signal.signal(signal.SIGINT, _interrupt)
         _check_working_directory()
         from simvp.cli import app
 

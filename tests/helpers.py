@@ -191,11 +191,14 @@ def kill_when(command: list[str], ready: Any, *, signum: int = signal.SIGKILL) -
     """Start a command, send it a signal once `ready()` is true, and return its exit code."""
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
-    while process.poll() is None and not ready():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
-    process.send_signal(signum)
-    return process.wait(timeout=120)
+    try:
+        while process.poll() is None and not ready():
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+        process.send_signal(signum)
+        return process.wait(timeout=120)
+    finally:
+        process.kill()
 
 
 def wait_for_epoch(process: Any, folder: Path = Path("work_dirs/default")) -> None:

@@ -185,6 +185,20 @@ def test_interrupt_during_imports_is_one_line(module: str, tmp_path: Path) -> No
     assert (result.returncode, result.stderr) == (130, "interrupted\n")
 
 
+def test_interrupt_that_is_ignored_stays_so(tmp_path: Path) -> None:
+    """As in a shell script that starts a command in the background."""
+    code = (
+        "import os, signal\n"
+        "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "from simvp.__main__ import main\n"
+        "os.getcwd = lambda: os.kill(os.getpid(), signal.SIGINT)\n"
+        "main()\n"
+    )
+    command = [sys.executable, "-c", code, "--version"]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("delay", [0.02, 0.1])
 def test_interrupt_before_a_command_starts_is_one_line(delay: float, tmp_path: Path) -> None:
     code = "from simvp.__main__ import main; print(flush=True); main()"
