@@ -155,7 +155,7 @@ def test_run_is_not_replaced_if_the_new_data_are_damaged(trained: Path, simvp: S
 
 def test_fewer_epochs_than_are_done_are_refused(trained: Path, simvp: Simvp) -> None:
     result = simvp("train", "--resume", "--epochs", "1", code=2)
-    assert "train.epochs = 1: 2 epochs are done already" in result.stderr
+    assert "--epochs = 1: 2 epochs are done already" in result.stderr
 
 
 def test_run_that_appears_while_another_waits_for_the_lock_is_kept(

@@ -3,7 +3,7 @@
 import errno
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -110,8 +110,13 @@ _PERMISSION_ADVICE = "check its permissions and those of the folders that it is 
 
 
 @contextmanager
-def exit_codes() -> Iterator[None]:
-    """Report SimvpError, errors of the system and Ctrl-C as a message and an exit code."""
+def exit_codes(options: Mapping[str, str]) -> Iterator[None]:
+    """Report SimvpError, errors of the system and Ctrl-C as a message and an exit code.
+
+    Args:
+        options: the options by which settings were given, such as "--lr" for "train.lr". A message
+            that begins with the setting names the option instead.
+    """
     try:
         yield
     except (KeyboardInterrupt, SimvpError, MemoryError, RuntimeError, OSError) as error:
@@ -139,5 +144,6 @@ def exit_codes() -> Iterator[None]:
 
         if not pass_to_launcher(failure):
             prefix = "error: " if failure.exit_code <= 2 else ""
-            print(f"{prefix}{failure}", file=sys.stderr)
+            setting, is_value, rest = str(failure).partition(" = ")
+            print(f"{prefix}{options.get(setting, setting)}{is_value}{rest}", file=sys.stderr)
         raise typer.Exit(failure.exit_code) from None

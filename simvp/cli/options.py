@@ -6,7 +6,7 @@ default, so that None means "not given".
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -78,17 +78,22 @@ def with_settings(**sections: str) -> Callable[[Callable[..., Summary]], Callabl
     ]
 
     def decorate(command: Callable[..., Summary]) -> Callable[..., None]:
-        context, *own = inspect.signature(command).parameters.values()
+        context_option, *own = inspect.signature(command).parameters.values()
         common = inspect.signature(_common_options).parameters.values()
 
         @functools.wraps(command)
         def run(**values: Any) -> None:
-            with exit_codes():
-                show(command(**{option.name: values[option.name] for option in [context, *own]}))
+            context = values[context_option.name]
+            with exit_codes({key: flag for flag, key, _ in _given_options(context)}):
+                show(
+                    command(
+                        **{option.name: values[option.name] for option in [context_option, *own]}
+                    )
+                )
 
         # Typer reads the options of a command from its signature.
         run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-            [context, *settings, *own, *common]
+            [context_option, *settings, *own, *common]
         )
         return run
 
@@ -162,15 +167,19 @@ def load_config(ctx: typer.Context, *, of_run: bool = False) -> Config:
 
 def _command_line_layers(ctx: typer.Context) -> list[Layer]:
     """Settings given on the command line, in increasing priority."""
-    flags = {parameter.name: parameter.opts[0] for parameter in ctx.command.params}
     return [
         *map(read_layer, ctx.params["config"] or []),
         *map(assignment_layer, ctx.params["assignments"] or []),
         *map(parameter_layer, ctx.params.get("parameters") or []),
-        *(option_layer("DATA", "data.path", path) for path in [ctx.params.get("source")] if path),
-        *(
-            option_layer(flags[name], name.replace("__", "."), value)
-            for name, value in ctx.params.items()
-            if "__" in name and value is not None
-        ),
+        *(option_layer(*given) for given in _given_options(ctx)),
     ]
+
+
+def _given_options(ctx: typer.Context) -> Iterator[tuple[str, str, Any]]:
+    """Option, key and value of each setting that has an option on the command line."""
+    if ctx.params.get("source"):
+        yield "DATA", "data.path", ctx.params["source"]
+    for parameter in ctx.command.params:
+        name = parameter.name or ""
+        if "__" in name and ctx.params[name] is not None:
+            yield parameter.opts[0], name.replace("__", "."), ctx.params[name]

@@ -60,7 +60,7 @@ def test_part_of_an_epoch_fits(split_data: Path, simvp: Simvp, one_second_a_wind
     assert "1 epoch of 13 windows" in simvp(*small, "--minutes", "0.28").stdout
     assert (epochs(), read_layer(CONFIG).tables["train"]["windows_per_epoch"]) == (1, 13)
     refused = simvp(*small, "--minutes", "0.2", "--name", "short", code=2).stderr
-    assert "train.minutes = 0.2: is too short for 10 training steps" in refused
+    assert "--minutes = 0.2: is too short for 10 training steps" in refused
     assert not Path("work_dirs/short").exists()
 
 
@@ -81,7 +81,7 @@ def test_processes_of_torchrun_are_refused(
     for name, value in {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0"}.items():
         monkeypatch.setenv(name, value)
     result = simvp(*TRAIN, "--minutes", "1", code=2)
-    assert "train.minutes = 1: torchrun or Slurm started this process" in result.stderr
+    assert "--minutes = 1: torchrun or Slurm started this process" in result.stderr
 
 
 def test_timed_steps_leave_the_training_as_it_is(

@@ -332,7 +332,7 @@ def test_output_below_a_file_is_refused_before_frames_are_read(data: Path, simvp
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--by", "series", "--gap", "2"], "split.gap = 2: samples are not divided in time"),
+        (["--by", "series", "--gap", "2"], "--gap = 2: samples are not divided in time"),
         (["--by", "time", "--group", "a"], "group and by = 'time' exclude each other"),
         (["--group", "("], "is not a regular expression"),
         (["--group", r"wave_\d\d\d"], r"group = 'wave_\d\d\d': does not match the id of"),

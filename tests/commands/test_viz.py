@@ -121,7 +121,7 @@ def test_runs_of_version_1_are_drawn(version_1: Path, simvp: Simvp, drawn: list[
 
 def test_colours_need_three_channels(tested: Path, simvp: Simvp, sample: str) -> None:
     message = simvp("viz", sample, "--channel", "rgb", code=2).stderr
-    assert "viz.channel = 'rgb': needs three channels" in message
+    assert "--channel = 'rgb': needs three channels" in message
 
 
 def test_video_has_a_frame_for_each_step(tested: Path, simvp: Simvp, sample: str) -> None:

@@ -148,7 +148,7 @@ DATA_AND_CONFIG: list[tuple[str, Prepare, list[str], str]] = [
         "device-not-available",
         nothing,
         [*TRAIN, "--device", "cuda"],
-        "run.device = 'cuda': .*--device cpu",
+        "--device = 'cuda': .*--device cpu",
     ),
     ("nproc-0", nothing, [*TRAIN, "--nproc", "0"], "--nproc = 0"),
     ("nproc-negative", nothing, [*TRAIN, "--nproc", "-2"], "--nproc = -2"),

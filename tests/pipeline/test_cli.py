@@ -105,7 +105,7 @@ def test_resume_reads_local_settings_only_if_there_is_no_run(trained: Path, simv
             "has 8 frames in the split file, and no sample has more, but 20 are needed",
         ),
         ("train --data-path data --nproc 0", "error: --nproc = 0: should be greater than or"),
-        ("train --data-path data --device cuda", "run.device = 'cuda'"),
+        ("train --data-path data --device cuda", "error: --device = 'cuda'"),
         ("train --set train.epochs=0", "error: --set train.epochs = 0: should be greater"),
         ("train --data-path data --device tpu", "should be auto, cpu, cuda"),
         ("train --data-path data --model-type gsat", "Did you mean 'gsta'?"),
