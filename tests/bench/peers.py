@@ -2,13 +2,14 @@
 
     python tests/bench/peers.py FOLDER
     python tests/bench/peers.py FOLDER --systems flow,gray_scott --peers fno,unet \
-        --modes direct,stepwise --seconds 300 --seeds 0
+        --modes direct,stepwise --seconds 300 --tuning-seconds 60 --seeds 0
 
 Makes the data of each system in FOLDER as recipes.py does, or uses what that has made. Trains each
-network three times, with the learning rates below, each time for `--seconds` of CPU time on one
-thread in float32, and scores the best one by validation on the test part. This favours the
-networks: three trainings count as one, and the validations, about ten in each, do not count, while
-those of `simvp train` are part of the CPU time in recipes.py. Appends a line to FOLDER/peers.jsonl
+network with the learning rates below for `--tuning-seconds` each, and with the best one by
+validation for `--seconds`, of CPU time on one thread in float32. Its best epoch by validation is
+scored on the test part. This favours the networks: the time of the tuning does not count, nor do
+the validations, about ten in each training, while trials and validations of `simvp train` are part
+of the CPU time in recipes.py. Appends a line to FOLDER/peers.jsonl
 for each network; one whose line is there is skipped. The number of steps depends on the machine,
 and so do the results.
 
@@ -45,6 +46,7 @@ def main() -> None:
     parser.add_argument("--peers", default=",".join(peer_networks.PEERS))
     parser.add_argument("--modes", default=",".join(MODES))
     parser.add_argument("--seconds", type=float, default=300.0)
+    parser.add_argument("--tuning-seconds", type=float, default=60.0)
     parser.add_argument("--seeds", default="0")
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE")
     given = parser.parse_args()
@@ -55,7 +57,8 @@ def main() -> None:
             for peer in given.peers.split(","):
                 for mode in given.modes.split(","):
                     key = {"system": system, "peer": peer, "mode": mode, "seed": seed}
-                    study(given.folder, {**key, "seconds": given.seconds, "settings": given.set})
+                    key |= {"seconds": given.seconds, "tuning_seconds": given.tuning_seconds}
+                    study(given.folder, {**key, "settings": given.set})
 
 
 def study(folder: Path, key: recipes.Line) -> None:
@@ -66,13 +69,16 @@ def study(folder: Path, key: recipes.Line) -> None:
     peer, mode = key["peer"], key["mode"]
     given = [f"train.recipe={mode}", f"train.seed={key['seed']}", f"train.batch_size={MODES[mode]}"]
     task = open_task(recipes.make_data(folder, key["system"]), [*given, *key["settings"]])
-    outcomes = {lr: train(peer, task, lr, key["seconds"]) for lr in LEARNING_RATES[peer]}
-    lr, best = min(outcomes.items(), key=lambda item: item[1].val_mse)
+    losses = {
+        lr: train(peer, task, lr, key["tuning_seconds"]).val_mse for lr in LEARNING_RATES[peer]
+    }
+    lr = min(losses, key=losses.__getitem__)
+    best = train(peer, task, lr, key["seconds"])
     line = {
         **key,
         "parameters": peer_networks.count_parameters(best.forecaster),
         "batch_size": task.config.train.batch_size,
-        "val_mse_of_lr": {lr: _rounded(found.val_mse) for lr, found in outcomes.items()},
+        "val_mse_of_lr": {lr: _rounded(loss) for lr, loss in losses.items()},
         "lr": lr,
         "val_mse": _rounded(best.val_mse),
         "test_mse": _rounded(best.test_mse(task)),
