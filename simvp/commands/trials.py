@@ -76,7 +76,7 @@ def plan(config: Config) -> Plan:
             update={"boundary": model.boundary, "standardize": model.standardize}
         ),
         "train": config.train.model_copy(
-            update={"augment": train.augment, "precision": train.precision}
+            update={"augment": train.augment, "lr": train.lr, "precision": train.precision}
         ),
     }
     return make_plan(

@@ -78,6 +78,8 @@ def test_options_override_files_which_override_defaults(simvp: Simvp) -> None:
     assert (printed["lr"], printed["epochs"], printed["batch_size"]) == (0.5, 8, 5)
     assert printed["seed"] == 0
     assert "batch_size = 5  # from --batch-size" in result.stdout
+    again = simvp("train", "--config", "mine.toml", "--batch-size", "auto", "--print-config")
+    assert tomllib.loads(again.stdout)["train"]["batch_size"] == "auto"
 
 
 def test_resume_reads_local_settings_only_if_there_is_no_run(trained: Path, simvp: Simvp) -> None:
