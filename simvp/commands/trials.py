@@ -76,7 +76,7 @@ def plan(config: Config) -> Plan:
             update={"boundary": model.boundary, "standardize": model.standardize}
         ),
         "train": config.train.model_copy(
-            update={"augment": train.augment, "lr": train.lr, "precision": train.precision}
+            update={"augment": train.augment, "precision": train.precision}
         ),
     }
     return make_plan(
@@ -182,11 +182,11 @@ def _announce(plan: Plan, report: Report) -> None:
 def _length(training: Training, plan: Plan) -> str:
     train = training.config.train
     epochs, windows = plural(train.epochs, "epoch"), plural(train.windows_per_epoch, "window")
-    return f"{epochs} of {windows}, {_percent(training.multiply_adds, plan)} of the budget"
+    return f"{epochs} of {windows}, {_percent(training.activations, plan)} of the budget"
 
 
-def _percent(multiply_adds: int, plan: Plan) -> str:
-    return f"{100 * multiply_adds / plan.budget:.1f} %"
+def _percent(activations: int, plan: Plan) -> str:
+    return f"{100 * activations / plan.budget:.1f} %"
 
 
 def _why_no_trials(plan: Plan) -> str:
@@ -214,7 +214,7 @@ def _made_with(plan: Plan, data: Data, group: Group) -> dict[str, Any]:
 def _new_record(plan: Plan, made_with: dict[str, Any]) -> Record:
     losses = {"validation_loss": None, "persistence_loss": None}
     return {
-        "multiply_adds": plan.budget,
+        "activations": plan.budget,
         "largest_share_of_trials": TRIAL_SHARE,
         "trials": {name: {**_describe(trial), **losses} for name, trial in plan.trials.items()},
         "choice": None,
@@ -228,7 +228,7 @@ def _describe(training: Training) -> dict[str, Any]:
         for section, keys in _SETTINGS.items()
         for key in keys
     }
-    return {"multiply_adds": training.multiply_adds, "settings": settings}
+    return {"activations": training.activations, "settings": settings}
 
 
 def _as_chosen(config: Config, record: Record, folder: RunFolder) -> Config:
@@ -251,7 +251,9 @@ def read_trials(folder: RunFolder) -> Record | None:
     if not folder.trials_file.exists():
         return None
     try:
-        record: Record = json.loads(folder.trials_file.read_text(encoding="utf-8"))
+        text = folder.trials_file.read_text(encoding="utf-8")
+        # The budget was first counted in multiply-adds. Shares of it are the same.
+        record: Record = json.loads(text.replace('"multiply_adds"', '"activations"'))
         _check(record)
     except PermissionError:
         raise  # no damage
@@ -265,7 +267,7 @@ def read_trials(folder: RunFolder) -> Record | None:
 
 def _check(record: Record) -> None:
     """Raises KeyError or TypeError if something is missing that is read later."""
-    float(record["multiply_adds"])
+    float(record["activations"])
     int(record["made_with"]["train.epochs"])
     found = [{**trial} for trial in record["trials"].values()]
     for trial in found:
@@ -275,7 +277,7 @@ def _check(record: Record) -> None:
         record["choice"]["trial"], record["choice"]["reason"]
         found.append(record["choice"])
     for training in found:
-        float(training["multiply_adds"])
+        float(training["activations"])
         for key in _ALWAYS_RECORDED:
             training["settings"][key]
 

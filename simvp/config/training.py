@@ -118,8 +118,8 @@ class TrainSection(Section):
     )
     lr: values.AutoRate = Field(
         "auto",
-        description="peak learning rate of Adam, one-cycle schedule; auto: 0.01 beside Muon, "
-        "otherwise 0.001, as published",
+        description="peak learning rate of Adam, one-cycle schedule; auto: 0.01 with Muon "
+        "and the stepwise recipe, otherwise 0.001, as published",
     )
     muon_lr: float = Field(1e-2, gt=0, description="peak learning rate of Muon")
     final_div_factor: float = Field(1e4, ge=1, description="final learning rate = initial / this")
@@ -146,10 +146,10 @@ class TrainSection(Section):
 
     @property
     def peak_lr(self) -> float:
-        """The learning rate of Adam: of the weights that Muon leaves to it, or of all."""
+        """The learning rate of Adam. The recipe has to be resolved."""
         if isinstance(self.lr, float):
             return self.lr
-        return 1e-2 if self.optimizer == "muon" else 1e-3
+        return 1e-2 if (self.recipe, self.optimizer) == ("stepwise", "muon") else 1e-3
 
 
 class MetricsSection(Section):

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from simvp.config import Config
@@ -35,7 +35,13 @@ class Cost:
 
 @dataclass(frozen=True)
 class WindowCost:
-    """Multiply-adds of the forward passes for training on one window.
+    """Activations of the forward passes for training on one window.
+
+    These are the values that convolutions and linear layers compute. Their number tells more about
+    the time of a step than multiply-adds do (Radosavovic et al., arXiv 2003.13678), because memory
+    limits the speed of small networks. A step of one pass of 2 frames costs 6.0 times less than a
+    step of the direct recipe by activations, 8.6 times less by multiply-adds, and took 6.3 times
+    less time (default settings, 2 samples of 64x64, fp32, one core of an AMD EPYC).
 
     Attributes:
         one_pass: in the first steps, which train one pass.
@@ -82,13 +88,13 @@ def window_cost(config: Config, data: DataDescription) -> WindowCost:
     """
     network = build_network(config, data, torch.device("meta"))
     return WindowCost(
-        one_pass=_multiply_adds(network, data, trained_steps(config, 1)),
-        all_passes=_multiply_adds(network, data, trained_steps(config)),
+        one_pass=_activations(network, data, trained_steps(config, 1)),
+        all_passes=_activations(network, data, trained_steps(config)),
     )
 
 
-def training_multiply_adds(config: Config, cost: WindowCost, world_size: int) -> int:
-    """Multiply-adds of all forward passes of a training, over all processes.
+def training_activations(config: Config, cost: WindowCost, world_size: int) -> int:
+    """Activations of all forward passes of a training, over all processes.
 
     Args:
         config: resolved, with the number of windows in `train.windows_per_epoch`.
@@ -108,6 +114,27 @@ def training_multiply_adds(config: Config, cost: WindowCost, world_size: int) ->
 def _multiply_adds(network: SimVP, data: DataDescription, num_steps: int) -> int:
     """Of the forecast of a sample; the network is on the meta device."""
     counter = FlopCounterMode(display=False)
-    with counter, torch.no_grad():
-        network(torch.empty(1, network.history, *data.shape, device="meta"), num_steps)
+    with counter:
+        _forecast(network, data, num_steps)
     return counter.get_total_flops() // 2
+
+
+def _activations(network: SimVP, data: DataDescription, num_steps: int) -> int:
+    """Of the forecast of a sample; the network is on the meta device."""
+    count = 0
+
+    def add(module: nn.Module, inputs: object, output: Tensor) -> None:
+        nonlocal count
+        count += output.numel()
+
+    layers = [part for part in network.modules() if isinstance(part, nn.Conv2d | nn.Linear)]
+    hooks = [layer.register_forward_hook(add) for layer in layers]
+    _forecast(network, data, num_steps)
+    for hook in hooks:
+        hook.remove()
+    return count
+
+
+def _forecast(network: SimVP, data: DataDescription, num_steps: int) -> None:
+    with torch.no_grad():
+        network(torch.empty(1, network.history, *data.shape, device="meta"), num_steps)

@@ -1,8 +1,7 @@
 """Trials of recipes: which ones, how long each is, and what is left for the run itself.
 
 The budget of a run with `train.recipe = "auto"` is that of the direct recipe with the configured
-epochs. It is counted in multiply-adds of training, not in time, so that the same command always
-does the same.
+epochs. It is counted in activations, not in time, so that the same command always does the same.
 """
 
 import math
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 from simvp.config import Config
 from simvp.data.description import DataDescription
 from simvp.engine.automatic import choose_batch_size
-from simvp.engine.cost import WindowCost, training_multiply_adds, window_cost
+from simvp.engine.cost import WindowCost, training_activations, window_cost
 from simvp.engine.recipes import resolve_recipe
 
 TRIAL_SHARE = 0.25  # of the budget, for all trials together
@@ -27,11 +26,11 @@ class Training:
 
     Attributes:
         config: its epochs, windows per epoch and batch size are numbers.
-        multiply_adds: of its forward passes.
+        activations: of its forward passes.
     """
 
     config: Config
-    multiply_adds: int
+    activations: int
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class Candidate:
     cost: WindowCost
 
     def within(self, budget: int, world_size: int) -> Training | None:
-        """The longest training whose multiply-adds are in the budget; None if it is too short.
+        """The longest training whose activations are in the budget; None if it is too short.
 
         It has as few epochs as possible, because each ends with a validation.
         """
@@ -63,7 +62,7 @@ class Candidate:
             train = found.config.train
             if windows < _FEWEST_STEPS * train.samples_per_step * world_size:
                 return None
-            if found.multiply_adds <= budget:
+            if found.activations <= budget:
                 return found
             windows -= epochs  # batches and windows of processes are rounded up
         return None
@@ -86,7 +85,7 @@ class Candidate:
             )
         length = {"epochs": epochs, "windows_per_epoch": num_windows, "batch_size": batch_size}
         config = self.config.model_copy(update={"train": train.model_copy(update=length)})
-        return Training(config, training_multiply_adds(config, self.cost, world_size))
+        return Training(config, training_activations(config, self.cost, world_size))
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,7 @@ class Plan:
 
     Attributes:
         base: the settings of the run; those that the recipe decides are not resolved.
-        budget: multiply-adds of the whole run.
+        budget: activations of the whole run.
         candidates: by name; the first one is the direct recipe.
         trials: for each candidate; empty if the budget is too small or there is one candidate.
     """
@@ -114,7 +113,7 @@ class Plan:
     @property
     def spent(self) -> int:
         """Multiply-adds of all trials."""
-        return sum(trial.multiply_adds for trial in self.trials.values())
+        return sum(trial.activations for trial in self.trials.values())
 
     def rest(self, name: str) -> Training:
         """The training of a candidate with the budget that the trials leave."""
@@ -140,12 +139,12 @@ def make_plan(
     }
     direct = candidates["direct"]
     whole = direct.training(base.train.epochs, direct.num_windows, world_size)
-    part = int(TRIAL_SHARE * whole.multiply_adds) // len(candidates)
+    part = int(TRIAL_SHARE * whole.activations) // len(candidates)
     found = {name: candidate.within(part, world_size) for name, candidate in candidates.items()}
     trials = {name: trial for name, trial in found.items() if trial is not None}
     if len(candidates) == 1 or len(trials) < len(candidates):
         trials = {}
-    return Plan(base, whole.multiply_adds, candidates, trials, world_size)
+    return Plan(base, whole.activations, candidates, trials, world_size)
 
 
 def recipes_to_try(base: Config) -> dict[str, Config]:

@@ -125,19 +125,19 @@ def test_page_without_the_data_says_so(tested: Path, simvp: Simvp) -> None:
 def trials_record() -> dict[str, Any]:
     """The record of two trials, of which the second one was chosen."""
 
-    def training(multiply_adds: int, epochs: int, recipe: str) -> dict[str, Any]:
+    def training(activations: int, epochs: int, recipe: str) -> dict[str, Any]:
         train = {"recipe": recipe, "rollout": 2, "rollout_share": 1.0, "batch_size": 3}
         train |= {"epochs": epochs, "windows_per_epoch": 11}
         model = {"history": 3, "block_frames": 2, "target": "increments"}
         settings = {f"train.{key}": value for key, value in train.items()}
         settings |= {f"model.{key}": value for key, value in model.items()}
-        return {"multiply_adds": multiply_adds, "settings": settings}
+        return {"activations": activations, "settings": settings}
 
     losses = {"validation_loss": 0.0869, "persistence_loss": 0.25}
     direct = {**training(50, 1, "direct"), **losses}
     stepwise = {**training(100, 3, "stepwise"), **losses, "validation_loss": 0.0625}
     return {
-        "multiply_adds": 1000,
+        "activations": 1000,
         "trials": {"direct": direct, "<i>2": stepwise},
         "choice": {"trial": "<i>2", "reason": "the lowest loss", **training(850, 9, "stepwise")},
         "made_with": {"train.epochs": 20},
@@ -159,7 +159,7 @@ def test_trials_of_recipes_are_shown(tested: Path, simvp: Simvp) -> None:
     ) in text
 
 
-@pytest.mark.parametrize("missing", ["multiply_adds", "trials", "choice", "made_with"])
+@pytest.mark.parametrize("missing", ["activations", "trials", "choice", "made_with"])
 def test_damaged_record_of_trials_is_refused(tested: Path, simvp: Simvp, missing: str) -> None:
     record = trials_record()
     del record[missing]

@@ -66,9 +66,9 @@ def test_the_trial_of_lowest_validation_loss_is_chosen(straight: dict[str, Any])
     for key, value in found["choice"]["settings"].items():
         section, name = key.split(".")
         assert config[section][name] == value
-    spent = sum(trial["multiply_adds"] for trial in found["trials"].values())
-    assert 0 < spent <= 0.25 * found["multiply_adds"]
-    assert spent + found["choice"]["multiply_adds"] <= found["multiply_adds"]
+    spent = sum(trial["activations"] for trial in found["trials"].values())
+    assert 0 < spent <= 0.25 * found["activations"]
+    assert spent + found["choice"]["activations"] <= found["activations"]
 
 
 @pytest.mark.parametrize("winner", ["direct", "stepwise_2", "stepwise_4"])
@@ -135,7 +135,7 @@ def test_trials_are_not_resumed_with_other_settings(
     stop_after(20, signal.SIGINT)
     simvp(*AUTO, code=130)
     for option, changed in (
-        (("--lr", "0.1"), "train.lr was 0.01, now 0.1"),
+        (("--lr", "0.1"), "train.lr was auto, now 0.1"),
         (("--epochs", "30"), "train.epochs was 20, now 30"),
     ):
         assert changed in simvp("train", "--resume", *option, code=2).stderr

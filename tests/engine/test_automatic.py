@@ -76,10 +76,14 @@ def test_compilation_is_for_long_runs_on_a_gpu(
     assert resolved(split_data, requested, 1).train.compile is True
 
 
-@pytest.mark.parametrize(("optimizer", "lr"), [("muon", 1e-2), ("adam", 1e-3)])
-def test_automatic_learning_rate(optimizer: str, lr: float, split_data: Path) -> None:
+@pytest.mark.parametrize(
+    ("recipe", "optimizer", "lr"),
+    [("stepwise", "muon", 1e-2), ("direct", "muon", 1e-3), ("stepwise", "adam", 1e-3)],
+)
+def test_automatic_learning_rate(recipe: str, optimizer: str, lr: float, split_data: Path) -> None:
     for given, expected in ({}, lr), ({"lr": 3e-4}, 3e-4):
-        config = Config.model_validate({"train": {"optimizer": optimizer, **given}})
+        train = {"recipe": recipe, "optimizer": optimizer, **given}
+        config = Config.model_validate({"train": train})
         assert resolved(split_data, config, 10).train.lr == expected
 
 

@@ -84,7 +84,7 @@ def test_trials_and_run_stay_within_the_budget(
     assert 0.2 * found.budget < found.spent <= 0.25 * found.budget
     for name in found.trials:
         rest = found.rest(name)
-        assert 0.9 * found.budget < found.spent + rest.multiply_adds <= found.budget
+        assert 0.9 * found.budget < found.spent + rest.activations <= found.budget
         train_section = rest.config.train
         assert train_section.windows_per_epoch <= found.candidates[name].num_windows
         assert found.candidates[name].num_windows <= (windows or math.inf)

@@ -24,12 +24,12 @@ def trials(run: ReportedRun) -> Trials | None:
     rows = [_row(name, trial, record, chosen) for name, trial in record["trials"].items()]
     if not choice:
         return Trials(Table(_HEADER, rows), "No recipe has been chosen yet.")
-    share = _share(choice["multiply_adds"], record)
+    share = _share(choice["activations"], record)
     return Trials(
         Table(_HEADER, rows),
         f"Chosen: {chosen}, for {choice['reason']}. The run started anew with this recipe: "
         f"{_length(choice['settings'])}, {share} of the budget. The budget is that of the direct "
-        "recipe with the configured epochs, in multiply-adds of training. Each trial is one short "
+        "recipe with the configured epochs, in activations. Each trial is one short "
         "training with one seed, so a small difference between two losses says little.",
     )
 
@@ -38,7 +38,7 @@ def _row(name: str, trial: dict[str, Any], record: Record, chosen: str | None) -
     return [
         name,
         _length(trial["settings"]),
-        _share(trial["multiply_adds"], record),
+        _share(trial["activations"], record),
         _loss(trial["validation_loss"]),
         _loss(trial["persistence_loss"]),
         "chosen" if name == chosen else "",
@@ -56,8 +56,8 @@ def _length(settings: dict[str, Any]) -> str:
     return f"{plural(epochs, 'epoch')} of {plural(windows, 'window')}"
 
 
-def _share(multiply_adds: float, record: Record) -> str:
-    return f"{100 * multiply_adds / record['multiply_adds']:.1f} %"
+def _share(activations: float, record: Record) -> str:
+    return f"{100 * activations / record['activations']:.1f} %"
 
 
 def _loss(value: float | None) -> str:
