@@ -84,7 +84,7 @@ def with_settings(**sections: str) -> Callable[[Callable[..., Summary]], Callabl
         @functools.wraps(command)
         def run(**values: Any) -> None:
             context = values[context_option.name]
-            with exit_codes({key: flag for flag, key, _ in _given_options(context)}):
+            with exit_codes(_names_as_typed(context)):
                 show(
                     command(
                         **{option.name: values[option.name] for option in [context_option, *own]}
@@ -105,7 +105,7 @@ def _setting_option(section: str, name: str) -> inspect.Parameter:
     field = section_types()[section].model_fields[name]
     kind: Any = (*get_args(field.annotation), field.annotation)[0]  # int of `int | str`
     kind = kind if isinstance(kind, type) else str  # str of a Literal
-    takes_auto = str in get_args(field.annotation)
+    takes_auto = field.default == "auto" and kind in (int, float)
     flag = FLAGS.get(f"{section}.{name}", "--" + name.replace("_", "-"))
     default = str(field.default).lower() if kind is bool else field.default
     text = describe(field, f"default {default}" if default != "" else "")
@@ -184,6 +184,13 @@ def _command_line_layers(ctx: typer.Context) -> list[Layer]:
         *map(parameter_layer, ctx.params.get("parameters") or []),
         *(option_layer(*given) for given in _given_options(ctx)),
     ]
+
+
+def _names_as_typed(ctx: typer.Context) -> dict[str, str]:
+    """The option of each name by which a message may call a value from the command line."""
+    options = [(p.name or "", p.opts[0]) for p in ctx.command.params if p.opts[0][:2] == "--"]
+    names = {name.rpartition("__")[2]: option for name, option in options}
+    return names | {key: option for option, key, _ in _given_options(ctx)}
 
 
 def _given_options(ctx: typer.Context) -> Iterator[tuple[str, str, Any]]:

@@ -46,7 +46,7 @@ def viz(
         int | None,
         typer.Option(
             min=1,
-            help="Draw every N-th frame only. Default: all, of more than 48 as many as that",
+            help="Draw only every N-th frame. Default: 1, or more if there are over 48 frames",
             metavar="N",
             show_default=False,
         ),

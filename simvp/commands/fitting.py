@@ -17,9 +17,9 @@ from simvp.engine.recipes import describe_recipe, training_window
 from simvp.engine.state import Progress, persistence_warning
 from simvp.engine.versions import record_versions
 from simvp.engine.weights import StoredWeights, load_weights
-from simvp.errors import ConfigError
+from simvp.errors import ConfigError, DataError
 from simvp.models.simvp import SimVP
-from simvp.physics import parse_symmetries
+from simvp.physics import parse_boundary, parse_symmetries
 from simvp.progress import Report, Summary, plural
 from simvp.runs import RunFolder
 from simvp.runtime import launcher
@@ -50,21 +50,35 @@ def open_data(config: Config) -> Data:
     split = read_split(find_split(config.data.split, config.data.path))
     split.check_scaling()
     pre, aft = config.data.pre_seq_length, config.data.aft_seq_length
-    datasets = [
-        WindowDataset(
-            split.segments(part),
-            window=window,
-            stride=stride,
-            scaling=split.data.network_scaling,
-            may_miss=split.data.has_missing,
+    datasets = []
+    for part, window, stride in (
+        ("train", training_window(config), config.data.stride),
+        ("validation", pre + aft, aft),
+    ):
+        _check_length(split, part, window)
+        datasets.append(
+            WindowDataset(
+                split.segments(part),
+                window=window,
+                stride=stride,
+                scaling=split.data.network_scaling,
+                may_miss=split.data.has_missing,
+            )
         )
-        for part, window, stride in (
-            ("train", training_window(config), config.data.stride),
-            ("validation", pre + aft, aft),
-        )
-    ]
     lines = describe_choice(split, config.data.split, config.data.path)
     return Data(split, lines, *datasets)
+
+
+def _check_length(split: Split, part: str, window: int) -> None:
+    """Raises DataError if no sample of the part has enough frames for a window."""
+    found = max(len(segment.frames) for segment in split.segments(part))
+    if found < window:
+        half = found // 2
+        shorter = f"use --pre-seq-length {half} --aft-seq-length {half}, or " if half else ""
+        raise DataError(
+            f"{split.path}: samples of the {part} part have at most {found} frames in a row, but "
+            f"{window} are needed for input and forecast; {shorter}make a split of longer samples"
+        )
 
 
 def visits(config: Config, train_set: WindowDataset) -> int:
@@ -204,8 +218,8 @@ def _announce(trainer: Trainer, data: Data, *, resume: bool, continues: bool) ->
     report.say(
         f"{len(trainer.train_set)} training and "
         f"{plural(len(trainer.val_set), 'validation window')}, "
-        f"{plural(trainer.steps_per_epoch, 'step')} per epoch of "
-        f"{plural(config.train.samples_per_step, 'window')}"
+        f"{plural(trainer.steps_per_epoch, 'step')} of "
+        f"{plural(config.train.samples_per_step, 'window')} per epoch"
     )
     report.say(describe_recipe(config))
     for part, dataset in (("training", trainer.train_set), ("validation", trainer.val_set)):
@@ -215,7 +229,11 @@ def _announce(trainer: Trainer, data: Data, *, resume: bool, continues: bool) ->
     if config.metrics.precision != config.train.precision:
         precision += f"; forecasts in {config.metrics.precision}"
     report.say(precision + (", compiled" if config.train.compile else ""))
-    report.say(f"boundary {config.model.boundary}; augmented by {config.train.augment}")
+    y, x = parse_boundary(config.model.boundary)
+    boundary = y if y == x else f"{y} along y and {x} along x"
+    augmentation = config.train.augment
+    how = "no augmentation" if augmentation == "none" else f"augmented by {augmentation}"
+    report.say(f"boundary: {boundary}; {how}")
     if continues:
         progress, epochs = trainer.progress, config.train.epochs
         steps = f" and {plural(progress.batch, 'step')}" if progress.batch else ""

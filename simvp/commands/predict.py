@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from simvp.commands.drawing import save_figure
 from simvp.commands.frame_labels import frame_axes, frame_labels
 from simvp.commands.hints import name_option
-from simvp.commands.scoring import describe_horizon
+from simvp.commands.scoring import check_lengths, describe_horizon
 from simvp.config import Config
 from simvp.data.description import DataDescription, read_description
 from simvp.data.forecast_files import Forecasts, check_output, picture_path, write
@@ -64,6 +64,7 @@ def run(config: Config, request: Request, report: Report) -> Summary:
     """Forecast with a trained run. Raises UserError, writing nothing."""
     folder = RunFolder(Path(config.run.work_dir) / config.run.name)
     folder.check_exists()
+    check_lengths(config, folder)
     weights = folder.find_weights(request.weights)
     trained = _description(config, folder)
     path = as_location(request.source or config.data.path)

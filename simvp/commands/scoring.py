@@ -100,6 +100,22 @@ def make_task(
     return Task(split, data, part, steps, dataset, target)
 
 
+def check_lengths(config: Config, folder: RunFolder) -> None:
+    """Raises ConfigError if the run was trained with another number of frames in or out."""
+    if not folder.config_file.exists():  # the config describes the weights in a file
+        return
+    trained = read_layer(folder.config_file).tables["data"]
+    for name, remedy in (
+        ("pre_seq_length", "train another run for other input frames"),
+        ("aft_seq_length", "use --steps to forecast more or fewer"),
+    ):
+        found, expected = getattr(config.data, name), trained.get(name)
+        if expected is not None and found != expected:
+            raise ConfigError(
+                f"data.{name} = {found}: {folder.path} was trained with {expected}; {remedy}"
+            )
+
+
 def is_own(folder: RunFolder, split: Split) -> bool:
     """Whether a split is the one that the run was trained on; a run without a folder has none."""
     if not folder.config_file.exists():

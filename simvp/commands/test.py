@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from simvp.commands.scoring import Task, is_own, make_task, score
+from simvp.commands.scoring import Task, check_lengths, is_own, make_task, score
 from simvp.config import Config, read_layer
 from simvp.data.description import DataDescription, read_description
 from simvp.data.split import Split, describe_choice, find_split, read_split
@@ -41,6 +41,7 @@ def run(config: Config, request: Request, report: Report) -> Summary:
     folder = RunFolder(Path(config.run.work_dir) / config.run.name)
     if not request.weights:
         folder.check_exists()
+    check_lengths(config, folder)
     file = folder.find_weights(request.weights)
     split = read_split(find_split(config.data.split, config.data.path))
     choice = describe_choice(split, config.data.split, config.data.path)

@@ -78,8 +78,8 @@ class TrainSection(Section):
     )
     batch_size: values.AutoCount = Field(
         "auto",
-        description="samples per step and process; auto: 2 to 16, for at least 700 steps, or "
-        "3000 with the stepwise recipe",
+        description="samples per step and process; auto: from 2 to 16, so that training takes at "
+        "least 700 steps, or 3000 with the stepwise recipe",
     )
     windows_per_epoch: int = Field(
         0, ge=0, description="training windows that an epoch visits, at random; 0: all"

@@ -40,7 +40,7 @@ from simvp.engine.training_windows import TrainingWindows
 from simvp.engine.validation import is_validated, validate
 from simvp.errors import Interrupted, RunFailed
 from simvp.models.simvp import SimVP
-from simvp.progress import Advance, Report
+from simvp.progress import Advance, Report, plural
 from simvp.runs import RunFolder
 from simvp.runtime.group import Group
 from simvp.storage import checkpoint
@@ -268,12 +268,11 @@ class Trainer:
 
     def _interrupt(self, signum: int) -> None:
         self._save(checkpoint.LATEST)
-        raise Interrupted(
-            signum,
-            f"stopped in epoch {self.progress.epoch + 1} after {self.progress.batch} of "
-            f"{self.steps_per_epoch} steps, saved; continue with "
-            f"`simvp train --name {self.config.run.name} --resume`",
-        )
+        epoch, batch = self.progress.epoch, self.progress.batch
+        steps = f" and {batch} of {self.steps_per_epoch} steps" if batch else ""
+        again = f"`simvp train --name {self.config.run.name} --resume`"
+        done = f"stopped after {plural(epoch, 'epoch')}{steps}"
+        raise Interrupted(signum, f"{done}, saved; continue with {again}")
 
     def _not_finite(self, losses: list[float]) -> RunFailed:
         """The error that names the samples at fault, whichever process they are in."""

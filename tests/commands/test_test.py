@@ -188,6 +188,20 @@ def test_another_part_goes_to_a_folder_of_its_own(tested: Path, simvp: Simvp) ->
     assert "part" in simvp("test", "--part", "valid", code=2).stderr
 
 
+@pytest.mark.parametrize("command", ["test", "predict"])
+@pytest.mark.parametrize(
+    ("name", "remedy"), [("pre", "train another run"), ("aft", "use --steps to forecast more")]
+)
+def test_lengths_are_those_of_the_training(
+    command: str, name: str, remedy: str, tested: Path, simvp: Simvp
+) -> None:
+    before = {path: path.stat().st_mtime_ns for path in tested.rglob("*")}
+    result = simvp(command, "--set", f"data.{name}_seq_length=2", code=2)
+    assert f"data.{name}_seq_length = 2: work_dirs/default was trained with" in result.stderr
+    assert remedy in result.stderr
+    assert {path: path.stat().st_mtime_ns for path in tested.rglob("*")} == before
+
+
 def test_longer_forecast_continues_the_usual_one(tested: Path, simvp: Simvp) -> None:
     output = simvp("test", "--steps", "5").stdout
     assert "the forecast goes 1 step beyond the 4 steps that the run was trained for" in output

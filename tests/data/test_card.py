@@ -59,7 +59,7 @@ def test_training_uses_the_card_of_simulated_data(simvp: Simvp) -> None:
     simvp("simulate", "--samples", "6", "--frames", "7", "--image-size", "10")
     simvp("split")
     result = simvp("train", "--epochs", "1", *TINY)
-    assert "boundary periodic,periodic; augmented by roll,flip_x,flip_y,rot90" in result.stdout
+    assert "boundary: periodic; augmented by roll,flip_x,flip_y,rot90" in result.stdout
     saved = read_layer(Path("work_dirs/default/config.toml")).tables
     assert saved["model"]["boundary"] == "periodic,periodic"
     assert saved["train"]["augment"] == "roll,flip_x,flip_y,rot90"
@@ -68,12 +68,12 @@ def test_training_uses_the_card_of_simulated_data(simvp: Simvp) -> None:
     simvp("test")
     published = ("--set", "model.boundary=zeros", "--set", "train.augment=none")
     result = simvp("train", "--epochs", "1", "--name", "published", *published, *TINY)
-    assert "boundary zeros; augmented by none" in result.stdout
+    assert "boundary: zeros; no augmentation" in result.stdout
 
 
 def test_defaults_without_a_card(split_data: Path, simvp: Simvp) -> None:
     result = simvp("train", "--data-path", "data", "--epochs", "1", *TINY)
-    assert "boundary zeros,zeros; augmented by none" in result.stdout
+    assert "boundary: zeros; no augmentation" in result.stdout
 
 
 def test_vectors_are_pairs_of_channels(data: Path, simvp: Simvp) -> None:

@@ -58,7 +58,7 @@ def test_resumed_run_with_augmentation_is_bitwise_equal(
         "boundary_x = 'periodic'\nboundary_y = 'periodic'\nsymmetries = ['roll', 'flip_x']\n"
     )
     result = simvp(*TRAIN, "--name", "straight")
-    assert "boundary periodic,periodic; augmented by roll,flip_x" in result.stdout
+    assert "boundary: periodic; augmented by roll,flip_x" in result.stdout
     stop_after(5, signal.SIGINT)
     simvp(*TRAIN, "--name", "stopped", code=130)
     simvp("train", "--name", "stopped", "--resume")
@@ -79,7 +79,7 @@ def test_resumed_stepwise_run_is_bitwise_equal(
     )
     result = simvp(*TRAIN, *STEPWISE, "--name", "straight")
     assert "stepwise: 2 frames per pass from the last 2, as increments" in result.stdout
-    assert "3 steps per epoch of 3 windows" in result.stdout
+    assert "3 steps of 3 windows per epoch" in result.stdout
     stop_after(step, signal.SIGINT)
     simvp(*TRAIN, *STEPWISE, "--name", "stopped", code=130)
     simvp("train", "--name", "stopped", "--resume")

@@ -193,7 +193,7 @@ def test_script_for_slurm_trains_and_continues_after_its_time_limit(
     output, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
     assert Path("requeued").read_text() == f"requeue {os.getpid()}\n"
-    assert "2 processes" in output and "stopped in epoch " in errors
+    assert "2 processes" in output and "stopped after " in errors
     output, errors = start_job(tmp_path).communicate(timeout=300)
     assert "resuming: " in output and "next: simvp viz" in output, output + errors
     assert len(Path("requeued").read_text().splitlines()) == 1

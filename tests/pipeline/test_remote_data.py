@@ -128,7 +128,7 @@ def test_split_file_and_card_of_a_url_are_in_the_output_folder(
     result = simvp("train", "--data-path", url, code=2)
     assert f"{url}: has no split file (*_loaders.json) in the current folder" in result.stderr
     result = simvp(*TRAIN, "--data", str(split), "--epochs", "1")
-    assert "boundary zeros,periodic" in result.stdout
+    assert "boundary: zeros along y and periodic along x" in result.stdout
 
 
 def test_chunks_that_the_server_does_not_have_are_reported(
@@ -238,7 +238,7 @@ def test_training_that_waits_for_the_network_is_saved_when_interrupted(
     wait_for_epoch(process)
     server.is_hanging = True
     _, errors = interrupted(process, server)
-    assert errors.startswith("stopped in epoch ") and "Traceback" not in errors
+    assert errors.startswith("stopped after ") and "Traceback" not in errors
     server.is_hanging = False
     simvp("train", "--resume")
     assert_same(run_state(on_disk), run_state(Path("work_dirs/default")))
@@ -268,7 +268,7 @@ def test_validation_that_waits_for_the_network_can_be_interrupted(
     server.is_hanging = True
     Path("hanging").touch()
     _, errors = interrupted(process, server)
-    assert re.match(r"stopped in epoch 1 after (\d+) of \1 steps, saved; ", errors), errors
+    assert re.match(r"stopped after 0 epochs and (\d+) of \1 steps, saved; ", errors), errors
     server.is_hanging = False
     simvp("train", "--resume")
     assert_same(run_state(on_disk), run_state(Path("work_dirs/default")))
