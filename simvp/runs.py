@@ -185,10 +185,11 @@ class RunFolder:
             others = [path.name for path in self.tests.glob("[!.]*")]
             is_other = self.saved.parent == self.tests
             hint = did_you_mean(self.saved.name, others) if is_other else ""
-            hint = f".{hint} Or" if hint else ";"
+            remedy = f"Create them with `simvp test --name {self.path.name}`"
+            if is_other:
+                remedy = f"Other tests of this run: {', '.join(sorted(others)) or 'none'}"
             raise RunError(
-                f"{self.saved if is_other else self.path}: contains no forecasts{hint} "
-                f"create them with `simvp test --name {self.path.name}`"
+                f"{self.saved if is_other else self.path}: contains no forecasts.{hint} {remedy}"
             )
         return names
 

@@ -63,7 +63,9 @@ def load(path: Path) -> dict[str, Any]:
             "of a run"
         )
     if not path.is_file():
-        raise RunError(f"{path}: checkpoint not found; train a model with `simvp train`")
+        raise RunError(
+            f"{path}: checkpoint not found; check the path, or train a model with `simvp train`"
+        )
     try:
         check_archive(path)
         with warnings.catch_warnings():
@@ -72,10 +74,10 @@ def load(path: Path) -> dict[str, Any]:
     except PermissionError as error:
         reason = f"cannot be read ({error.strerror}); check its permissions"
         raise RunError(f"{path}: {reason}") from None
-    except pickle.UnpicklingError as error:
+    except pickle.UnpicklingError:  # its message advises to run code from the file
         raise DamagedFile(
-            f"{path}: is damaged, or contains objects other than tensors and plain data, which are "
-            f"not loaded for security ({str(error).splitlines()[0]})"
+            f"{path}: is not a file of weights, is damaged, or contains objects other than tensors "
+            "and plain data, which are not loaded for security"
         ) from None
     except Exception as error:  # on damaged bytes the unpickler can raise anything
         reason = (str(error) or type(error).__name__).splitlines()[0]
