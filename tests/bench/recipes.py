@@ -7,7 +7,7 @@
 Makes the data of each system in FOLDER, trains with each recipe, one thread and one process at a
 time, and appends a line to FOLDER/results.jsonl: the settings, validation and test mse, and the
 CPU time of the training. A run whose line is there is skipped. The budget is that of `--epochs` of
-the direct recipe, in multiply-adds, as `--recipe auto` counts it.
+the direct recipe, in activations, as `--recipe auto` counts it.
 """
 
 import argparse

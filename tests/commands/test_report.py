@@ -144,11 +144,13 @@ def trials_record() -> dict[str, Any]:
     }
 
 
-def test_trials_of_recipes_are_shown(tested: Path, simvp: Simvp) -> None:
+@pytest.mark.parametrize("unit", ["activations", "multiply_adds"])  # of this version, the first
+def test_trials_of_recipes_are_shown(unit: str, tested: Path, simvp: Simvp) -> None:
     simvp("viz", "--report")
     assert "Trials of recipes" not in words(tested / "report.html")
     (tested / "trials").mkdir()
-    (tested / "trials" / "trials.json").write_text(json.dumps(trials_record()))
+    record = json.dumps(trials_record()).replace("activations", unit)
+    (tested / "trials" / "trials.json").write_text(record)
     simvp("viz", "--report")
     text = words(tested / "report.html")
     assert (
