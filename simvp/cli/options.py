@@ -105,15 +105,16 @@ def _setting_option(section: str, name: str) -> inspect.Parameter:
     field = section_types()[section].model_fields[name]
     kind: Any = (*get_args(field.annotation), field.annotation)[0]  # int of `int | str`
     kind = kind if isinstance(kind, type) else str  # str of a Literal
-    takes_auto = field.default == "auto" and kind in (int, float)
+    is_number = kind in (int, float)
+    auto = "|auto" if field.default == "auto" else ""
     flag = FLAGS.get(f"{section}.{name}", "--" + name.replace("_", "-"))
     default = str(field.default).lower() if kind is bool else field.default
     text = describe(field, f"default {default}" if default != "" else "")
     option = typer.Option(
         f"{flag}/--no-{flag[2:]}" if kind is bool else flag,
         help=text[0].upper() + text[1:],
-        parser=functools.partial(_number_or_text, kind) if takes_auto else None,
-        metavar=f"<{kind.__name__}|auto>" if takes_auto else None,
+        parser=functools.partial(_number_or_text, kind) if is_number else None,
+        metavar=f"<{kind.__name__}{auto}>" if is_number else None,
         show_default=False,
         rich_help_panel="Multiple processes or machines" if section == "launch" else None,
     )
@@ -126,7 +127,7 @@ def _setting_option(section: str, name: str) -> inspect.Parameter:
 
 
 def _number_or_text(kind: type, text: str) -> Any:
-    """The number, or the text, such as "auto", which the config checks."""
+    """The number, or the text, which the config accepts or refuses."""
     try:
         return kind(text)
     except ValueError:

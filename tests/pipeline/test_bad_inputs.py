@@ -361,7 +361,7 @@ DATA_AND_CONFIG: list[tuple[str, Prepare, list[str], str]] = [
         "too-few-frames",
         nothing,
         [*TRAIN, "--pre-seq-length", "5"],
-        "has 8 frames.*but 9 are needed",
+        "at most 8 frames in a row, but 9 are needed",
     ),
     (
         "split-file-of-pickles",

@@ -116,7 +116,7 @@ def test_resume_reads_local_settings_only_if_there_is_no_run(trained: Path, simv
         ("train --config no.toml", "no.toml: config file not found"),
         ("train --set train.lrr=1", "unknown setting. Did you mean 'lr'?"),
         ("train --epoch 3", "No such option: --epoch"),
-        ("train --epochs three", "Invalid value for '--epochs'"),
+        ("train --epochs three", "error: --epochs = 'three': should be a valid integer"),
         ("train --resume --overwrite", "cannot be combined"),
         ("trian", "No such command 'trian'"),
         ("test --name other", "run not found"),
