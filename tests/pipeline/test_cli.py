@@ -205,7 +205,9 @@ def test_interrupt_that_is_ignored_stays_so(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("delay", [0.02, 0.1])
 def test_interrupt_before_a_command_starts_is_one_line(delay: float, tmp_path: Path) -> None:
-    code = "from simvp.__main__ import main; print(flush=True); main()"
+    # A shell starts its background jobs with SIGINT ignored.
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
+    code += "from simvp.__main__ import main; print(flush=True); main()"
     process = subprocess.Popen(
         [sys.executable, "-c", code, "train", "--help"],
         stdout=subprocess.PIPE,

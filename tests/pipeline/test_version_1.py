@@ -30,8 +30,12 @@ def test_resumed_run_ends_as_in_version_1(begun: Path, simvp: Simvp) -> None:
     found = checkpoint.load(RUN / "simvp_model.pth")
     expected = checkpoint.load(FILES / "after_4_epochs.pth")
     assert found.keys() == expected.keys()
-    for name, weight in expected.items():  # on the machine that wrote them they are equal
-        torch.testing.assert_close(found[name], weight, rtol=1e-4, atol=1e-5)
+    # GroupNorm removes these biases, since each of its groups has one channel here. Their gradients
+    # are rounding errors, which Adam enlarges.
+    removed = {f"{part}.conv.bias" for part in ("encoder.layers.0", "encoder.layers.1")}
+    removed.add("decoder.layers.1.conv.bias")
+    for name in expected.keys() - removed:
+        torch.testing.assert_close(found[name], expected[name], rtol=1e-4, atol=1e-5)
     began = checkpoint.load(FILES / "latest.pth")["model"]["decoder.readout.weight"]
     assert (began - expected["decoder.readout.weight"]).abs().max() > 1e-3  # it has changed since
     simvp("train", "--resume", "--epochs", "5")
