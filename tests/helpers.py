@@ -201,6 +201,26 @@ def kill_when(command: list[str], ready: Any, *, signum: int = signal.SIGKILL) -
         process.kill()
 
 
+def start_program(arguments: list[str]) -> "subprocess.Popen[str]":
+    """Start simvp, and return when its first line is about to run.
+
+    A shell starts its background jobs with SIGINT ignored, which the program would keep to.
+    """
+    code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from simvp.__main__ import main; print(flush=True); main()"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    return process
+
+
 def wait_for_epoch(process: Any, folder: Path = Path("work_dirs/default")) -> None:
     """Wait until a training process has finished its first epoch."""
     deadline = time.monotonic() + 120

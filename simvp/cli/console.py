@@ -1,7 +1,6 @@
 """Console output: messages and results on standard output, progress on standard error."""
 
 import errno
-import re
 import signal
 import sys
 from collections.abc import Iterator, Mapping
@@ -115,8 +114,8 @@ def exit_codes(options: Mapping[str, str]) -> Iterator[None]:
     """Report SimvpError, errors of the system and Ctrl-C as a message and an exit code.
 
     Args:
-        options: by name, such as "--lr" for "train.lr". A message that begins with the name of a
-            value begins with the option instead.
+        options: by name of a value, such as "--lr" for "train.lr". Where a message begins with
+            `train.lr = `, it names the option instead.
     """
     try:
         yield
@@ -145,6 +144,6 @@ def exit_codes(options: Mapping[str, str]) -> Iterator[None]:
 
         if not pass_to_launcher(failure):
             prefix = "error: " if failure.exit_code <= 2 else ""
-            name, separator, rest = re.split(r"( = |: |$)", str(failure), maxsplit=1)
+            name, separator, rest = str(failure).partition(" = ")
             print(f"{prefix}{options.get(name, name)}{separator}{rest}", file=sys.stderr)
         raise typer.Exit(failure.exit_code) from None

@@ -11,7 +11,7 @@ from pathlib import Path
 import imageio.v3 as iio
 import numpy as np
 import pytest
-from helpers import TINY, Simvp, squeezed, write_sample
+from helpers import TINY, Simvp, squeezed, start_program, write_sample
 
 from simvp.data import read_split
 
@@ -112,6 +112,7 @@ def test_resume_reads_local_settings_only_if_there_is_no_run(trained: Path, simv
         ("train --data-path data --device tpu", "should be auto, cpu, cuda"),
         ("train --data-path data --model-type gsat", "Did you mean 'gsta'?"),
         ("split data --axes tyxx", "error: --axes = 'tyxx'"),
+        ("split samples", "error: samples: "),  # a folder, not the option
         ("split data --samples 5000", "error: --samples = 5000: the data contain 11"),
         ("train --config no.toml", "no.toml: config file not found"),
         ("train --set train.lrr=1", "unknown setting. Did you mean 'lr'?"),
@@ -205,17 +206,7 @@ def test_interrupt_that_is_ignored_stays_so(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("delay", [0.02, 0.1])
 def test_interrupt_before_a_command_starts_is_one_line(delay: float, tmp_path: Path) -> None:
-    # A shell starts its background jobs with SIGINT ignored.
-    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
-    code += "from simvp.__main__ import main; print(flush=True); main()"
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, "train", "--help"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    process.stdout.readline()
+    process = start_program(["train", "--help"])
     time.sleep(delay)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)

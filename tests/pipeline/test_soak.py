@@ -26,6 +26,7 @@ from helpers import (
     check_kill_and_resume,
     kill_when,
     run_state,
+    start_program,
 )
 from servers import serving
 
@@ -198,18 +199,15 @@ def _start(command: list[str]) -> "subprocess.Popen[str]":
 @pytest.mark.parametrize("arguments", ["train --help", "split nothing", "test --name nothing"])
 def test_interrupt_while_modules_are_imported(arguments: str, simvp: Simvp, tally: Tally) -> None:
     """Python itself, until it has found simvp, answers with a traceback."""
-    code = "from simvp.__main__ import main; print(flush=True); main()"
-    command = [sys.executable, "-c", code, *arguments.split()]
-    expected = subprocess.run(command, capture_output=True, text=True)
+    expected = start_program(arguments.split())
+    _, expected_errors = expected.communicate(timeout=60)
     for index in range(20):
-        process = _start(command)
-        assert process.stdout is not None
-        process.stdout.readline()
+        process = start_program(arguments.split())
         time.sleep(0.05 + index * 0.1)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
         # When the command is done, Python may end by the signal, of which a shell makes 130.
-        is_done = errors == expected.stderr and process.returncode in (
+        is_done = errors == expected_errors and process.returncode in (
             expected.returncode,
             -signal.SIGINT,
         )
@@ -263,12 +261,10 @@ def test_requests_that_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tal
     with serving(tmp_path, seed=2) as server:
         server.fault_share = 0.5
         (series,) = open_source(f"{server.url}/ocean.zarr").series
-        found = series.read(0, 500)
-        for kind in ("status", "half", "nothing", "slow"):
+        same = np.array_equal(series.read(0, 500)[:, 0], values)
+        for kind, fault in _FAULTS.items():
             for _ in range(server.faults[kind]):
-                tally(
-                    f"request of remote data: {_FAULTS[kind]}", np.array_equal(found[:, 0], values)
-                )
+                tally(f"request of remote data: {fault}", same)
 
 
 _FAULTS = {
