@@ -113,10 +113,11 @@ def resolve(layers: Sequence[Layer]) -> Config:
     try:
         return Config.model_validate(merged)
     except ValidationError as error:
-        problems = error.errors(include_url=False)
         # A value that no type of a union accepts has a problem for each; the first one is enough.
-        first = {(p["loc"][:2], repr(p["input"])): p for p in reversed(problems)}
-        lines = [_describe(p, layers) for p in problems if p in first.values()]
+        first: dict[object, ErrorDetails] = {}
+        for problem in error.errors(include_url=False):
+            first.setdefault((problem["loc"][:2], repr(problem["input"])), problem)
+        lines = [_describe(problem, layers) for problem in first.values()]
         raise ConfigError("\n".join(lines)) from None
 
 

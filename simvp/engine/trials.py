@@ -112,7 +112,7 @@ class Plan:
 
     @property
     def spent(self) -> int:
-        """Multiply-adds of all trials."""
+        """Activations of all trials."""
         return sum(trial.activations for trial in self.trials.values())
 
     def rest(self, name: str) -> Training:

@@ -9,9 +9,8 @@ network with the learning rates below for `--tuning-seconds` each, and with the 
 validation for `--seconds`, of CPU time on one thread in float32. Its best epoch by validation is
 scored on the test part. This favours the networks: the time of the tuning does not count, nor do
 the validations, about ten in each training, while trials and validations of `simvp train` are part
-of the CPU time in recipes.py. Appends a line to FOLDER/peers.jsonl
-for each network; one whose line is there is skipped. The number of steps depends on the machine,
-and so do the results.
+of the CPU time in recipes.py. Appends a line to FOLDER/peers.jsonl for each network; one whose line
+is there is skipped. The number of steps depends on the machine, and so do the results.
 
 A mode is a recipe of simvp: its input frames, frames per pass, target, training windows, passes
 that are trained and symmetries hold. A network standardises its input, starts from persistence in
@@ -33,9 +32,9 @@ import torch
 from peer_training import open_task, train
 
 # Batch size. Four windows leave the direct mode more than the 700 steps that "auto" asks for. In
-# short stepwise trainings on the turbulence, two windows were better than eight.
+# short stepwise trainings on turbulence, two windows were better than eight.
 MODES = {"direct": 4, "stepwise": 2}
-# Around the best ones in trainings of 10 to 20 seconds on the turbulence.
+# Around the best ones in trainings of 10 to 20 seconds on turbulence.
 LEARNING_RATES = {"fno": (3e-3, 1e-2, 3e-2), "unet": (1e-3, 3e-3, 1e-2)}
 
 

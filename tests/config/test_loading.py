@@ -27,6 +27,10 @@ def problem(*assignments: str) -> str:
         ("train.lr=fast", "--set train.lr = 'fast': should be a valid number"),
         ("train.lr=0", "--set train.lr = 0: should be greater than 0"),
         ("train.lr=nan", "--set train.lr = nan: should be a finite number"),
+        (
+            "train.rollout_share=nan",
+            "--set train.rollout_share = nan: should be a finite number",
+        ),
         ("train.epochs=true", "--set train.epochs = True: should be a valid integer"),
         ("train.epochs=2.5", "--set train.epochs = 2.5: should be a valid integer"),
         ("model.N_S=3", "--set model.N_S = 3: should be even, use 2 or 4"),
