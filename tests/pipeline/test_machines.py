@@ -91,7 +91,7 @@ def test_two_machines_train_as_one(split_data: Path, simvp: Simvp, machines: lis
     assert_same(run_state(run), run_state(train_on_one_machine(*larger)))
     weights = torch.load(run / "simvp_model.pth", weights_only=True).values()
     gradients = 4 * sum(weight.numel() for weight in weights)
-    steps = int(re.search(r"(\d+) steps? per epoch", outputs[0])[1]) * 10
+    steps = int(re.search(r"(\d+) steps? of", outputs[0])[1]) * 10
     # All-reduce: each process sends 2 (n - 1) / n times the gradients, here as much as these. The
     # first one also sends its weights at the start.
     ratio = sent[1] / (gradients * steps)
