@@ -33,7 +33,11 @@ from simvp.runs import RunFolder
 
 # What a run's config leaves out if an earlier version wrote it.
 EARLIER_DEFAULTS = Layer(
-    "default of earlier versions", {"train": {"recipe": "direct", "val_interval": 1}}
+    "default of earlier versions",
+    {
+        "model": {"drop_path_first": 0.01},
+        "train": {"recipe": "direct", "val_interval": 1},
+    },
 )
 
 FLAGS = {"data.path": "--data-path", "data.split": "--data"}  # others are --NAME

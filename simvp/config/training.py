@@ -27,6 +27,13 @@ class ModelSection(Section):
     mlp_ratio: float = Field(8.0, gt=1, description="ratio of MLP width to channels in each block")
     drop: float = Field(0.0, ge=0, lt=1, description="dropout probability in the MLPs")
     drop_path: float = Field(0.0, ge=0, lt=1, description="stochastic depth rate of the last block")
+    drop_path_first: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="stochastic depth rate of the first block, linear in between; 0.01: as "
+        "published",
+    )
     spatio_kernel_enc: values.Odd = Field(3, ge=1, description="kernel size of the encoder; odd")
     spatio_kernel_dec: values.Odd = Field(3, ge=1, description="kernel size of the decoder; odd")
     boundary: Annotated[str, values.auto_or(parse_boundary)] = Field(

@@ -62,6 +62,7 @@ def _build(config: Config, data: DataDescription, increment_scale: Sequence[floa
         mlp_ratio=config.model.mlp_ratio,
         drop=config.model.drop,
         drop_path=config.model.drop_path,
+        drop_path_first=config.model.drop_path_first,
         spatio_kernel_enc=config.model.spatio_kernel_enc,
         spatio_kernel_dec=config.model.spatio_kernel_dec,
         boundary=parse_boundary(config.model.boundary),

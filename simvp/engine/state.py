@@ -30,6 +30,7 @@ _BEFORE_RECORDED: dict[str, Any] = {
     "train.val_interval": 1,
     "train.loss": "mse",
     "model.standardize": False,
+    "model.drop_path_first": 0.01,
     "vectors of the data card": [],
 }
 

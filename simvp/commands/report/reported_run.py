@@ -83,7 +83,7 @@ def open_run(work_dir: str, name: str) -> ReportedRun:
 def _of_version_1(config: Config) -> Config:
     """The config of a run of version 1 with the settings that it did not have yet."""
     config = resolve_recipe(config, None)
-    model = config.model.model_copy(update={"standardize": False})
+    model = config.model.model_copy(update={"standardize": False, "drop_path_first": 0.01})
     return config.model_copy(update={"model": model})
 
 

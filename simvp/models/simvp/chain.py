@@ -29,7 +29,7 @@ class BlockSettings:
     grid: tuple[int, int]
     mlp_ratio: float
     drop: float
-    drop_path: float
+    drop_path: float = 0.0
     index: int = 0
     keeps_width: bool = True
 
@@ -73,9 +73,12 @@ class ResidualBlock(nn.Module):
 class Chain(nn.Module):
     """A chain of blocks, with 1x1 convolutions where the number of channels changes.
 
-    (B, T*S, h, w), same shape out. The first block has T*S channels, the others have `hidden`. As
-    published, the stochastic depth rate varies linearly from 0.01 at the first block to `drop_path`
-    at the last. Training is therefore random even with `drop_path = 0`.
+    (B, T*S, h, w), same shape out. The first block has T*S channels, the others have `hidden`.
+
+    Args:
+        num_blocks: at least 2.
+        settings: of all blocks; the chain sets what differs between them.
+        drop_path: stochastic depth rates of the first and the last block, linear in between.
     """
 
     def __init__(
@@ -85,14 +88,16 @@ class Chain(nn.Module):
         hidden: int,
         num_blocks: int,
         settings: BlockSettings,
+        drop_path: tuple[float, float],
     ) -> None:
         super().__init__()
+        first, last = drop_path
         self.stages = nn.ModuleList()  # compiled one by one
         widths = [channels, *[hidden] * (num_blocks - 1), channels]
         for index, (width, next_width) in enumerate(pairwise(widths)):
             keeps_width = width == next_width
-            drop_path = 0.01 + (settings.drop_path - 0.01) * index / (num_blocks - 1)
-            adapted = replace(settings, index=index, keeps_width=keeps_width, drop_path=drop_path)
+            rate = first + (last - first) * index / (num_blocks - 1)
+            adapted = replace(settings, index=index, keeps_width=keeps_width, drop_path=rate)
             stage = nn.Sequential()
             stage.block = block(width, adapted)
             stage.reduction = nn.Identity() if keeps_width else Pointwise(width, next_width)

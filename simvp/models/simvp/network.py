@@ -34,6 +34,7 @@ class SimVP(nn.Module):
         mlp_ratio: ratio of hidden to input channels in the MLPs.
         drop: dropout probability in the MLPs.
         drop_path: stochastic depth rate of the last block.
+        drop_path_first: that of the first block; linear in between.
         spatio_kernel_enc, spatio_kernel_dec: kernel sizes of encoder and decoder, odd.
         boundary: boundary conditions along y and x: "zeros" (as published), "periodic", "reflect"
             or "replicate"; one name for both, or two.
@@ -72,6 +73,7 @@ class SimVP(nn.Module):
         mlp_ratio: float = 8.0,
         drop: float = 0.0,
         drop_path: float = 0.0,
+        drop_path_first: float = 0.01,
         spatio_kernel_enc: int = 3,
         spatio_kernel_dec: int = 3,
         boundary: Boundary | str = ("zeros", "zeros"),
@@ -100,8 +102,10 @@ class SimVP(nn.Module):
         if hasattr(definition, "Translator"):
             self.translator = definition.Translator(num_frames * hid_S, hid_T, N_T)
         else:
-            settings = BlockSettings(self._grid(height, width), mlp_ratio, drop, drop_path)
-            self.translator = Chain(definition.Block, num_frames * hid_S, hid_T, N_T, settings)
+            settings = BlockSettings(self._grid(height, width), mlp_ratio, drop)
+            rates = (drop_path_first, drop_path)
+            features = num_frames * hid_S
+            self.translator = Chain(definition.Block, features, hid_T, N_T, settings, rates)
         self.decoder = Decoder(hid_S, self.num_forecast, N_S, spatio_kernel_dec)
         if self.forecasts_increments:
             for parameter in self.decoder.readout.parameters():

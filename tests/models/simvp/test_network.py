@@ -126,10 +126,19 @@ def test_forecast_does_not_depend_on_other_samples_of_the_batch() -> None:
         torch.testing.assert_close(network(frames)[1:2], network(frames[1:2]))
 
 
-def test_stochastic_depth_rises_from_one_percent_to_drop_path() -> None:
-    network = SimVP((3, 1, 8, 8), **{**SMALL, "N_T": 3}, drop_path=0.2)
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"drop_path": 0.2}, [0.01, 0.105, 0.2]),  # as published
+        ({"drop_path": 0.2, "drop_path_first": 0.0}, [0.0, 0.1, 0.2]),
+    ],
+)
+def test_stochastic_depth_is_linear_from_the_first_block_to_the_last(
+    settings: dict[str, float], expected: list[float]
+) -> None:
+    network = SimVP((3, 1, 8, 8), **{**SMALL, "N_T": 3}, **settings)
     probabilities = [stage.block.drop_path.p for stage in network.translator.stages]
-    assert probabilities == pytest.approx([0.01, 0.105, 0.2])
+    assert probabilities == pytest.approx(expected)
 
 
 def test_unknown_translator_is_rejected_with_a_suggestion() -> None:
