@@ -123,7 +123,11 @@ class TrainSection(Section):
     optimizer: Literal["muon", "adam"] = Field(
         "muon", description="muon: Muon for matrices, Adam for other weights; adam: as published"
     )
-    lr: float = Field(1e-3, gt=0, description="peak learning rate of Adam, one-cycle schedule")
+    lr: values.AutoRate = Field(
+        "auto",
+        description="peak learning rate of Adam, one-cycle schedule; auto: 0.01 with Muon "
+        "and the stepwise recipe, otherwise 0.001, as published",
+    )
     muon_lr: float = Field(1e-2, gt=0, description="peak learning rate of Muon")
     final_div_factor: float = Field(1e4, ge=1, description="final learning rate = initial / this")
     precision: values.Precision = Field(
@@ -146,6 +150,13 @@ class TrainSection(Section):
         """The batch size, after "auto" has been resolved."""
         assert isinstance(self.batch_size, int)
         return self.batch_size
+
+    @property
+    def peak_lr(self) -> float:
+        """The learning rate of Adam. The recipe has to be resolved."""
+        if isinstance(self.lr, float):
+            return self.lr
+        return 1e-2 if (self.recipe, self.optimizer) == ("stepwise", "muon") else 1e-3
 
 
 class MetricsSection(Section):

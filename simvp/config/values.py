@@ -3,6 +3,7 @@
 The validators raise ValueError with a message that says what is allowed.
 """
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal
@@ -88,6 +89,13 @@ AutoShare = Annotated[
     _check(
         lambda x: x == "auto" or (isinstance(x, float) and 0 <= x <= 1),
         lambda x: "auto or from 0 to 1",
+    ),
+]
+AutoRate = Annotated[
+    float | str,
+    _check(
+        lambda x: x == "auto" or (isinstance(x, float) and 0 < x < math.inf),
+        lambda x: "auto or a positive number",
     ),
 ]
 AutoSwitch = Annotated[

@@ -19,7 +19,7 @@ class Optimizer:
         muon_weights = set(matrices)
         others = [p for p in network.parameters() if p not in muon_weights]
         self.parts: dict[str, tuple[torch.optim.Optimizer, float]] = {
-            "adam": (torch.optim.Adam(others, fused=True), settings.lr)
+            "adam": (torch.optim.Adam(others, fused=True), settings.peak_lr)
         }
         if matrices:
             self.parts["muon"] = (Muon(matrices), settings.muon_lr)

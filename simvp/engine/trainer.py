@@ -180,7 +180,7 @@ class Trainer:
             self.state.loss.count += len(indices)
         self.pending.clear()
         self.state.loss.seconds += self.stopwatch.lap()
-        lr = self._schedule(self._steps_done() - 1)[0] * self.config.train.lr
+        lr = self._schedule(self._steps_done() - 1)[0] * self.config.train.peak_lr
         speed = self.state.loss.samples_per_second * self.group.world_size
         epochs = self.config.train.epochs
         advance(len(losses), describe_step(self.progress, epochs, losses[-1], lr, speed))
@@ -211,7 +211,7 @@ class Trainer:
         last_step = epoch * self.steps_per_epoch - 1
         row = {
             "epoch": epoch,
-            "lr": self._schedule(last_step)[0] * train.lr,
+            "lr": self._schedule(last_step)[0] * train.peak_lr,
             "train_loss": float(totals[0] / totals[1]),
             **validated,
             **training_cost(local.seconds, val_seconds, int(totals[1]), self.group.device),

@@ -135,7 +135,7 @@ def test_trials_are_not_resumed_with_other_settings(
     stop_after(20, signal.SIGINT)
     simvp(*AUTO, code=130)
     for option, changed in (
-        (("--lr", "0.1"), "train.lr was 0.001, now 0.1"),
+        (("--lr", "0.1"), "train.lr was auto, now 0.1"),
         (("--epochs", "30"), "train.epochs was 20, now 30"),
     ):
         assert changed in simvp("train", "--resume", *option, code=2).stderr

@@ -24,8 +24,8 @@ def problem(*assignments: str) -> str:
 @pytest.mark.parametrize(
     ("assignment", "message"),
     [
-        ("train.lr=fast", "--set train.lr = 'fast': should be a valid number"),
-        ("train.lr=0", "--set train.lr = 0: should be greater than 0"),
+        ("train.lr=fast", "--set train.lr = 'fast': should be auto or a positive number"),
+        ("train.lr=0", "--set train.lr = 0: should be auto or a positive number"),
         ("train.lr=nan", "--set train.lr = nan: should be a finite number"),
         (
             "train.rollout_share=nan",

@@ -76,6 +76,17 @@ def test_compilation_is_for_long_runs_on_a_gpu(
     assert resolved(split_data, requested, 1).train.compile is True
 
 
+@pytest.mark.parametrize(
+    ("recipe", "optimizer", "lr"),
+    [("stepwise", "muon", 1e-2), ("direct", "muon", 1e-3), ("stepwise", "adam", 1e-3)],
+)
+def test_automatic_learning_rate(recipe: str, optimizer: str, lr: float, split_data: Path) -> None:
+    for given, expected in ({}, lr), ({"lr": 3e-4}, 3e-4):
+        train = {"recipe": recipe, "optimizer": optimizer, **given}
+        config = Config.model_validate({"train": train})
+        assert resolved(split_data, config, 10).train.lr == expected
+
+
 def test_no_setting_remains_auto(split_data: Path) -> None:
     (split_data / "dataset.toml").write_text("boundary_x = 'periodic'\nsymmetries = ['flip_y']\n")
     config = resolved(split_data, Config.model_validate({"metrics": {"precision": "auto"}}), 70)

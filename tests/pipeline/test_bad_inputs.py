@@ -100,7 +100,7 @@ DATA_AND_CONFIG: list[tuple[str, Prepare, list[str], str]] = [
         "string-for-number",
         toml("[train]\nlr = '1'"),
         CONFIG,
-        "train.lr = '1': should be a valid number",
+        "train.lr = '1': should be auto or a positive number",
     ),
     (
         "string-for-boolean",
@@ -130,7 +130,7 @@ DATA_AND_CONFIG: list[tuple[str, Prepare, list[str], str]] = [
         "learning-rate-0",
         nothing,
         [*TRAIN, "--lr", "0"],
-        "--lr = 0.0: should be greater than 0",
+        "--lr = 0.0: should be auto or a positive number",
     ),
     ("batch-size-0", nothing, [*TRAIN, "--batch-size", "0"], "--batch-size = 0"),
     ("negative-epochs", nothing, [*TRAIN, "--epochs", "-1"], "--epochs = -1"),
