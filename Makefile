@@ -8,10 +8,10 @@ DEMO ?= demo
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo    run the whole pipeline on a small problem, about two minutes"
+	@echo "make demo    run the whole pipeline on a small problem, about four minutes"
 	@echo "make test    run the tests"
 	@echo "make test-browser    test the report in Chromium, one minute"
-	@echo "make soak    test recovery from repeated faults, about 15 minutes"
+	@echo "make soak    test recovery from repeated faults, about 20 minutes"
 	@echo "make fuzz    read thousands of damaged and hostile files, about an hour"
 	@echo "make bench   run the benchmarks, about seven minutes"
 	@echo "make check   run the linter, the type checker and the tests"
