@@ -57,6 +57,12 @@ class Interrupted(SimvpError):
         self.exit_code = 128 + signum
 
 
+def plain_reason(message: str) -> str:
+    """What pydantic found wrong with a value: `should be a valid integer`."""
+    reason = message.removeprefix("Value error, ").replace("Input should", "should")
+    return reason.partition(", unable to parse")[0]
+
+
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
     """` Did you mean 'x' or 'y'?` for the choices closest to `word`, or an empty string."""
     by_lower = {choice.lower(): choice for choice in choices}

@@ -1,12 +1,27 @@
 """The program `simvp` and its general options."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from simvp import __version__
+from simvp.errors import plain_reason
+
+
+class _Commands(TyperGroup):
+    """The subcommands, whose messages about options are those of settings."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:  # some versions of Typer show pydantic's messages
+            error.message = plain_reason(error.message)
+            raise
+
 
 app = typer.Typer(
+    cls=_Commands,
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from simvp.config.sections import Config, all_keys, section_types
-from simvp.errors import ConfigError, did_you_mean
+from simvp.errors import ConfigError, did_you_mean, plain_reason
 from simvp.storage.urls import without_credentials
 
 Tables = dict[str, Any]
@@ -160,7 +160,7 @@ def _describe(problem: ErrorDetails, layers: Sequence[Layer]) -> str:
         (layer.origin for layer in reversed(layers) if location[0] in layer.tables), "config"
     )
     if len(location) == 1 and problem["type"] != "extra_forbidden":
-        return f"{origin}: [{key}] {_reason(problem)}"
+        return f"{origin}: [{key}] {plain_reason(problem['msg'])}"
     option, _, name = origin.partition(" ")
     is_named = option.startswith("--") and key.endswith(name)  # --epochs, --set train.epochs
     where = origin if is_named else f"{origin}: {key}"
@@ -173,13 +173,7 @@ def explain(problem: ErrorDetails) -> str:
     """` = 3: should be even, use 2 or 4`: the invalid value and the expected one."""
     found = without_credentials(repr(problem["input"]))
     shown = found if len(found) <= 60 else found[:57] + "..."
-    return f" = {shown}: {_reason(problem)}"
-
-
-def _reason(problem: ErrorDetails) -> str:
-    if problem["type"] == "value_error":
-        return str(problem["ctx"]["error"])
-    return problem["msg"].replace("Input should", "should")
+    return f" = {shown}: {plain_reason(problem['msg'])}"
 
 
 def _suggest_key(key: str) -> str:
@@ -189,4 +183,5 @@ def _suggest_key(key: str) -> str:
     elsewhere = [known for known in all_keys() if known.rpartition(".")[2] == name]
     if elsewhere:
         return " Did you mean " + " or ".join(repr(known) for known in elsewhere) + "?"
-    return did_you_mean(name, siblings or section_types())
+    suggestion = did_you_mean(name, siblings or section_types())
+    return suggestion or " `simvp train --print-config` lists all"

@@ -15,7 +15,7 @@ from simvp.data.access import is_pattern
 from simvp.data.cf_files import is_zarr
 from simvp.data.locations import Location, Url
 from simvp.data.scaling import Scaling
-from simvp.errors import ConfigError, did_you_mean
+from simvp.errors import ConfigError, did_you_mean, plain_reason
 from simvp.physics import BoundaryKind, Symmetry
 
 CARD_NAME = "dataset.toml"
@@ -94,7 +94,7 @@ class DatasetCard(ChannelCard):
         try:
             return DatasetCard.model_validate({**entries, "channels": channels})
         except ValidationError as error:
-            reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+            reason = plain_reason(error.errors()[0]["msg"])
             raise ConfigError(
                 f"{path}: the data card does not fit because it contradicts the files ({reason}); "
                 "correct it, or set boundary_x and boundary_y in it"

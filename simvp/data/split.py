@@ -19,7 +19,7 @@ from simvp.data.series import Coordinates, Series
 from simvp.data.source import open_with
 from simvp.data.sources.frames import FrameSeries, open_frame
 from simvp.data.split_records import PARTS, SUFFIX, SegmentRecord, SplitRecord
-from simvp.errors import DataError
+from simvp.errors import DataError, plain_reason
 
 _MAKE_ANOTHER = "make another split with `simvp split`"
 
@@ -136,7 +136,7 @@ def read_split(path: str | Path) -> Split:
     except ValidationError as error:
         problem = error.errors()[0]
         where = ".".join(map(str, problem["loc"])) or "split"
-        reason = problem["msg"].removeprefix("Value error, ")
+        reason = plain_reason(problem["msg"])
         raise DataError(f"{path}: {where}: {reason}; {_MAKE_ANOTHER}") from None
     return _from_record(path, content)
 

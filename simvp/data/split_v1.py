@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
-from simvp.errors import DataError
+from simvp.errors import DataError, plain_reason
 
 
 def _frame_path(path: str) -> str:
@@ -53,7 +53,7 @@ def parse(path: Path, record: dict[str, Any]) -> dict[str, list[ListedSample]]:
     except ValidationError as error:
         problem = error.errors()[0]
         where = ".".join(map(str, problem["loc"]))
-        reason = problem["msg"].removeprefix("Value error, ")
+        reason = plain_reason(problem["msg"])
         raise DataError(
             f"{path}: is not a split file: {where}: {reason}; make one with `simvp split`"
         ) from None

@@ -325,7 +325,7 @@ DATA_AND_CONFIG: list[tuple[str, Prepare, list[str], str]] = [
         "split-entry-of-wrong-type",
         lambda: edit_split(lambda r: r["train"]["segments"][0].update(series=3)),
         TRAIN,
-        "train.segments.0.series: Input should be a valid string",
+        "train.segments.0.series: should be a valid string",
     ),
     *(
         (

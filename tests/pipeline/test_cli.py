@@ -120,7 +120,11 @@ def test_resume_reads_local_settings_only_if_there_is_no_run(trained: Path, simv
         ("train --epochs three", "error: --epochs = 'three': should be a valid integer"),
         ("train --resume --overwrite", "cannot be combined"),
         ("trian", "No such command 'trian'"),
+        ("train --set train.rate=1", "unknown setting. `simvp train --print-config` lists all"),
         ("test --name other", "run not found"),
+        ("test --part val", "'--part': 'val' is not one of 'train', 'validation', 'test'"),
+        ("test --steps 0", "'--steps': should be greater than or equal to 1"),
+        ("viz --every x", "'--every': should be a valid integer"),
         ("viz x --name other", "run not found"),
     ],
 )
