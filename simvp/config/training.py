@@ -125,7 +125,7 @@ class TrainSection(Section):
     )
     lr: values.AutoRate = Field(
         "auto",
-        description="peak learning rate of Adam, one-cycle schedule; auto: 0.01 with Muon "
+        description="peak learning rate of Adam, one-cycle schedule; auto: 0.006 with Muon "
         "and the stepwise recipe, otherwise 0.001, as published",
     )
     muon_lr: float = Field(1e-2, gt=0, description="peak learning rate of Muon")
@@ -156,7 +156,7 @@ class TrainSection(Section):
         """The learning rate of Adam. The recipe has to be resolved."""
         if isinstance(self.lr, float):
             return self.lr
-        return 1e-2 if (self.recipe, self.optimizer) == ("stepwise", "muon") else 1e-3
+        return 6e-3 if (self.recipe, self.optimizer) == ("stepwise", "muon") else 1e-3
 
 
 class MetricsSection(Section):
