@@ -53,7 +53,8 @@ def resolve_auto(
     if train.batch_size == "auto":
         batch_size = choose_batch_size(train.recipe, train.epochs, -(-num_windows // world_size))
         train = train.model_copy(update={"batch_size": batch_size})
-    train = train.model_copy(update={"lr": train.peak_lr})
+    if train.lr == "auto":
+        train = train.model_copy(update={"lr": train.peak_lr})
     if train.compile == "auto":
         steps = train.epochs * num_windows // (train.samples_per_step * world_size)
         compiles = device.type == "cuda" and steps >= _STEPS_WORTH_COMPILING
