@@ -25,20 +25,12 @@ from simvp.config import (
     parameter_layer,
     read_layer,
     resolve,
+    run_layers,
     section_types,
     to_toml,
 )
 from simvp.progress import Summary
 from simvp.runs import RunFolder
-
-# What a run's config leaves out if an earlier version wrote it.
-EARLIER_DEFAULTS = Layer(
-    "default of earlier versions",
-    {
-        "model": {"drop_path_first": 0.01},
-        "train": {"recipe": "direct", "val_interval": 1},
-    },
-)
 
 FLAGS = {"data.path": "--data-path", "data.split": "--data"}  # others are --NAME
 
@@ -172,7 +164,7 @@ def load_config(ctx: typer.Context, *, of_run: bool = False) -> Config:
         saved_file = RunFolder(Path(run.work_dir) / run.name).config_file
         if saved_file.exists():
             layers = [layer.select(machine=True) for layer in layers]
-            layers += [EARLIER_DEFAULTS, read_layer(saved_file).select(machine=False)]
+            layers += [layer.select(machine=False) for layer in run_layers(saved_file)]
     layers += given
     config = resolve(layers)
     if ctx.params["print_config"]:

@@ -103,7 +103,7 @@ def make_task(
 
 def check_lengths(config: Config, folder: RunFolder) -> None:
     """Raises ConfigError if the run was trained with another number of frames in or out."""
-    trained = _data_settings(folder)
+    trained = data_settings(folder)
     for name, remedy in (
         ("pre_seq_length", "train another run for other input frames"),
         ("aft_seq_length", "use --steps to forecast more or fewer"),
@@ -117,11 +117,11 @@ def check_lengths(config: Config, folder: RunFolder) -> None:
 
 def is_own(folder: RunFolder, split: Split) -> bool:
     """Whether a split is the one that the run was trained on; a run without a folder has none."""
-    trained_on = _data_settings(folder).get("split")
+    trained_on = data_settings(folder).get("split")
     return Path(trained_on).resolve() == split.path.resolve() if trained_on else True
 
 
-def _data_settings(folder: RunFolder) -> dict[str, Any]:
+def data_settings(folder: RunFolder) -> dict[str, Any]:
     """What a run has saved of the section `data`; nothing if there is no run, only weights."""
     if not folder.config_file.exists():
         return {}

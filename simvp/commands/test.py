@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from simvp.commands.scoring import Task, check_lengths, is_own, make_task, score
-from simvp.config import Config, read_layer
+from simvp.commands.scoring import Task, check_lengths, data_settings, is_own, make_task, score
+from simvp.config import Config
 from simvp.data.description import DataDescription, read_description
 from simvp.data.split import Split, describe_choice, find_split, read_split
 from simvp.engine.automatic import resolve_auto
@@ -86,7 +86,7 @@ def _warn_of_training_data(folder: RunFolder, task: Task, report: Report) -> Non
     """Warn if another split than the run's own scores samples that the run was trained on."""
     if is_own(folder, task.split):
         return
-    trained_on = Path(read_layer(folder.config_file).tables["data"]["split"])
+    trained_on = Path(data_settings(folder)["split"])
     if not trained_on.exists():
         return
     seen = {

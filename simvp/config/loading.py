@@ -29,6 +29,24 @@ class Layer:
         return Layer(self.origin, tables)
 
 
+# What the config of a run leaves out if an earlier version wrote it.
+_EARLIER_DEFAULTS = Layer(
+    "default of earlier versions",
+    {
+        "model": {"drop_path_first": 0.01},
+        "train": {"recipe": "direct", "val_interval": 1},
+    },
+)
+
+
+def run_layers(path: Path) -> list[Layer]:
+    """The settings of a run, from its config file, with the defaults of the version that wrote it.
+
+    Raises: ConfigError if the file is missing or not TOML.
+    """
+    return [_EARLIER_DEFAULTS, read_layer(path)]
+
+
 def read_layer(path: Path, help: str = "`--print-config` prints a complete example") -> Layer:
     """The settings of a TOML file.
 

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from simvp.config import Config, read_layer, resolve
+from simvp.config import Config, resolve, run_layers
 from simvp.data.description import DataDescription, read_description
 from simvp.engine.automatic import follow_weights
 from simvp.engine.evaluation import with_holes
@@ -151,7 +151,7 @@ def load(run: str | Path) -> Forecaster:
     """
     folder = RunFolder(Path(run))
     folder.check_exists()
-    config = resolve([read_layer(folder.config_file)])
+    config = resolve(run_layers(folder.config_file))
     return build_forecaster(
         config, read_description(folder.data_file), folder.best_model, torch.device("cpu")
     )

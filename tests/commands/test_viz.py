@@ -113,6 +113,8 @@ def test_runs_of_version_1_are_drawn(version_1: Path, simvp: Simvp, drawn: list[
     simvp("viz", "--report")
     page = (version_1 / "report.html").read_text(encoding="utf-8")
     assert "an earlier version of simvp computed the scores" in page and "not recorded" in page
+    for setting in ("train.recipe=direct", "model.drop_path_first=0.01", "model.standardize=false"):
+        assert setting in page  # of the commands that make the run again
     shutil.copytree(version_1, version_1.parent / "other")
     simvp("viz", "--report", "--with", "other")
     message = " ".join(simvp("viz", "--compare", "default", "other", code=2).stderr.split())

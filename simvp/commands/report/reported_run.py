@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from simvp.config import Config, read_layer, resolve
+from simvp.config import Config, resolve, run_layers
 from simvp.data.description import DataDescription
 from simvp.data.series import Coordinates
 from simvp.data.split import Split, read_split
@@ -73,7 +73,7 @@ def open_run(work_dir: str, name: str) -> ReportedRun:
     folder = RunFolder(Path(work_dir) / name)
     folder.check_exists()
     folder.saved_samples()  # raises RunError if there are none
-    config, data = resolve([read_layer(folder.config_file)]), read_description_of(folder)
+    config, data = resolve(run_layers(folder.config_file)), read_description_of(folder)
     if config.model.standardize == "auto":
         config = _of_version_1(config)
     saved, history = SavedForecasts(folder, data), read_history(folder)
@@ -83,7 +83,7 @@ def open_run(work_dir: str, name: str) -> ReportedRun:
 def _of_version_1(config: Config) -> Config:
     """The config of a run of version 1 with the settings that it did not have yet."""
     config = resolve_recipe(config, None)
-    model = config.model.model_copy(update={"standardize": False, "drop_path_first": 0.01})
+    model = config.model.model_copy(update={"standardize": False})
     return config.model_copy(update={"model": model})
 
 
