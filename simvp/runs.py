@@ -42,7 +42,7 @@ class RunFolder:
         self.metrics_file = path / "metrics.csv"
         self.checkpoints = path / "checkpoints"
         self.latest = self.checkpoints / "latest.pth"
-        self.best_model = path / "simvp_model.pth"
+        self.model_file = path / "simvp_model.pth"
         self.tests = path / "tests"  # like saved, of other parts, data sets and numbers of steps
         self.saved = self.tests / test if test else path / "saved"
         self.pictures = path / "pictures"
@@ -85,7 +85,7 @@ class RunFolder:
     def check_own(self) -> None:
         """Raises RunError if files are in the way that were not written by a run of simvp."""
         names = [self.config_file, self.data_file, self.versions_file]
-        names += [self.metrics_file, self.best_model]
+        names += [self.metrics_file, self.model_file]
         in_the_way = [] if self.exists() else [path for path in names if path.exists()]
         written = set(self._written_files()) if self.exists() else set()
         for folder in self._folders():
@@ -108,8 +108,8 @@ class RunFolder:
             )
 
     def find_weights(self, given: str) -> Path:
-        """The file `given`, or the best model if it is empty. Raises RunError if there is none."""
-        file = Path(given) if given else self.best_model
+        """The file `given`, or the run's model if it is empty. Raises RunError if there is none."""
+        file = Path(given) if given else self.model_file
         if not file.exists():
             hint = "" if given else "; it appears after the first epoch of `simvp train`"
             raise RunError(f"{file}: there is no such checkpoint{hint}")
@@ -121,7 +121,7 @@ class RunFolder:
             raise RunError(
                 f"{self.path}: has results but no checkpoints to resume from; start another run "
                 f"with --name NAME, which may continue from its weights with --init-from "
-                f"{self.best_model}, or replace this one with --overwrite"
+                f"{self.model_file}, or replace this one with --overwrite"
             )
 
     def _folders(self) -> tuple[Path, ...]:
@@ -130,7 +130,7 @@ class RunFolder:
 
     def _written_files(self) -> Iterator[Path]:
         """The files that a run writes, without config and data description."""
-        yield from (self.versions_file, self.metrics_file, self.best_model)
+        yield from (self.versions_file, self.metrics_file, self.model_file)
         yield from (self.latest, self.checkpoints / "previous.pth")
         yield from self.checkpoints.glob("epoch_[0-9]*.pth")
         yield from self.events.glob(f"events.out.tfevents.*{EVENTS_SUFFIX}")

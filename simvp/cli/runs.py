@@ -68,7 +68,7 @@ def test(
             "--weights",
             "--checkpoint",
             metavar="FILE",
-            help="Weights to score instead of the run's best model: weights or a checkpoint of "
+            help="Weights to score instead of the run's model: weights or a checkpoint of "
             "simvp, or weights of OpenSTL; .pth or .safetensors",
             show_default=False,
         ),
@@ -83,7 +83,7 @@ def test(
         ),
     ] = None,
 ) -> Summary:
-    """Score the best model of a run on test samples, or others, and save the forecasts."""
+    """Score the model of a run on test samples, or others, and save the forecasts."""
     config = load_config(ctx, of_run=True)
     from simvp.commands import test as command
 
@@ -127,7 +127,7 @@ def predict(
     ] = "",
     weights: Annotated[
         str,
-        typer.Option(metavar="FILE", help="Weights instead of the best model", show_default=False),
+        typer.Option(metavar="FILE", help="Weights instead of the run's model", show_default=False),
     ] = "",
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an existing output")

@@ -12,9 +12,9 @@ from simvp.data.preparation import prepare
 from simvp.data.split import Split, describe_choice, find_split, read_split
 from simvp.engine import Trainer, build_network, count_parameters
 from simvp.engine.automatic import resolve_auto
+from simvp.engine.history import Progress, describe_kept, persistence_warning
 from simvp.engine.increments import increment_scale
 from simvp.engine.recipes import describe_recipe, training_window
-from simvp.engine.state import Progress, persistence_warning
 from simvp.engine.versions import record_versions
 from simvp.engine.weights import StoredWeights, load_weights
 from simvp.errors import ConfigError, DataError
@@ -188,15 +188,12 @@ def build(config: Config, data: Data, group: Group) -> SimVP:
 
 def summary(config: Config, folder: RunFolder, progress: Progress) -> Summary:
     """What a training that is complete has achieved and written."""
-    validated = [row for row in progress.history if "val_loss" in row]
-    best = min(validated, key=lambda row: row["val_loss"])
     warnings = [f"warning: {persistence_warning(progress, config.train)}"]
     return Summary(
         [
-            f"trained {plural(config.train.epochs, 'epoch')}; the best by validation is epoch "
-            f"{best['epoch']}: loss {best['val_loss']:.4g}, mse {best['val_mse']:.4g}",
+            f"trained {plural(config.train.epochs, 'epoch')}; {describe_kept(progress.history)}",
             *warnings * progress.is_worse_than_persistence,
-            f"wrote {folder.best_model} (the best model), {folder.metrics_file.name}, "
+            f"wrote {folder.model_file} (the model), {folder.metrics_file.name}, "
             f"{folder.checkpoints.name}",
         ],
         f"simvp test{name_option(config)}",

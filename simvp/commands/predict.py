@@ -41,7 +41,7 @@ class Request:
         at: the last input frame, see `simvp.data.origins.find_origins`.
         steps: number of steps; 0 for as many as the run was trained for.
         output: file or folder; empty for one in the run's folder.
-        weights: file of weights; empty for the run's best model.
+        weights: file of weights; empty for the run's model.
         overwrite: whether the output may exist.
     """
 

@@ -1,4 +1,4 @@
-"""`simvp test`: score the best model on a part of a split, and save every forecast."""
+"""`simvp test`: score the model of a run on a part of a split, and save every forecast."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ class Request:
     """What to score.
 
     Attributes:
-        weights: file of weights; empty for the run's best model. With it no run is needed: the
+        weights: file of weights; empty for the run's model. With it no run is needed: the
             config describes the network, and the run's folder is created.
         part: of the split: "train", "validation" or "test".
         steps: number of steps to forecast; 0 for as many as the run was trained for.
@@ -37,7 +37,7 @@ class Request:
 
 
 def run(config: Config, request: Request, report: Report) -> Summary:
-    """Score a run's best model, or the weights in a file. Raises UserError."""
+    """Score the model of a run, or the weights in a file. Raises UserError."""
     folder = RunFolder(Path(config.run.work_dir) / config.run.name)
     if not request.weights:
         folder.check_exists()

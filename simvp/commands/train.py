@@ -67,8 +67,8 @@ def run(
         resolved, summary = _train(resolved, plan, folder, group, own_report, data, resume=resume)
         if and_test:
             task = make_task(resolved, folder, data.split, data.split.data)
-            best = read_weights(folder.best_model)
-            tested = score(resolved, folder, best, group, task, report)
+            weights = read_weights(folder.model_file)
+            tested = score(resolved, folder, weights, group, task, report)
             summary = Summary([*summary.lines, "", *tested.lines], tested.next_command)
         return summary if group.is_main else Summary()
 

@@ -8,8 +8,9 @@ from typing import Any
 from simvp.commands import fitting
 from simvp.commands.fitting import Data, open_data, visits
 from simvp.config import Config, Layer, option_layer, resolve, to_toml
+from simvp.engine.history import Progress
 from simvp.engine.recipes import describe_pass, resolve_recipe
-from simvp.engine.state import Progress, check_unchanged, fixed_settings_of
+from simvp.engine.state import check_unchanged, fixed_settings_of
 from simvp.engine.trials import TRIAL_SHARE, Plan, Training, make_plan
 from simvp.errors import ConfigError, RunError
 from simvp.progress import ProgressOnly, Report, plural

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 import torch
 
 from simvp.config.sections import RunSection
-from simvp.engine.state import Progress
+from simvp.engine.history import Progress
 from simvp.errors import ConfigError
 from simvp.runs import EVENTS_SUFFIX, RunFolder
 from simvp.runtime.devices import peak_memory

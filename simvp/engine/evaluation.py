@@ -70,8 +70,12 @@ class Evaluation:
         return {name: count for name, count in counts.items() if count}
 
     def loss(self, shape: tuple[int, int, int]) -> float:
-        """The mean squared error per value of frames (C', H, W), which selects the best model."""
+        """The mean squared error per value of frames (C', H, W), by which weights are chosen."""
         return float(self.values["mse"].mean()) / math.prod(shape)  # not finite if a forecast isn't
+
+    def losses(self, shape: tuple[int, int, int]) -> Tensor:
+        """The loss of each window, (N,)."""
+        return self.values["mse"].mean(dim=1) / math.prod(shape)
 
     def _terms(self, name: str) -> Tensor:
         return SCORES[name].terms(self.values[name])

@@ -143,7 +143,7 @@ class Forecaster:
 
 
 def load(run: str | Path) -> Forecaster:
-    """Load the best model of a run, on the CPU.
+    """Load the model of a run, on the CPU.
 
     Args:
         run: the run's folder, like work_dirs/default.
@@ -153,7 +153,7 @@ def load(run: str | Path) -> Forecaster:
     folder.check_exists()
     config = resolve(run_layers(folder.config_file))
     return build_forecaster(
-        config, read_description(folder.data_file), folder.best_model, torch.device("cpu")
+        config, read_description(folder.data_file), folder.model_file, torch.device("cpu")
     )
 
 

@@ -92,14 +92,14 @@ def read_description_of(folder: RunFolder) -> DataDescription:
 
 
 def outdated(folder: RunFolder, metrics: Mapping[str, Any], name_option: str) -> list[str]:
-    """A warning if the best model of the run is no longer the one that was scored.
+    """A warning if the model of the run is no longer the one that was scored.
 
     Args:
         metrics: the content of metrics.json; earlier versions did not record the model's hash.
     """
-    scored, best = metrics.get("weights_sha256"), folder.best_model
-    is_best = Path(str(metrics.get("weights"))).name == best.name
-    if not scored or not is_best or not best.is_file() or file_digest(best) == scored:
+    scored, kept = metrics.get("weights_sha256"), folder.model_file
+    is_kept = Path(str(metrics.get("weights"))).name == kept.name
+    if not scored or not is_kept or not kept.is_file() or file_digest(kept) == scored:
         return []
     return [
         f"warning: the scores and forecasts in {folder.saved} are of an earlier model; run "

@@ -1,20 +1,18 @@
 """The complete state of a training run, for checkpoints from which it resumes exactly."""
 
-import csv
-import io
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-from pydantic import Field, TypeAdapter
+from pydantic import TypeAdapter
 from torch import Tensor
 
 from simvp.config import Config
-from simvp.config.training import TrainSection
 from simvp.data.batches import WindowDataset
+from simvp.engine.history import Progress
 from simvp.engine.optimizer import Optimizer
 from simvp.engine.weights import with_current_names
 from simvp.errors import RunError
@@ -48,33 +46,6 @@ _FREE_TO_CHANGE = {
     "train.val_batch_size",
     "train.init_from",
 }
-
-
-@dataclass
-class Progress:
-    """Progress of the training, identical in all processes."""
-
-    epoch: Annotated[int, Field(ge=0)] = 0  # epochs completed
-    # Batches of the current epoch that each process has completed.
-    batch: Annotated[int, Field(ge=0)] = 0
-    best_loss: float = math.inf
-    persistence_loss: float | None = None  # validation loss of persistence, once it is known
-    # One row per epoch, as in metrics.csv. Only time and memory differ between processes.
-    history: list[dict[str, float]] = field(default_factory=list)
-
-    @property
-    def is_worse_than_persistence(self) -> bool:
-        """Whether no epoch so far has a lower validation loss than persistence."""
-        return self.persistence_loss is not None and self.best_loss >= self.persistence_loss
-
-    def history_csv(self) -> str:
-        """The history as CSV with a header. Cells of columns that a row does not have are empty."""
-        text = io.StringIO()
-        columns = list(dict.fromkeys(name for row in self.history for name in row))
-        writer = csv.DictWriter(text, fieldnames=columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.history)
-        return text.getvalue()
 
 
 @dataclass
@@ -195,7 +166,7 @@ def samples_as_in_version_1(
                 f"{folder.path}: cannot resume: version 1 of simvp began this run with the first "
                 f"{dataset.window} frames of each {part} sample, but this version uses all of its "
                 f"frames; start a new run from its weights with --name NAME --init-from "
-                f"{folder.best_model}"
+                f"{folder.model_file}"
             )
         found[f"{part} samples"] = fingerprint
     return found
@@ -218,51 +189,3 @@ def check_unchanged(recorded: Mapping[str, Any], current: Mapping[str, Any]) -> 
 
 def _device_rng_state(device: torch.device) -> Tensor | None:
     return torch.cuda.get_rng_state(device) if device.type == "cuda" else None
-
-
-def describe_step(
-    progress: Progress, epochs: int, loss: float, lr: float, samples_per_second: float
-) -> str:
-    """What the progress bar shows of a step: a line of about 80 characters at most."""
-    best = f"best val loss {progress.best_loss:.3g}  " if progress.history else ""
-    speed = f"{samples_per_second:{'.0f' if samples_per_second >= 1000 else '.3g'}}"
-    epoch = f"epoch {progress.epoch + 1}/{epochs}"
-    return f"{epoch}  loss {loss:.3g}  {best}lr {lr:.2g}  {speed} samples/s"
-
-
-def describe_epoch(row: dict[str, float], epochs: int, *, is_best: bool) -> str:
-    """One line of at most 80 characters with the results of an epoch."""
-    line = f"epoch {row['epoch']:>{len(str(epochs))}}/{epochs}  loss {row['train_loss']:<9.4g}"
-    if "val_loss" in row:
-        line += (
-            f"  val loss {row['val_loss']:<9.4g}  mse {row['val_mse']:<6.4g}  "
-            f"ssim {row['val_ssim']:.4f}  {'best' if is_best else ''}"
-        )
-    return line.rstrip()
-
-
-def describe_persistence(
-    progress: Progress, row: dict[str, float], settings: TrainSection
-) -> list[str]:
-    """What to say about persistence after an epoch: its score at first; a warning halfway."""
-    lines = []
-    if row["epoch"] == 1 and progress.persistence_loss is not None:
-        loss = progress.persistence_loss
-        cells = row["val_mse"] / row["val_loss"] if row["val_loss"] else math.nan
-        lines.append(
-            f"persistence (the last input frame repeated): val loss {loss:.4g}, mse "
-            f"{loss * cells:.4g}"
-        )
-    if row["epoch"] == settings.epochs // 2 and progress.is_worse_than_persistence:
-        lines.append(f"warning: {persistence_warning(progress, settings)}")
-    return lines
-
-
-def persistence_warning(progress: Progress, settings: TrainSection) -> str:
-    """That no epoch is better than persistence, and what to try."""
-    steps = "" if settings.recipe == "stepwise" else "--recipe stepwise, which starts from it, "
-    return (
-        f"no epoch is better than persistence: the best val loss is {progress.best_loss:.4g}, that "
-        f"of repeating the last input frame {progress.persistence_loss:.4g}; try {steps}more "
-        f"training (--epochs {2 * settings.epochs}), or a lower --lr"
-    )

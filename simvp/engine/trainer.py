@@ -21,17 +21,19 @@ from simvp.data.preparation import advise_cache
 from simvp.engine.compilation import uncompiled
 from simvp.engine.domain import FORECAST, PERSISTENCE
 from simvp.engine.epoch_log import EpochLog, Stopwatch, training_cost
+from simvp.engine.history import (
+    Progress,
+    describe_epoch,
+    describe_persistence,
+    describe_step,
+)
 from simvp.engine.learner import Learner
 from simvp.engine.recipes import trained_steps
 from simvp.engine.schedule import num_passes, one_cycle
 from simvp.engine.signals import StopRequest, stop_request
 from simvp.engine.state import (
-    Progress,
     State,
     TrainingLoss,
-    describe_epoch,
-    describe_persistence,
-    describe_step,
     fixed_settings_of,
     is_of_version_1,
     samples_as_in_version_1,
@@ -53,7 +55,7 @@ _LOG_INTERVAL = {"cpu": 1, "cuda": 16, "mps": 16}
 
 
 class Trainer:
-    """Fits a network to the training windows and saves the best one by validation loss."""
+    """Fits a network to the training windows and keeps its weights, chosen by validation."""
 
     def __init__(
         self,
@@ -201,11 +203,11 @@ class Trainer:
         return self.progress.epoch * self.steps_per_epoch + self.progress.batch
 
     def _finish_epoch(self, log: EpochLog, stop: StopRequest) -> None:
-        """Validate and save a checkpoint, when they are due, the best network and the history."""
+        """Validate and save a checkpoint, when they are due, the network and the history."""
         self._check_weights()
         epoch, train, local = self.progress.epoch + 1, self.config.train, self.state.loss
         self.stopwatch.lap()
-        validated = self._validate(stop) if is_validated(epoch, train) else {}
+        validated, losses = self._validate(stop) if is_validated(epoch, train) else ({}, [])
         val_seconds = self.stopwatch.lap()
         totals = self.group.sum(torch.tensor([local.total, local.count], dtype=torch.float64))
         last_step = epoch * self.steps_per_epoch - 1
@@ -216,16 +218,12 @@ class Trainer:
             **validated,
             **training_cost(local.seconds, val_seconds, int(totals[1]), self.group.device),
         }
-        val_loss = validated.get("val_loss", math.inf)
-        is_best = val_loss < self.progress.best_loss
-        self.progress.best_loss = min(val_loss, self.progress.best_loss)
-        self.progress.history.append(row)
-        self.progress.epoch, self.progress.batch = epoch, 0
+        is_kept = self.progress.complete_epoch(row, losses)
         self.state.loss = TrainingLoss()
-        if self.group.is_main and is_best:
-            checkpoint.save(self.folder.best_model, self.network.state_dict())
+        if self.group.is_main and is_kept:
+            checkpoint.save(self.folder.model_file, self.network.state_dict())
         log.publish(self.progress)
-        described = describe_epoch(row, train.epochs, is_best=is_best)
+        described = describe_epoch(self.progress, train.epochs)
         for line in [described, *describe_persistence(self.progress, row, train)]:
             self.report.say(line)
         if epoch % train.checkpoint_interval == 0 or epoch == train.epochs:
@@ -233,8 +231,11 @@ class Trainer:
         elif epoch == 1:  # from now on, a run without checkpoints has lost them
             self._save(checkpoint.LATEST)
 
-    def _validate(self, stop: StopRequest) -> dict[str, float]:
-        """The validation columns of metrics.csv; records persistence's loss the first time."""
+    def _validate(self, stop: StopRequest) -> tuple[dict[str, float], list[float]]:
+        """The validation columns of metrics.csv, and the loss of each window.
+
+        Records the loss of persistence the first time.
+        """
         is_known = self.progress.persistence_loss is not None
         baselines = {} if is_known else {PERSISTENCE: metrics.persistence}
         with uncompiled():
@@ -251,7 +252,7 @@ class Trainer:
         if not math.isfinite(loss):
             raise self._failed("the validation loss is not finite")
         means = {f"val_{name}": float(forecast.mean(name)) for name in metrics.NAMES}
-        return {"val_loss": loss, **means}
+        return {"val_loss": loss, **means}, forecast.losses(shape).tolist()
 
     def _check_weights(self) -> None:
         """Raises RunFailed if an update has made a weight non-finite: it must not be saved."""

@@ -13,7 +13,7 @@ from simvp.config.training import TrainSection
 from simvp.data import augmentation
 from simvp.data.augmentation import Vector
 from simvp.data.batches import WindowDataset, batches, training_batches
-from simvp.engine.validation import NUM_STATISTICS_WINDOWS
+from simvp.engine.validation import num_statistics_windows
 from simvp.physics import parse_symmetries
 from simvp.runtime.group import Group
 
@@ -66,7 +66,8 @@ class TrainingWindows:
         self, epoch: int, num_frames: int, should_stop: Callable[[], bool]
     ) -> Iterator[Tensor]:
         """The first frames of some windows, transformed as in this epoch, in batches."""
-        count = math.ceil(NUM_STATISTICS_WINDOWS / self.settings.samples_per_step)
+        visits = self.settings.windows_per_epoch or len(self.train_set)
+        count = math.ceil(num_statistics_windows(visits) / self.settings.samples_per_step)
         device, some = self.group.device, self.epoch(epoch)[:count]
         for indices, frames in batches(self.train_set, some, device.type, should_stop=should_stop):
             moved = frames.to(device, non_blocking=True)

@@ -17,9 +17,6 @@ from simvp.models.simvp import SimVP
 from simvp.runtime.devices import autocast
 from simvp.runtime.group import Group
 
-# Training windows from which BatchNorm statistics are computed.
-NUM_STATISTICS_WINDOWS = 16
-
 _LARGEST_SHARE = 0.1  # of validation, in the cost of an epoch
 _PASSES_OF_A_STEP = 3  # the backward pass costs about as much as two forward passes
 
@@ -61,8 +58,20 @@ def validation_cost(config: Config, visits: int, num_val_windows: int) -> int:
     block = config.model.block_frames
     assert isinstance(block, int)
     cost = num_val_windows * math.ceil(config.data.aft_seq_length / block)
-    statistics = min(visits, NUM_STATISTICS_WINDOWS)
+    statistics = num_statistics_windows(visits)
     return cost + statistics if config.train.recompute_statistics else cost
+
+
+def num_statistics_windows(visits: int) -> int:
+    """Number of training windows from which BatchNorm statistics are computed.
+
+    With 16, the mse varies by 4 % with their choice; with 64, by 1 %. An epoch of many windows can
+    afford more of them.
+
+    Args:
+        visits: number of training windows that an epoch visits.
+    """
+    return min(visits, max(16, min(visits // 16, 64)))
 
 
 def validate(

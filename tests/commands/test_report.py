@@ -40,7 +40,7 @@ def test_page_has_scores_settings_and_commands(tested: Path, simvp: Simvp) -> No
     for sample, scores in record["samples"].items():
         assert f"{sample} {scores['mse']:#.4g} {scores['mae']:#.4g}" in text
     assert "model.hid_T 8 64" in text and "7 windows" in text
-    assert "the best epoch by validation, " in text
+    assert "The ring marks the epoch whose model the run has kept; its model is scored." in text
 
 
 def test_frames_are_those_of_the_median_best_and_worst(tested: Path, simvp: Simvp) -> None:

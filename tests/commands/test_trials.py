@@ -14,7 +14,7 @@ from helpers import OFTEN, TINY, Simvp, assert_same, kill_when, run_state
 
 from simvp.commands import fitting
 from simvp.config import read_layer
-from simvp.engine.state import Progress
+from simvp.engine.history import Progress
 
 # Two trials of twelve and thirteen steps.
 AUTO = (

@@ -11,7 +11,7 @@ from simvp.commands.report.reported_run import read_history
 from simvp.config import Config
 from simvp.config.training import TrainSection
 from simvp.engine.recipes import resolve_recipe
-from simvp.engine.validation import is_validated, resolve_interval
+from simvp.engine.validation import is_validated, num_statistics_windows, resolve_interval
 from simvp.runs import RunFolder
 
 
@@ -28,6 +28,11 @@ def test_the_first_and_the_last_two_epochs_are_always_validated() -> None:
     assert validated(1, 1) == [1]
 
 
+def test_long_epochs_compute_statistics_from_more_windows() -> None:
+    visits = (5, 16, 70, 256, 350, 1046, 100_000)
+    assert [num_statistics_windows(number) for number in visits] == [5, 16, 16, 16, 21, 64, 64]
+
+
 @pytest.mark.parametrize(
     ("train", "visits", "windows", "expected"),
     [
@@ -35,9 +40,9 @@ def test_the_first_and_the_last_two_epochs_are_always_validated() -> None:
         ({}, 70, 15, 2),
         # without statistics 7.1 %
         ({"recompute_statistics": False}, 70, 15, 1),
-        # 16 + 30 x 5 passes, against 3 x 350 x 1.4: 11.3 %
+        # 21 + 30 x 5 passes, against 3 x 350 x 1.4: 11.6 %
         ({"recipe": "stepwise"}, 350, 30, 2),
-        # 16 + 15 x 5 passes: 6.2 %
+        # 21 + 15 x 5 passes: 6.5 %
         ({"recipe": "stepwise"}, 350, 15, 1),
         # 5 + 200 passes, against 3 x 5: at most once in all epochs
         ({"epochs": 8}, 5, 200, 8),

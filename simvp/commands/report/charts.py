@@ -6,6 +6,7 @@ from typing import Any
 
 from simvp.commands.frame_labels import frame_interval
 from simvp.commands.report.reported_run import History, ReportedRun
+from simvp.engine.history import describe_kept, kept_epoch
 from simvp.engine.mean_spectra import Spectra
 from simvp.engine.saved_forecasts import outdated
 from simvp.figures.report.charts import Chart, Line
@@ -109,7 +110,7 @@ def spectra(runs: Sequence[ReportedRun], found: Sequence[Spectra]) -> Section:
 
 
 def training(runs: Sequence[ReportedRun]) -> Section:
-    """Loss by epoch, with the best epoch of the run."""
+    """Loss by epoch, with the epoch whose weights the run has kept."""
     first = runs[0]
     drawn = losses(first.name, first.history) if first.history else []
     if len(runs) > 1 and all(run.history for run in runs):
@@ -118,27 +119,22 @@ def training(runs: Sequence[ReportedRun]) -> Section:
             for i, run in enumerate(runs)
         ]
         drawn.insert(1, Chart("Validation loss", "epoch", _LOSS, lines, log_y=True))
-    return Section("Training", drawn, [_best_epoch(first)])
+    return Section("Training", drawn, [_kept(first)])
 
 
 def losses(name: str, history: History) -> list[Chart]:
-    """Training and validation loss by epoch with the best one, and the learning rate."""
-    best = _best(history)
+    """Training and validation loss by epoch with the kept one, and the learning rate."""
+    kept = kept_epoch(history)
     lines = [
         Line("validation", "run-0", *_column(history, "val_loss")),
         Line("training", "run-0 dashed", *_column(history, "train_loss")),
     ]
-    mark = (best["epoch"], best["val_loss"], f"best: {best['val_loss']:.4g}")
+    mark = (kept["epoch"], kept["val_loss"], f"kept: {kept['val_loss']:.4g}")
     rate = [Line("learning rate", "run-0", *_column(history, "lr"))]
     return [
         Chart(f"Loss of {name}", "epoch", _LOSS, lines, log_y=True, mark=mark),
         Chart("Learning rate", "epoch", "learning rate", rate),
     ]
-
-
-def _best(history: History) -> dict[str, float]:
-    validated = [row for row in history if math.isfinite(row["val_loss"])]
-    return min(validated, key=lambda row: row["val_loss"])
 
 
 def _column(history: History, name: str) -> tuple[list[float], list[float]]:
@@ -148,13 +144,10 @@ def _column(history: History, name: str) -> tuple[list[float], list[float]]:
     return [epoch for epoch, _ in found], [value for _, value in found]
 
 
-def _best_epoch(run: ReportedRun) -> str:
+def _kept(run: ReportedRun) -> str:
     if not run.history:
         return "The folder of the run has no history of its training."
-    best = _best(run.history)
     is_outdated = bool(outdated(run.folder, run.metrics, ""))
-    return (
-        f"The ring marks the best epoch by validation, {best['epoch']:.0f} of "
-        f"{run.history[-1]['epoch']:.0f}, with a loss of {best['val_loss']:.4g}; "
-        + ("the scores are of an earlier model." if is_outdated else "its model is scored.")
-    )
+    scored = "the scores are of an earlier model" if is_outdated else "its model is scored"
+    kept = describe_kept(run.history)
+    return f"The ring marks the epoch whose model the run has kept; {scored}. {kept.capitalize()}."

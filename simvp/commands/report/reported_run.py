@@ -105,8 +105,8 @@ def read_history(folder: RunFolder) -> History:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             rows = csv.DictReader(file)
-            if not {"epoch", "val_loss"} <= {*(rows.fieldnames or ())}:
-                raise ValueError("there is no column of epochs or of validation losses")
+            if not {"epoch", "val_loss", "val_mse"} <= {*(rows.fieldnames or ())}:
+                raise ValueError("there is no column of epochs or of validation scores")
             found = [{key: float(value or "nan") for key, value in row.items()} for row in rows]
         if found and not any(math.isfinite(row["val_loss"]) for row in found):
             raise ValueError("no epoch has a validation loss, but the first one always has")

@@ -1,4 +1,4 @@
-"""What training says about persistence, and when."""
+"""Which weights a training keeps, and what it says about them and about persistence."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from helpers import TINY, Simvp
 from simvp.config.training import TrainSection
 from simvp.data import read_split
 from simvp.data.batches import WindowDataset
-from simvp.engine.state import Progress, describe_persistence, describe_step
+from simvp.engine.history import Progress, describe_persistence, describe_step
 from simvp.storage import checkpoint
 
 SETTINGS = TrainSection(epochs=6)
@@ -45,6 +45,25 @@ def test_progress_bar_shows_loss_rate_speed_and_best() -> None:
     assert line == (
         "epoch 100/100  loss 0.000949  best val loss 0.000949  lr 9.9e-05  12346 samples/s"
     )
+
+
+def kept(*epochs: list[float]) -> list[float]:
+    """The losses of windows in each epoch, and whether its weights are kept."""
+    progress = Progress()
+    for losses in epochs:
+        progress.complete_epoch({"epoch": progress.epoch + 1, "val_loss": np.mean(losses)}, losses)
+    return [row["kept"] for row in progress.history]
+
+
+def test_latest_weights_are_kept_unless_an_earlier_epoch_is_surely_better() -> None:
+    # Differences of 3, 1, 1 and -1: mean 1, standard error sqrt(8 / 3 / 4) = 0.816.
+    assert kept([3, 4, 5, 6], [6, 5, 6, 5]) == [1, 0]
+    # Differences of 4, 1, 1 and -2: mean 1, standard error sqrt(18 / 3 / 4) = 1.22.
+    assert kept([3, 4, 5, 6], [7, 5, 6, 4]) == [1, 1]
+    # Always compared with the best so far, so that small steps do not add up.
+    assert kept([3, 4], [2.9, 4.2], [2.9, 4.3], [3.1, 4.3]) == [1, 1, 1, 0]
+    assert kept([3, 4], [2, 3], [2, 3]) == [1, 1, 1]
+    assert kept([3], [4], [2]) == [1, 0, 1]  # one window has no standard error
 
 
 @pytest.mark.parametrize("is_worse", [True, False])
