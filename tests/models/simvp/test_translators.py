@@ -67,7 +67,6 @@ def test_new_file_adds_a_translator(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert network(torch.rand(1, 2, 1, 8, 8)).shape == (1, 2, 1, 8, 8)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ALL)
 def test_every_translator_trains_resumes_and_forecasts(name: str, simvp: Simvp) -> None:
     simvp("simulate", "--samples", "20", "--frames", "8", "--image-size", "16")
