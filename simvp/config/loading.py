@@ -34,7 +34,7 @@ _EARLIER_DEFAULTS = Layer(
     "default of earlier versions",
     {
         "model": {"drop_path_first": 0.01},
-        "train": {"recipe": "direct", "val_interval": 1},
+        "train": {"recipe": "direct", "val_interval": 1, "input_noise": 0.0},
     },
 )
 

@@ -115,6 +115,12 @@ class TrainSection(Section):
         description="share of the steps, the last ones, that train train.rollout passes; those "
         "before train one; auto: as train.recipe",
     )
+    input_noise: values.AutoNoise = Field(
+        "auto",
+        description="standard deviation of noise that training adds to the input frames, in units "
+        "of the root mean square of the increments; auto: 0.1 with the stepwise recipe and "
+        "increments, otherwise none",
+    )
     loss: str = Field(
         "mse",
         description="training loss: mse, mae or huber (quadratic up to errors of 0.1); the best "

@@ -91,6 +91,13 @@ AutoShare = Annotated[
         lambda x: "auto or from 0 to 1",
     ),
 ]
+AutoNoise = Annotated[
+    float | str,
+    _check(
+        lambda x: x == "auto" or (isinstance(x, float) and 0 <= x < math.inf),
+        lambda x: "auto, 0 or a positive number",
+    ),
+]
 AutoRate = Annotated[
     float | str,
     _check(

@@ -8,6 +8,7 @@ from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import get_total_norm
 
@@ -18,6 +19,16 @@ from simvp.engine.optimizer import Optimizer
 from simvp.models.simvp import SimVP
 from simvp.runtime.devices import autocast
 from simvp.runtime.group import Group
+
+
+def with_noise(inputs: Tensor, sizes: Tensor) -> Tensor:
+    """Frames (B, T, C, H, W) with normal noise in the channels that are forecast.
+
+    Args:
+        sizes: standard deviations of these channels, (C',).
+    """
+    noise = sizes.reshape(-1, 1, 1) * torch.randn_like(inputs[:, :, : sizes.numel()])
+    return inputs + pad(noise, (0, 0, 0, 0, 0, inputs.shape[2] - sizes.numel()))
 
 
 class Learner:
@@ -48,6 +59,8 @@ class Learner:
         self.scaler = torch.amp.GradScaler(group.device.type, enabled=self.precision == "fp16")
         self.failed = torch.zeros((), dtype=torch.bool, device=group.device)
         self.batch_size = config.train.samples_per_step
+        assert isinstance(config.train.input_noise, float)
+        self.input_noise = config.train.input_noise
         if config.train.compile:
             compile_blocks(network)
         self.parallel: nn.Module = network
@@ -74,6 +87,8 @@ class Learner:
         """
         history, forecast_channels = self.network.history, self.network.num_forecast
         inputs = frames[:, :history]
+        if self.input_noise:
+            inputs = with_noise(inputs, self.input_noise * self.network.increment_scale)
         true = frames[:, history:, :forecast_channels][:, :num_steps]
         usual = len(frames) == self.batch_size
         with autocast(self.device, self.precision), nullcontext() if usual else uncompiled():

@@ -12,7 +12,10 @@ from simvp.errors import ConfigError
 
 # A pass of few frames needs fewer blocks, which pays for more training steps.
 _DIRECT_BLOCKS, _STEPWISE_BLOCKS = 8, 2
-_STEPWISE_FRAMES, _STEPWISE_PASSES, _STEPWISE_SHARE = 2, 2, 0.4
+_STEPWISE_FRAMES, _STEPWISE_PASSES, _STEPWISE_SHARE = 2, 2, 0.1
+# Makes the network correct errors of its own in long forecasts (Sanchez-Gonzalez et al., arXiv
+# 2002.09405, section 3.3).
+_STEPWISE_NOISE = 0.1
 
 
 def resolve_recipe(config: Config, weights: StoredWeights | None) -> Config:
@@ -48,6 +51,14 @@ def resolve_recipe(config: Config, weights: StoredWeights | None) -> Config:
     if share == "auto":
         share = _STEPWISE_SHARE if stepwise else 1.0
     target = _target(config, recipe, weights)
+    noise = train.input_noise
+    if noise == "auto":
+        noise = _STEPWISE_NOISE if stepwise and target == "increments" else 0.0
+    if noise and target != "increments":
+        raise ConfigError(
+            f"train.input_noise = {noise}: is in units of the increments, but model.target = "
+            f"{target!r}; use --set model.target=increments, or leave the noise out"
+        )
     return config.model_copy(
         update={
             "model": model.model_copy(
@@ -59,7 +70,12 @@ def resolve_recipe(config: Config, weights: StoredWeights | None) -> Config:
                 }
             ),
             "train": train.model_copy(
-                update={"recipe": recipe, "rollout": rollout, "rollout_share": share}
+                update={
+                    "recipe": recipe,
+                    "rollout": rollout,
+                    "rollout_share": share,
+                    "input_noise": noise,
+                }
             ),
         }
     )

@@ -26,6 +26,7 @@ _BEFORE_RECORDED: dict[str, Any] = {
     "model.target": "frames",
     "train.windows_per_epoch": 0,
     "train.val_interval": 1,
+    "train.input_noise": 0.0,
     "train.loss": "mse",
     "model.standardize": False,
     "model.drop_path_first": 0.01,

@@ -27,6 +27,7 @@ from simvp.data.preparation import prepare
 from simvp.engine import evaluate
 from simvp.engine.evaluation import ForecastFunction
 from simvp.engine.increments import increment_scale
+from simvp.engine.learner import with_noise
 from simvp.engine.recipes import resolve_recipe, trained_steps
 from simvp.engine.schedule import num_passes, one_cycle
 from simvp.engine.training_windows import TrainingWindows
@@ -219,7 +220,10 @@ def _step(
     passes = num_passes(moment, _MOMENTS, rollout=settings.rollout, share=settings.rollout_share)
     num_steps, history = trained_steps(config, passes), forecaster.history
     true = frames[:, history : history + num_steps]
-    forecast = forecaster(frames[:, :history], num_steps)
+    inputs = frames[:, :history]
+    if settings.input_noise:
+        inputs = with_noise(inputs, settings.input_noise * forecaster.scale)
+    forecast = forecaster(inputs, num_steps)
     # The score weights all channels alike in network units. Dividing by the size of what is
     # forecast keeps the gradients far above the epsilon of Adam.
     loss = F.mse_loss(forecast, true) / forecaster.scale.square().mean()

@@ -1,6 +1,7 @@
 """`simvp train --recipe auto`: the choice, its record, and resuming."""
 
 import json
+import math
 import re
 import signal
 import subprocess
@@ -97,9 +98,16 @@ def test_any_recipe_can_win(
     ]
 
 
+def steps_of(training: dict[str, Any]) -> int:
+    """Number of steps of a trial."""
+    found = training["settings"]
+    windows, batch_size = found["train.windows_per_epoch"], found["train.batch_size"]
+    return int(found["train.epochs"] * math.ceil(windows / batch_size))
+
+
 @pytest.mark.parametrize(
-    ("step", "options"),
-    [(4, ()), (12, AUTO[1:]), (40, AUTO[1:]), (41, ())],
+    ("trials", "step", "options"),
+    [(0, 4, ()), (1, 0, AUTO[1:]), (2, 1, AUTO[1:]), (2, 2, ())],
     ids=["trial-1", "end-of-trial-1", "run-repeated-command", "run"],
 )
 def test_resumed_run_is_bitwise_equal(
@@ -107,14 +115,17 @@ def test_resumed_run_is_bitwise_equal(
     split_data: Path,
     simvp: Simvp,
     stop_after: Callable[[int, int], None],
+    trials: int,
     step: int,
     options: tuple[str, ...],
 ) -> None:
-    stop_after(step, signal.SIGINT)
+    """Stopped after a number of trials and further steps."""
+    done = [*straight["states"]["record"]["trials"].values()][:trials]
+    stop_after(sum(map(steps_of, done)) + step, signal.SIGINT)
     result = simvp(*AUTO, "--name", "stopped", code=130)
     assert "continue with `simvp train --name stopped --resume`" in result.stderr
     resumed = simvp("train", *options, "--name", "stopped", "--resume")
-    assert ("trial of direct: val loss" in resumed.stdout) == (step < 40)
+    assert ("trial of direct: val loss" in resumed.stdout) == (trials < 2)
     assert_same(straight["states"], states(Path("work_dirs/stopped")))
 
 

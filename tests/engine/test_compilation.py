@@ -34,7 +34,7 @@ def test_compiled_blocks_give_the_same_losses(monkeypatch: pytest.MonkeyPatch) -
     for is_compiled, of_run in losses.items():
         model = {"hid_S": 4, "hid_T": 8, "N_S": 2, "N_T": 2}
         model |= {"boundary": "periodic,reflect", "standardize": True}
-        train = {"compile": is_compiled, "batch_size": 2, "precision": "fp32"}
+        train = {"compile": is_compiled, "batch_size": 2, "precision": "fp32", "input_noise": 0.0}
         lengths = {"pre_seq_length": 3}
         config = Config.model_validate({"model": model, "train": train, "data": lengths})
         data = describe_data((1, 8, 8), mean=(0.5,), std=(0.3,))

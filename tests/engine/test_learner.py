@@ -11,9 +11,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from simvp.config import assignment_layer, resolve
 from simvp.engine import build_network
 from simvp.engine.learner import Learner
+from simvp.engine.recipes import resolve_recipe
 from simvp.runtime.group import process_group
 
-SETTINGS = ("train.batch_size=2", "train.compile=false")
+SETTINGS = ("train.batch_size=2", "train.compile=false", "train.input_noise=0.0")
 NETWORK = (
     "model.boundary=zeros",
     "model.standardize=false",
@@ -170,3 +171,27 @@ def test_step_trains_the_frames_that_it_is_told_to(make: MakeLearner) -> None:
     assert loss(frames, 1) == loss(changed, 1)
     assert loss(frames, 2) == loss(frames, None)
     assert loss(changed, 2) > 10 * loss(frames, 2)
+
+
+def test_input_noise_has_the_size_of_a_share_of_the_increments() -> None:
+    """Input-only channels, missing values and the truth get none."""
+    noise = ("train.input_noise=0.5", "train.recipe=stepwise", "train.precision=fp32")
+    texts = (*SETTINGS[:2], *NETWORK, *FRAMES, *noise)
+    config = resolve_recipe(resolve([assignment_layer(text) for text in texts]), None)
+    statistics = {"mean": (0.0,) * 3, "std": (1.0,) * 3, "has_missing": True}
+    data = describe_data((3, 40, 50), inputs=("2",), **statistics)
+    frames = torch.zeros(2, 4, 3, 40, 50)
+    frames[:, :, 0, 5] = torch.nan
+    received: list[torch.Tensor] = []
+    with process_group("cpu", timeout_minutes=1) as group:
+        network = build_network(config, data, group.device, increment_scale=(0.2, 3.0))
+        network.register_forward_pre_hook(lambda module, args: received.append(args[0]))
+        step(Learner(config, network.train(), group), frames)
+    first, second, third = received[0].unbind(dim=2)
+    assert first[:, :, 5].isnan().all() and first[:, :, 6:].isfinite().all()
+    for values, size in ((first[:, :, 6:], 0.1), (second, 1.5)):
+        count = values.numel()
+        assert abs(float(values.mean())) < 4 * size / count**0.5
+        # The standard deviation of a sample varies by its 1 / sqrt(2 n)-th part.
+        assert float(values.std()) == pytest.approx(size, rel=4 / (2 * count) ** 0.5)
+    assert (third == 0).all() and (frames[:, :, 1:] == 0).all()

@@ -32,7 +32,7 @@ def resolved(
 
 def chosen(config: Config) -> tuple[Any, ...]:
     model, train = config.model, config.train
-    passes = (train.rollout, train.rollout_share)
+    passes = (train.rollout, train.rollout_share, train.input_noise)
     return (model.history, model.block_frames, model.target, *passes)
 
 
@@ -42,23 +42,23 @@ def chosen(config: Config) -> tuple[Any, ...]:
 def test_direct_recipe_is_the_published_network(aft: int, passes: int) -> None:
     """All frames in one pass, fed back if there are more; all passes are trained all the time."""
     config = resolved(10, aft)
-    assert chosen(config) == (10, 10, "frames", passes, 1.0)
+    assert chosen(config) == (10, 10, "frames", passes, 1.0, 0.0)
     assert (trained_steps(config), training_window(config)) == (aft, 10 + aft)
 
 
 def test_stepwise_recipe_takes_small_steps() -> None:
     config = resolved(10, 9, recipe="stepwise")
-    assert chosen(config) == (2, 2, "increments", 2, 0.4)
+    assert chosen(config) == (2, 2, "increments", 2, 0.1, 0.1)
     assert (trained_steps(config), trained_steps(config, 1)) == (4, 2)
     assert training_window(config) == 6
     assert describe_recipe(config) == (
-        "stepwise: 2 frames per pass from the last 2, as increments; the last 40 % of "
+        "stepwise: 2 frames per pass from the last 2, as increments; the last 10 % of "
         "the steps train 2 passes"
     )
     assert config.model.N_T == 2 and resolved(10, 9, recipe="direct").model.N_T == 8
     assert resolved(10, 9, model={"N_T": 6}, recipe="stepwise").model.N_T == 6
     short = resolved(1, 1, recipe="stepwise")
-    assert chosen(short) == (1, 1, "increments", 1, 0.4)
+    assert chosen(short) == (1, 1, "increments", 1, 0.1, 0.1)
     assert training_window(short) == 2
     assert describe_recipe(short) == ("stepwise: 1 frame per pass from the last 1, as increments")
     assert describe_recipe(resolved(10, 30)) == (
@@ -69,9 +69,18 @@ def test_stepwise_recipe_takes_small_steps() -> None:
 def test_given_settings_stay() -> None:
     model = {"history": 5, "block_frames": 3, "target": "frames"}
     given = resolved(8, 9, model=model, recipe="stepwise", rollout=3, rollout_share=0.25)
-    assert chosen(given) == (5, 3, "frames", 3, 0.25)
+    assert chosen(given) == (5, 3, "frames", 3, 0.25, 0.0)
     assert training_window(given) == 14
     assert resolve_recipe(given, None) == given
+
+
+def test_noise_is_in_units_of_increments() -> None:
+    increments = {"target": "increments"}
+    assert resolved(8, 9, model=increments, recipe="direct").train.input_noise == 0.0
+    given = resolved(8, 9, model=increments, recipe="direct", input_noise=0.3)
+    assert given.train.input_noise == 0.3
+    with pytest.raises(ConfigError, match=r"train.input_noise = 0.3: is in units of the incr"):
+        resolved(8, 9, recipe="direct", input_noise=0.3)
 
 
 def test_passes_beyond_the_horizon_are_not_trained() -> None:

@@ -229,16 +229,19 @@ def test_run_of_version_1_is_tested_and_resumed_without_standardisation(
     old = Path("work_dirs/old")
     text = (old / "config.toml").read_text()
     assert text.count("\nstandardize = false\n") == 1
-    new = "standardize|history|block_frames|target|recipe|windows_per_epoch|rollout|rollout_share"
+    new = (
+        "standardize|history|block_frames|target|recipe|windows_per_epoch|rollout|rollout_share|"
+        "input_noise"
+    )
     old_text, count = re.subn(rf"^({new}) = .*\n", "", text, flags=re.MULTILINE)
-    assert count == 8
+    assert count == 9
     (old / "config.toml").write_text(old_text)
     (old / "data.json").unlink()
     content = checkpoint.load(old / "checkpoints" / "latest.pth")
     assert content["made_with"].pop("model.standardize") is False
     for name in ("model.history", "model.block_frames", "model.target", "train.recipe"):
         del content["made_with"][name]
-    for name in ("windows_per_epoch", "rollout", "rollout_share"):
+    for name in ("windows_per_epoch", "rollout", "rollout_share", "input_noise"):
         del content["made_with"][f"train.{name}"]
     checkpoint.save_training(old / "checkpoints", checkpoint.LATEST, content)
     on = ("--set", "model.standardize=true")
