@@ -7,6 +7,7 @@ fetched last is kept, so that frames which share a chunk fetch it once.
 import asyncio
 import atexit
 import hashlib
+import logging
 import random
 import time
 from collections import OrderedDict
@@ -216,6 +217,7 @@ def store_of(url: str, pid: int) -> RemoteStore:
 
     Raises: ImportError if a package that reads such URLs is not installed.
     """
+    logging.getLogger("gcsfs").setLevel(logging.CRITICAL)  # of requests that are repeated here
     options: dict[str, Any] = {"skip_instance_cache": True}
     if url.startswith("http"):
         timeout = aiohttp.ClientTimeout(
