@@ -123,8 +123,8 @@ class TrainSection(Section):
     )
     loss: str = Field(
         "mse",
-        description="training loss: mse, mae or huber (quadratic up to errors of 0.1); the best "
-        "model is the one of lowest validation mse with any of them",
+        description="training loss: mse, mae or huber (quadratic up to errors of 0.1); the "
+        "model that is kept is chosen by validation mse with any of them",
     )
     optimizer: Literal["muon", "adam"] = Field(
         "muon", description="muon: Muon for matrices, Adam for other weights; adam: as published"
