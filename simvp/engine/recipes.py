@@ -51,32 +51,17 @@ def resolve_recipe(config: Config, weights: StoredWeights | None) -> Config:
     if share == "auto":
         share = _STEPWISE_SHARE if stepwise else 1.0
     target = _target(config, recipe, weights)
-    noise = train.input_noise
-    if noise == "auto":
-        noise = _STEPWISE_NOISE if stepwise and target == "increments" else 0.0
-    if noise and target != "increments":
-        raise ConfigError(
-            f"train.input_noise = {noise}: is in units of the increments, but model.target = "
-            f"{target!r}; use --set model.target=increments, or leave the noise out"
-        )
+    of_model = {"history": history, "block_frames": block, "target": target, "N_T": blocks}
+    of_train = {
+        "recipe": recipe,
+        "rollout": rollout,
+        "rollout_share": share,
+        "input_noise": _noise(train.input_noise, recipe, target),
+    }
     return config.model_copy(
         update={
-            "model": model.model_copy(
-                update={
-                    "history": history,
-                    "block_frames": block,
-                    "target": target,
-                    "N_T": blocks,
-                }
-            ),
-            "train": train.model_copy(
-                update={
-                    "recipe": recipe,
-                    "rollout": rollout,
-                    "rollout_share": share,
-                    "input_noise": noise,
-                }
-            ),
+            "model": model.model_copy(update=of_model),
+            "train": train.model_copy(update=of_train),
         }
     )
 
@@ -98,6 +83,18 @@ def _target(config: Config, recipe: str, weights: StoredWeights | None) -> str:
             f"{trained}; use --set model.target=auto"
         )
     return trained
+
+
+def _noise(setting: float | str, recipe: str, target: str) -> float:
+    """The noise of the input. Raises ConfigError if there are no increments to measure it by."""
+    if isinstance(setting, str):
+        return _STEPWISE_NOISE if (recipe, target) == ("stepwise", "increments") else 0.0
+    if setting and target != "increments":
+        raise ConfigError(
+            f"train.input_noise = {setting}: is in units of the increments, but model.target = "
+            f"{target!r}; use --set model.target=increments, or leave the noise out"
+        )
+    return setting
 
 
 def trained_steps(config: Config, passes: int | None = None) -> int:

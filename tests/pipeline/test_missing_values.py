@@ -84,6 +84,7 @@ def test_loss_ignores_missing_truth(standardize: str) -> None:
     from simvp.runtime.group import Group
 
     settings = ("train.batch_size=2", "train.compile=false", "train.precision=fp32")
+    settings += ("train.input_noise=0.0",)
     network = ("model.boundary=zeros", "model.hid_S=4", "model.hid_T=8", "model.N_T=2")
     network = (*network, f"model.standardize={standardize}")
     lengths = ("data.pre_seq_length=3", "data.aft_seq_length=2")
