@@ -61,7 +61,7 @@ def network_times(
     torch.manual_seed(0)
     settings = [*(f"model.{s}" for s in PUBLISHED), f"model.boundary={boundary}"]
     settings += [f"train.precision={precision}", "train.optimizer=adam", "model.standardize=false"]
-    settings += [f"train.batch_size={batch}"]
+    settings += [f"train.batch_size={batch}", "train.input_noise=0.0"]
     settings += [f"train.compile={str(device_name == 'cuda').lower()}"]
     config: Config = resolve([assignment_layer(text) for text in settings])
     device = torch.device(device_name)
