@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -118,20 +119,20 @@ def test_machine_that_is_lost_comes_back(
 
 
 # Sets what Slurm sets, and starts the tasks of a step on this machine.
-SRUN = f"""#!{sys.executable}
+SRUN = """
 import os, signal, subprocess, sys
 nodes, per_node = int(os.environ["SLURM_NNODES"]), int(os.environ["SLURM_NTASKS_PER_NODE"])
 command = sys.argv[1:]
 while command[0].startswith("--"):
     command.pop(0)
-step = {{
+step = {
     "SLURM_STEP_NUM_TASKS": str(nodes * per_node),
     "SLURM_STEP_NODELIST": "localhost",
-    "SLURM_STEP_TASKS_PER_NODE": f"{{per_node}}(x{{nodes}})",
-}}
+    "SLURM_STEP_TASKS_PER_NODE": f"{per_node}(x{nodes})",
+}
 tasks = [
-    subprocess.Popen(command, env={{**os.environ, **step, "SLURM_PROCID": str(rank),
-                                   "SLURM_LOCALID": str(rank % per_node)}})
+    subprocess.Popen(command, env={**os.environ, **step, "SLURM_PROCID": str(rank),
+                                   "SLURM_LOCALID": str(rank % per_node)})
     for rank in range(nodes * per_node)
 ]
 signal.signal(signal.SIGTERM, lambda *_: [task.send_signal(signal.SIGTERM) for task in tasks])
@@ -147,11 +148,13 @@ def slurm_script() -> str:
 
 def start_job(folder: Path, **variables: str) -> "subprocess.Popen[str]":
     """Run the script of the page on clusters, with small programs in place of those of Slurm."""
+    (folder / "srun.py").write_text(SRUN)
+    python = shlex.quote(sys.executable)  # a path with a space cannot follow #!
     programs = {
-        "srun": SRUN,
+        "srun": f'#!/bin/sh\nexec {python} {shlex.quote(str(folder / "srun.py"))} "$@"\n',
         "scontrol": '#!/bin/sh\necho "$@" >> requeued\n',
         "simvp": '#!/bin/sh\n[ "$1" = train ] && set -- "$@" --config small.toml\n'
-        f'exec {sys.executable} -m simvp "$@"\n',
+        f'exec {python} -m simvp "$@"\n',
     }
     (folder / "bin").mkdir(exist_ok=True)
     for name, text in programs.items():
