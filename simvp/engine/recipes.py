@@ -92,7 +92,7 @@ def _noise(setting: float | str, recipe: str, target: str) -> float:
     if setting and target != "increments":
         raise ConfigError(
             f"train.input_noise = {setting}: is in units of the increments, but model.target = "
-            f"{target!r}; use --set model.target=increments, or leave the noise out"
+            f"{target!r}; use --recipe stepwise or --set model.target=increments, or leave it out"
         )
     return setting
 
