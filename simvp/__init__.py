@@ -1,4 +1,4 @@
-"""simvp: train a SimVP network to forecast 2-D fields, from raw frames to pictures."""
+"""simvp: train a neural network to forecast 2-D fields, from raw frames to pictures."""
 
 # Not imported from typing: until `simvp.__main__.main` runs, Ctrl-C would print a traceback.
 TYPE_CHECKING = False

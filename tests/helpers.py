@@ -59,6 +59,7 @@ TINY = [
     *("--set", "data.stride=7", "--set", "model.hid_S=4", "--set", "model.hid_T=8"),
     *("--set", "model.N_S=2", "--set", "model.N_T=2"),
     *("--set", "model.drop=0.2", "--set", "model.drop_path=0.2", "--recipe", "direct"),
+    *("--model-type", "gsta"),
 ]
 
 # Four epochs of three steps on the samples of the fixture `split_data`.

@@ -26,7 +26,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Train a SimVP network to forecast 2-D simulations",
+    help="Train a neural network to forecast 2-D fields",
     epilog="Usual order: simulate (or use your own data), split, train, test, predict, viz.",
 )
 

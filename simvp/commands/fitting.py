@@ -18,7 +18,7 @@ from simvp.engine.recipes import describe_recipe, training_window
 from simvp.engine.versions import record_versions
 from simvp.engine.weights import StoredWeights, load_weights
 from simvp.errors import ConfigError, DataError
-from simvp.models.simvp import SimVP
+from simvp.models.simvp import Network
 from simvp.physics import parse_boundary, parse_symmetries
 from simvp.progress import Report, Summary, plural
 from simvp.runs import RunFolder
@@ -178,7 +178,7 @@ def fit(
     return trainer.progress
 
 
-def build(config: Config, data: Data, group: Group) -> SimVP:
+def build(config: Config, data: Data, group: Group) -> Network:
     """The network for the data, with random weights. Raises ConfigError."""
     description, scale = data.split.data, None
     if config.model.target == "increments":

@@ -50,12 +50,10 @@ def resolve_minutes(config: Config, folder: RunFolder, report: Report, *, resume
     data = open_data(direct)
     train = direct.train
     if train.batch_size == "auto":  # which depends on the number of steps
-        first = _timed(_with_train(direct, batch_size=choose_batch_size(train.recipe, 1, 2)), data)
+        first = _timed(_with_train(direct, batch_size=choose_batch_size(1, 2)), data)
         epochs = max(1, int(60 * minutes / (first * visits(direct, data.train_set))))
         share = -(-visits(direct, data.train_set) // launcher.num_processes(config))
-        train = train.model_copy(
-            update={"batch_size": choose_batch_size(train.recipe, epochs, share)}
-        )
+        train = train.model_copy(update={"batch_size": choose_batch_size(epochs, share)})
     direct = direct.model_copy(update={"train": train})
     seconds = _timed(direct, data)
     epochs, windows = _fitting(direct, data, seconds, 60 * minutes)

@@ -9,9 +9,9 @@ from simvp.commands import fitting
 from simvp.commands.fitting import Data, open_data, visits
 from simvp.config import Config, Layer, option_layer, resolve, to_toml
 from simvp.engine.history import Progress
-from simvp.engine.recipes import describe_pass, resolve_recipe
+from simvp.engine.recipes import describe_pass
 from simvp.engine.state import check_unchanged, fixed_settings_of
-from simvp.engine.trials import TRIAL_SHARE, Plan, Training, make_plan
+from simvp.engine.trials import TRIAL_SHARE, Plan, Training, make_plan, with_recipe
 from simvp.errors import ConfigError, RunError
 from simvp.progress import ProgressOnly, Report, plural
 from simvp.runs import RunFolder
@@ -24,7 +24,10 @@ Record = dict[str, Any]  # the content of trials.json
 # Settings in which trainings of different recipes differ.
 _SETTINGS = {
     "model": ("history", "block_frames", "target", "N_T"),
-    "train": ("recipe", "rollout", "rollout_share", "epochs", "windows_per_epoch", "batch_size"),
+    "train": (
+        *("recipe", "rollout", "rollout_share", "input_noise"),
+        *("epochs", "windows_per_epoch", "batch_size"),
+    ),
 }
 
 # Settings that every record has; earlier versions recorded fewer of those above.
@@ -66,7 +69,7 @@ def plan_or_choice(
 
 def plan(config: Config) -> Plan:
     """What a run with `train.recipe = "auto"` tries. Raises UserError if there can be no trials."""
-    direct = resolve_recipe(_with_recipe(config, "direct"), None)
+    direct = with_recipe(config, "direct")
     data = open_data(direct)
     resolved = fitting.resolve(direct, data, None)
     model, train = resolved.model, resolved.train
@@ -86,11 +89,6 @@ def plan(config: Config) -> Plan:
         data.split.data,
         launcher.num_processes(config),
     )
-
-
-def _with_recipe(config: Config, recipe: str) -> Config:
-    train = config.train.model_copy(update={"recipe": recipe})
-    return config.model_copy(update={"train": train})
 
 
 def choose(

@@ -33,7 +33,10 @@ class Layer:
 _EARLIER_DEFAULTS = Layer(
     "default of earlier versions",
     {
-        "model": {"drop_path_first": 0.01},
+        "model": {
+            **{"model_type": "gsta", "hid_T": 64, "N_S": 2, "N_T": 8, "mlp_ratio": 8.0},
+            **{"spatio_kernel_enc": 3, "spatio_kernel_dec": 3, "drop_path_first": 0.01},
+        },
         "train": {"recipe": "direct", "val_interval": 1, "input_noise": 0.0},
     },
 )

@@ -6,25 +6,42 @@ from pydantic import Field
 
 from simvp.config import values
 from simvp.config.section import Section
-from simvp.models.simvp import translators
+from simvp.models.simvp import model_types
 from simvp.physics import parse_boundary, parse_symmetries
 
 
 class ModelSection(Section):
-    model_type: Annotated[str, values.one_of(translators.names)] = Field(
-        "gsta", description=f"type of the translator: {', '.join(translators.names())}"
-    )
-    hid_S: values.Even = Field(16, ge=2, description="channels of encoder and decoder; even")
-    hid_T: int = Field(64, ge=2, description="hidden channels of the translator")
-    N_S: values.Even = Field(
-        2, ge=2, le=16, description="layers of encoder and decoder; every second halves the grid"
-    )
-    N_T: values.AutoDepth = Field(
+    model_type: Annotated[str, values.one_of(lambda: ["auto", *model_types()])] = Field(
         "auto",
-        description="number of translator blocks, at least 2; auto: 8 for the direct recipe, 2 for "
-        "the stepwise one",
+        description="unet: U-Net, or SimVP with one of these translators: "
+        f"{', '.join(name for name in model_types() if name != 'unet')}; auto: unet, for given "
+        "weights of SimVP gsta",
     )
-    mlp_ratio: float = Field(8.0, gt=1, description="ratio of MLP width to channels in each block")
+    hid_S: values.Even = Field(
+        16,
+        ge=2,
+        description="channels of SimVP's encoder and decoder, or of the finest level of the U-Net; "
+        "even",
+    )
+    hid_T: values.AutoSize = Field(
+        "auto",
+        description="hidden channels of the translator, or most channels of a level of the U-Net; "
+        "auto: 64 or 128",
+    )
+    N_S: values.AutoLayers = Field(
+        "auto",
+        description="layers of encoder and decoder, even; every second halves the grid; auto: 2, "
+        "for the U-Net 6",
+    )
+    N_T: values.AutoSize = Field(
+        "auto",
+        description="number of translator blocks, or of blocks of each level of the U-Net on each "
+        "way, at least 2; auto: 8, with the stepwise recipe or for the U-Net 2",
+    )
+    mlp_ratio: values.AutoRatio = Field(
+        "auto",
+        description="ratio of MLP width to channels in each block; auto: 8, for the U-Net 4",
+    )
     drop: float = Field(0.0, ge=0, lt=1, description="dropout probability in the MLPs")
     drop_path: float = Field(0.0, ge=0, lt=1, description="stochastic depth rate of the last block")
     drop_path_first: float = Field(
@@ -34,8 +51,12 @@ class ModelSection(Section):
         description="stochastic depth rate of the first block, linear in between; 0.01: as "
         "published",
     )
-    spatio_kernel_enc: values.Odd = Field(3, ge=1, description="kernel size of the encoder; odd")
-    spatio_kernel_dec: values.Odd = Field(3, ge=1, description="kernel size of the decoder; odd")
+    spatio_kernel_enc: values.AutoKernel = Field(
+        "auto", description="kernel size of the encoder; odd; auto: 3, for the U-Net 7"
+    )
+    spatio_kernel_dec: values.AutoKernel = Field(
+        "auto", description="kernel size of the decoder; odd; auto: 3, for the U-Net 7"
+    )
     boundary: Annotated[str, values.auto_or(parse_boundary)] = Field(
         "auto",
         description="boundary condition: zeros (as published), periodic, reflect, replicate, or "
@@ -77,7 +98,7 @@ class TrainSection(Section):
         "frames, as published; stepwise: a pass forecasts 2 frames, which are fed back; auto: the "
         "better one in short trials, or that of given weights",
     )
-    epochs: int = Field(20, ge=1, description="number of passes over the training samples")
+    epochs: int = Field(80, ge=1, description="number of passes over the training samples")
     minutes: float = Field(
         0.0,
         ge=0,
@@ -86,7 +107,7 @@ class TrainSection(Section):
     batch_size: values.AutoCount = Field(
         "auto",
         description="samples per step and process; auto: from 2 to 16, so that training takes at "
-        "least 700 steps, or 3000 with the stepwise recipe",
+        "least 3000 steps",
     )
     windows_per_epoch: int = Field(
         0, ge=0, description="training windows that an epoch visits, at random; 0: all"
@@ -118,7 +139,7 @@ class TrainSection(Section):
     input_noise: values.AutoNoise = Field(
         "auto",
         description="standard deviation of noise that training adds to the input frames, in units "
-        "of the root mean square of the increments; auto: 0.1 with the stepwise recipe and "
+        "of the root mean square of the increments; auto: 0.3 with the stepwise recipe and "
         "increments, otherwise none",
     )
     loss: str = Field(
@@ -131,8 +152,8 @@ class TrainSection(Section):
     )
     lr: values.AutoRate = Field(
         "auto",
-        description="peak learning rate of Adam, one-cycle schedule; auto: 0.006 with Muon "
-        "and the stepwise recipe, otherwise 0.001, as published",
+        description="peak learning rate of Adam, one-cycle schedule; auto: with Muon 0.01 for the "
+        "U-Net and 0.006 for SimVP with the stepwise recipe; otherwise 0.001, as published",
     )
     muon_lr: float = Field(1e-2, gt=0, description="peak learning rate of Muon")
     final_div_factor: float = Field(1e4, ge=1, description="final learning rate = initial / this")
@@ -159,10 +180,9 @@ class TrainSection(Section):
 
     @property
     def peak_lr(self) -> float:
-        """The learning rate of Adam. The recipe has to be resolved."""
-        if isinstance(self.lr, float):
-            return self.lr
-        return 6e-3 if (self.recipe, self.optimizer) == ("stepwise", "muon") else 1e-3
+        """The learning rate of Adam, after "auto" has been resolved."""
+        assert isinstance(self.lr, float)
+        return self.lr
 
 
 class MetricsSection(Section):

@@ -47,7 +47,6 @@ def auto_or(parse: Callable[[str], object]) -> AfterValidator:
 
 
 Even = Annotated[int, _check(lambda x: x % 2 == 0, lambda x: f"even, use {x - 1 or 2} or {x + 1}")]
-Odd = Annotated[int, _check(lambda x: x % 2 == 1, lambda x: f"odd, use {x - 1} or {x + 1}")]
 DataPath = Annotated[str, AfterValidator(check_url)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
@@ -77,11 +76,32 @@ AutoCount = Annotated[
         lambda x: "auto or a positive integer",
     ),
 ]
-AutoDepth = Annotated[
+AutoSize = Annotated[
     int | str,
     _check(
         lambda x: x == "auto" or (isinstance(x, int) and x >= 2),
         lambda x: "auto or an integer of at least 2",
+    ),
+]
+AutoLayers = Annotated[
+    int | str,
+    _check(
+        lambda x: x == "auto" or (isinstance(x, int) and 2 <= x <= 16 and x % 2 == 0),
+        lambda x: "auto or an even number from 2 to 16",
+    ),
+]
+AutoKernel = Annotated[
+    int | str,
+    _check(
+        lambda x: x == "auto" or (isinstance(x, int) and x >= 1 and x % 2 == 1),
+        lambda x: "auto or a positive odd number",
+    ),
+]
+AutoRatio = Annotated[
+    float | str,
+    _check(
+        lambda x: x == "auto" or (isinstance(x, float) and 1 < x < math.inf),
+        lambda x: "auto or more than 1",
     ),
 ]
 AutoShare = Annotated[

@@ -19,8 +19,8 @@ _STEPS_WORTH_COMPILING = 2000
 # An automatic batch size. BatchNorm needs at least two samples; a GPU is busy with sixteen.
 _SMALLEST_BATCH, _LARGEST_BATCH = 2, 16
 
-# The stepwise recipe has many more windows, and gains from more steps.
-_MIN_STEPS = {"direct": 700, "stepwise": 3000}
+# Many steps of few windows are better than few steps of many.
+_MIN_STEPS = 3000
 
 
 def resolve_auto(
@@ -51,10 +51,8 @@ def resolve_auto(
     if train.augment == "auto":
         train = train.model_copy(update={"augment": ",".join(card.symmetries) or "none"})
     if train.batch_size == "auto":
-        batch_size = choose_batch_size(train.recipe, train.epochs, -(-num_windows // world_size))
+        batch_size = choose_batch_size(train.epochs, -(-num_windows // world_size))
         train = train.model_copy(update={"batch_size": batch_size})
-    if train.lr == "auto":
-        train = train.model_copy(update={"lr": train.peak_lr})
     if train.compile == "auto":
         steps = train.epochs * num_windows // (train.samples_per_step * world_size)
         compiles = device.type == "cuda" and steps >= _STEPS_WORTH_COMPILING
@@ -102,12 +100,9 @@ def _for_new_weights(model: ModelSection, split: Split) -> ModelSection:
     return model.model_copy(update={"standardize": decided})
 
 
-def choose_batch_size(recipe: str, epochs: int, windows_per_process: int) -> int:
-    """The largest batch from 2 to 16 that leaves enough steps, at most the number of windows.
-
-    That is 700 steps of the direct recipe, and 3000 of the stepwise one.
-    """
-    fitting = epochs * windows_per_process // _MIN_STEPS[recipe]
+def choose_batch_size(epochs: int, windows_per_process: int) -> int:
+    """The largest batch from 2 to 16 that leaves 3000 steps, at most the number of windows."""
+    fitting = epochs * windows_per_process // _MIN_STEPS
     return min(max(fitting, _SMALLEST_BATCH), _LARGEST_BATCH, windows_per_process)
 
 

@@ -11,10 +11,14 @@ from simvp.config import Config
 from simvp.data.description import DataDescription
 from simvp.engine.network import build_network, count_parameters
 from simvp.engine.recipes import resolve_recipe, trained_steps
-from simvp.models.simvp import SimVP
+from simvp.models.simvp import Network
 
 # Weights, gradients and two moments of Adam, all in float32.
 _BYTES_PER_PARAMETER = 16
+
+
+# Layers whose outputs are counted as activations.
+_COUNTED = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 
 
 @dataclass(frozen=True)
@@ -111,7 +115,7 @@ def training_activations(config: Config, cost: WindowCost, world_size: int) -> i
     return world_size * (one_pass * cost.one_pass + rolled_out * cost.all_passes)
 
 
-def _multiply_adds(network: SimVP, data: DataDescription, num_steps: int) -> int:
+def _multiply_adds(network: Network, data: DataDescription, num_steps: int) -> int:
     """Of the forecast of a sample; the network is on the meta device."""
     counter = FlopCounterMode(display=False)
     with counter:
@@ -119,7 +123,7 @@ def _multiply_adds(network: SimVP, data: DataDescription, num_steps: int) -> int
     return counter.get_total_flops() // 2
 
 
-def _activations(network: SimVP, data: DataDescription, num_steps: int) -> int:
+def _activations(network: Network, data: DataDescription, num_steps: int) -> int:
     """Of the forecast of a sample; the network is on the meta device."""
     count = 0
 
@@ -127,7 +131,7 @@ def _activations(network: SimVP, data: DataDescription, num_steps: int) -> int:
         nonlocal count
         count += output.numel()
 
-    layers = [part for part in network.modules() if isinstance(part, nn.Conv2d | nn.Linear)]
+    layers = [part for part in network.modules() if isinstance(part, _COUNTED)]
     hooks = [layer.register_forward_hook(add) for layer in layers]
     _forecast(network, data, num_steps)
     for hook in hooks:
@@ -135,6 +139,6 @@ def _activations(network: SimVP, data: DataDescription, num_steps: int) -> int:
     return count
 
 
-def _forecast(network: SimVP, data: DataDescription, num_steps: int) -> None:
+def _forecast(network: Network, data: DataDescription, num_steps: int) -> None:
     with torch.no_grad():
         network(torch.empty(1, network.history, *data.shape, device="meta"), num_steps)

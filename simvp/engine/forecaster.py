@@ -18,7 +18,7 @@ from simvp.engine.automatic import follow_weights
 from simvp.engine.evaluation import with_holes
 from simvp.engine.network import build_network
 from simvp.engine.weights import read_weights
-from simvp.models.simvp import SimVP
+from simvp.models.simvp import Network
 from simvp.runs import RunFolder
 
 Frames = TypeVar("Frames", NDArray[np.floating], Tensor)
@@ -36,7 +36,7 @@ class Forecaster:
         data: channels, shape, scaling and data card of what it was trained on.
     """
 
-    network: SimVP
+    network: Network
     frames_in: int
     trained_steps: int
     data: DataDescription

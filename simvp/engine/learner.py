@@ -14,9 +14,9 @@ from torch.nn.utils import get_total_norm
 
 from simvp.config import Config
 from simvp.engine import losses
-from simvp.engine.compilation import compile_blocks, uncompiled
+from simvp.engine.compilation import compile_blocks, compiled, uncompiled
 from simvp.engine.optimizer import Optimizer
-from simvp.models.simvp import SimVP
+from simvp.models.simvp import Network
 from simvp.runtime.devices import autocast
 from simvp.runtime.group import Group
 
@@ -49,7 +49,7 @@ class Learner:
         failed: whether a loss or a gradient was not finite, a tensor on the device.
     """
 
-    def __init__(self, config: Config, network: SimVP, group: Group) -> None:
+    def __init__(self, config: Config, network: Network, group: Group) -> None:
         self.network = network
         self.device = group.device
         self.precision = config.train.precision
@@ -61,9 +61,11 @@ class Learner:
         self.batch_size = config.train.samples_per_step
         assert isinstance(config.train.input_noise, float)
         self.input_noise = config.train.input_noise
-        if config.train.compile:
-            compile_blocks(network)
         self.parallel: nn.Module = network
+        if config.train.compile and group.world_size == 1:
+            self.parallel = compiled(network, group.device)
+        if config.train.compile and group.world_size > 1:
+            compile_blocks(network)
         if group.world_size > 1:
             # All processes start from the same weights. DDP overlaps the exchange of gradients with
             # the backward pass. Buffers are broadcast when they are needed: before validation.

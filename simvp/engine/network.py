@@ -1,6 +1,7 @@
 """Build the network that a config describes."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
@@ -8,8 +9,14 @@ from simvp.config import Config
 from simvp.data.description import DataDescription
 from simvp.engine.recipes import resolve_recipe
 from simvp.errors import ConfigError
-from simvp.models.simvp import SimVP
+from simvp.models.simvp import Network, SimVP, UNet
 from simvp.physics import parse_boundary
+
+# Settings of `[model]` that both kinds of network take as they are.
+_SETTINGS = (
+    *("hid_S", "hid_T", "N_S", "N_T", "mlp_ratio", "drop", "drop_path", "drop_path_first"),
+    *("spatio_kernel_enc", "spatio_kernel_dec", "block_frames"),
+)
 
 
 def build_network(
@@ -18,7 +25,7 @@ def build_network(
     device: torch.device,
     *,
     increment_scale: Sequence[float] | None = None,
-) -> SimVP:
+) -> Network:
     """Build the network for such data on `device`, with random initial weights.
 
     The weights depend on `train.seed` only, not on the device. Mean and standard deviation of the
@@ -40,44 +47,38 @@ def build_network(
         model = config.model
         raise ConfigError(
             f"model.model_type = {model.model_type!r}: {error}; the numbers of channels are "
-            f"model.history * model.hid_S = {_count(model.history) * model.hid_S} and "
+            f"model.history * model.hid_S = {_decided(model.history) * model.hid_S} and "
             f"model.hid_T = {model.hid_T}"
         ) from None
     # Convolutions are faster in channels-last memory format, on CPUs and on GPUs.
     return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
-def _build(config: Config, data: DataDescription, increment_scale: Sequence[float] | None) -> SimVP:
-    if config.model.target == "increments" and increment_scale is None:
+def _build(
+    config: Config, data: DataDescription, increment_scale: Sequence[float] | None
+) -> Network:
+    model, channels = config.model, len(data.channels)
+    if model.target == "increments" and increment_scale is None:
         increment_scale = (1.0,) * len(data.forecast_channels)
-    standardizes, channels = config.model.is_standardizing, len(data.channels)
     mean, std = data.mean or (0.0,) * channels, data.std or (1.0,) * channels
-    return SimVP(
-        (_count(config.model.history), *data.shape),
-        model_type=config.model.model_type,
-        hid_S=config.model.hid_S,
-        hid_T=config.model.hid_T,
-        N_S=config.model.N_S,
-        N_T=_count(config.model.N_T),
-        mlp_ratio=config.model.mlp_ratio,
-        drop=config.model.drop,
-        drop_path=config.model.drop_path,
-        drop_path_first=config.model.drop_path_first,
-        spatio_kernel_enc=config.model.spatio_kernel_enc,
-        spatio_kernel_dec=config.model.spatio_kernel_dec,
-        boundary=parse_boundary(config.model.boundary),
-        mean=mean if standardizes or data.has_missing else None,
-        std=std if standardizes else None,
-        takes_mask=data.has_missing,
-        num_input_only=len(data.inputs),
-        block_frames=_count(config.model.block_frames),
-        increment_scale=increment_scale,
-    )
+    in_shape = (_decided(model.history), *data.shape)
+    settings: dict[str, Any] = {
+        **{name: _decided(getattr(model, name)) for name in _SETTINGS},
+        "boundary": parse_boundary(model.boundary),
+        "mean": mean if model.is_standardizing or data.has_missing else None,
+        "std": std if model.is_standardizing else None,
+        "takes_mask": data.has_missing,
+        "num_input_only": len(data.inputs),
+        "increment_scale": increment_scale,
+    }
+    if model.model_type == "unet":
+        return UNet(in_shape, **settings)
+    return SimVP(in_shape, model_type=model.model_type, **settings)
 
 
-def _count(setting: int | str) -> int:
-    """A number of frames or blocks, after "auto" has been resolved."""
-    assert isinstance(setting, int)
+def _decided(setting: Any) -> Any:
+    """A setting after "auto" has been resolved."""
+    assert setting != "auto"
     return setting
 
 

@@ -8,13 +8,13 @@ from torch import Tensor, nn
 
 from simvp.config.training import TrainSection
 from simvp.engine.muon import Muon
-from simvp.models.simvp import SimVP
+from simvp.models.simvp import Network
 
 
 class Optimizer:
     """Adam, or Muon with Adam for the weights that are not matrices (`train.optimizer`)."""
 
-    def __init__(self, settings: TrainSection, network: SimVP) -> None:
+    def __init__(self, settings: TrainSection, network: Network) -> None:
         matrices = list(_hidden_weights(network)) if settings.optimizer == "muon" else []
         muon_weights = set(matrices)
         others = [p for p in network.parameters() if p not in muon_weights]
@@ -56,9 +56,9 @@ class Optimizer:
             part.load_state_dict(content[name])
 
 
-def _hidden_weights(network: SimVP) -> Iterator[nn.Parameter]:
+def _hidden_weights(network: Network) -> Iterator[nn.Parameter]:
     """Weight matrices of hidden layers, without the first and last layer of the network."""
-    first_and_last = (network.encoder.layers[0].conv, network.decoder.readout)
+    first_and_last = (network.first, network.readout)
     for module in network.modules():
         if isinstance(module, nn.Linear | nn.Conv2d) and module not in first_and_last:
             # The weights of grouped convolutions are not one matrix.

@@ -7,15 +7,26 @@ frames takes as many passes as necessary, each of which is fed with the frames o
 import math
 
 from simvp.config import Config
+from simvp.config.training import ModelSection, TrainSection
 from simvp.engine.weights import StoredWeights
 from simvp.errors import ConfigError
 
+# Sizes of the networks where they are "auto".
+_UNET = {
+    **{"hid_T": 128, "N_S": 6, "N_T": 2, "mlp_ratio": 4.0},
+    **{"spatio_kernel_enc": 7, "spatio_kernel_dec": 7},
+}
+_SIMVP = {
+    **{"hid_T": 64, "N_S": 2, "N_T": 8, "mlp_ratio": 8.0},
+    **{"spatio_kernel_enc": 3, "spatio_kernel_dec": 3},
+}
 # A pass of few frames needs fewer blocks, which pays for more training steps.
-_DIRECT_BLOCKS, _STEPWISE_BLOCKS = 8, 2
+_STEPWISE_SIMVP = {**_SIMVP, "N_T": 2}
 _STEPWISE_FRAMES, _STEPWISE_PASSES, _STEPWISE_SHARE = 2, 2, 0.1
+_UNET_RATE, _STEPWISE_RATE, _PUBLISHED_RATE = 0.01, 0.006, 0.001
 # Makes the network correct errors of its own in long forecasts (Sanchez-Gonzalez et al., arXiv
 # 2002.09405, section 3.3).
-_STEPWISE_NOISE = 0.1
+_STEPWISE_NOISE = 0.3
 
 
 def resolve_recipe(config: Config, weights: StoredWeights | None) -> Config:
@@ -46,14 +57,15 @@ def resolve_recipe(config: Config, weights: StoredWeights | None) -> Config:
         )
     passes = math.ceil(data.aft_seq_length / block)
     rollout = _chosen(train.rollout, min(_STEPWISE_PASSES, passes) if stepwise else passes)
-    blocks = _chosen(model.N_T, _STEPWISE_BLOCKS if stepwise else _DIRECT_BLOCKS)
     share = train.rollout_share
     if share == "auto":
         share = _STEPWISE_SHARE if stepwise else 1.0
     target = _target(config, recipe, weights)
-    of_model = {"history": history, "block_frames": block, "target": target, "N_T": blocks}
+    network = _network(model, stepwise, weights)
+    of_model = {**network, "history": history, "block_frames": block, "target": target}
     of_train = {
         "recipe": recipe,
+        "lr": _rate(train, recipe, network["model_type"]),
         "rollout": rollout,
         "rollout_share": share,
         "input_noise": _noise(train.input_noise, recipe, target),
@@ -68,6 +80,28 @@ def resolve_recipe(config: Config, weights: StoredWeights | None) -> Config:
 
 def _chosen(setting: int | str, automatic: int) -> int:
     return setting if isinstance(setting, int) else automatic
+
+
+def _network(
+    model: ModelSection, stepwise: bool, weights: StoredWeights | None
+) -> dict[str, int | float | str]:
+    """The kind of network, and those of its sizes that depend on it."""
+    kind = model.model_type
+    if kind == "auto":
+        kind = "unet" if weights is None or weights.are_of_unet else "gsta"
+    automatic = _UNET if kind == "unet" else _STEPWISE_SIMVP if stepwise else _SIMVP
+    given = {name: getattr(model, name) for name in automatic}
+    sizes = {name: automatic[name] if x == "auto" else x for name, x in given.items()}
+    return {"model_type": kind, **sizes}
+
+
+def _rate(train: TrainSection, recipe: str, model_type: int | float | str) -> float | str:
+    """The peak learning rate of Adam."""
+    if train.lr != "auto" or train.optimizer != "muon":
+        return _PUBLISHED_RATE if train.lr == "auto" else train.lr
+    if model_type == "unet":
+        return _UNET_RATE
+    return _STEPWISE_RATE if recipe == "stepwise" else _PUBLISHED_RATE
 
 
 def _target(config: Config, recipe: str, weights: StoredWeights | None) -> str:

@@ -16,7 +16,7 @@ from simvp.engine.history import Progress
 from simvp.engine.optimizer import Optimizer
 from simvp.engine.weights import with_current_names
 from simvp.errors import RunError
-from simvp.models.simvp import SimVP
+from simvp.models.simvp import Network
 from simvp.runs import RunFolder
 from simvp.runtime.group import Group
 from simvp.storage import checkpoint
@@ -66,7 +66,7 @@ class TrainingLoss:
 class State:
     """Network, optimizer, progress and random number generators."""
 
-    network: SimVP
+    network: Network
     optimizer: Optimizer
     scaler: torch.amp.GradScaler
     progress: Progress = field(default_factory=Progress)

@@ -5,11 +5,11 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from simvp.models.simvp import SimVP
+from simvp.models.simvp import Network
 
 
 @torch.no_grad()
-def recompute_statistics(network: SimVP, inputs: Iterable[Tensor]) -> None:
+def recompute_statistics(network: Network, inputs: Iterable[Tensor]) -> None:
     """Set the running means and variances to averages over batches (B, T, C, H, W) of inputs.
 
     The statistics accumulated during training belong to earlier weights and degrade the forecasts

@@ -41,7 +41,7 @@ from simvp.engine.state import (
 from simvp.engine.training_windows import TrainingWindows
 from simvp.engine.validation import is_validated, validate
 from simvp.errors import Interrupted, RunFailed
-from simvp.models.simvp import SimVP
+from simvp.models.simvp import Network
 from simvp.progress import Advance, Report, plural
 from simvp.runs import RunFolder
 from simvp.runtime.group import Group
@@ -60,7 +60,7 @@ class Trainer:
     def __init__(
         self,
         config: Config,
-        network: SimVP,
+        network: Network,
         *,
         train_set: WindowDataset,
         val_set: WindowDataset,

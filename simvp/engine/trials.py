@@ -80,9 +80,7 @@ class Candidate:
         train = self.config.train
         batch_size = train.batch_size
         if batch_size == "auto":
-            batch_size = choose_batch_size(
-                train.recipe, epochs, math.ceil(num_windows / world_size)
-            )
+            batch_size = choose_batch_size(epochs, math.ceil(num_windows / world_size))
         length = {"epochs": epochs, "windows_per_epoch": num_windows, "batch_size": batch_size}
         config = self.config.model_copy(update={"train": train.model_copy(update=length)})
         return Training(config, training_activations(config, self.cost, world_size))
@@ -154,16 +152,19 @@ def recipes_to_try(base: Config) -> dict[str, Config]:
     Raises: ConfigError if settings contradict each other.
     """
     pre = base.data.pre_seq_length
-    tried = {"direct": _with_recipe(base, "direct")}
+    tried = {"direct": with_recipe(base, "direct")}
     for frames in (min(2, pre), math.ceil(pre / 2)):
-        config = _with_recipe(base, "stepwise", frames)
+        config = with_recipe(base, "stepwise", frames)
         if all(_decided(config) != _decided(other) for other in tried.values()):
             tried[f"stepwise_{frames}"] = config
     return tried
 
 
-def _with_recipe(base: Config, recipe: str, frames: int | None = None) -> Config:
-    """A recipe, resolved; with a number of frames per pass, where none is given."""
+def with_recipe(base: Config, recipe: str, frames: int | None = None) -> Config:
+    """A recipe to try, resolved; with a number of frames per pass, where none is given.
+
+    Noise that is given holds for those that forecast increments, in whose units it is.
+    """
     model = base.model
     history, block = model.history, model.block_frames
     if frames is not None and history == "auto":
@@ -172,6 +173,8 @@ def _with_recipe(base: Config, recipe: str, frames: int | None = None) -> Config
         block = min(frames, int(history))
     model = model.model_copy(update={"history": history, "block_frames": block})
     train = base.train.model_copy(update={"recipe": recipe})
+    if recipe == "direct" and model.target != "increments":
+        train = train.model_copy(update={"input_noise": 0.0})
     return resolve_recipe(base.model_copy(update={"model": model, "train": train}), None)
 
 

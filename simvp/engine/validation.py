@@ -13,7 +13,7 @@ from simvp.config.training import TrainSection
 from simvp.data.batches import WindowDataset
 from simvp.engine.evaluation import Evaluation, ForecastFunction, evaluate
 from simvp.engine.statistics import recompute_statistics
-from simvp.models.simvp import SimVP
+from simvp.models.simvp import Network
 from simvp.runtime.devices import autocast
 from simvp.runtime.group import Group
 
@@ -75,7 +75,7 @@ def num_statistics_windows(visits: int) -> int:
 
 
 def validate(
-    network: SimVP,
+    network: Network,
     val_set: WindowDataset,
     config: Config,
     group: Group,

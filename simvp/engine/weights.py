@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from simvp.errors import RunError
-from simvp.models.simvp import SimVP
+from simvp.models.simvp import Network
 from simvp.storage import checkpoint
 
 # Substitutions that translate OpenSTL names of tensors to simvp names, applied in this order.
@@ -31,7 +31,7 @@ _RENAMES = [
 _BUFFERS = re.compile(r"\.(relative_position_index|attn_mask)$")
 
 
-def load_openstl(model: SimVP, state_dict: Mapping[str, Any]) -> None:
+def load_openstl(model: Network, state_dict: Mapping[str, Any]) -> None:
     """Load weights with OpenSTL names into `model`.
 
     Args:
@@ -78,14 +78,19 @@ class StoredWeights:
         return "std" in self.state_dict
 
     @property
+    def are_of_unet(self) -> bool:
+        """Whether they are of a U-Net; otherwise of SimVP, whose translator they do not tell."""
+        return "stem.weight" in self.state_dict
+
+    @property
     def forecast_increments(self) -> bool:
         """Whether they are of a network that forecasts increments."""
         return "increment_scale" in self.state_dict
 
-    def load_into(self, model: SimVP) -> None:
+    def load_into(self, model: Network) -> None:
         """Copy them into `model`. Raises RunError if they do not match it."""
         try:
-            if "decoder.readout.weight" in self.state_dict:
+            if self.are_of_unet or "decoder.readout.weight" in self.state_dict:
                 checkpoint.load_into(model, self.state_dict)
             else:
                 load_openstl(model, self.state_dict)
@@ -112,7 +117,7 @@ def with_current_names(state_dict: Mapping[str, Any]) -> dict[str, Any]:
     return {"mean" if name == "fill" else name: value for name, value in state_dict.items()}
 
 
-def load_weights(model: SimVP, path: Path) -> None:
+def load_weights(model: Network, path: Path) -> None:
     """Load weights or a checkpoint of simvp or OpenSTL into `model`; .pth or .safetensors.
 
     The mean and standard deviation with which a network standardises its input are part of its

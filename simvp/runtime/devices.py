@@ -65,7 +65,9 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[obj
 def configure_backend(device: torch.device) -> None:
     """Set process-wide options that improve speed without loss of accuracy."""
     if device.type == "cuda":
-        torch.backends.cudnn.benchmark = True
+        # Timing the algorithms of cuDNN takes 20 s for each size of batch, and the choice, with
+        # which the last digits change, would differ from run to run.
+        torch.backends.cudnn.benchmark = False
         # TF32 would reduce the accuracy of fp32; bf16 is available for speed.
         torch.backends.cudnn.allow_tf32 = False
     elif sys.platform == "linux":

@@ -1,4 +1,4 @@
-"""Networks to compare with: a Fourier neural operator and a ConvNeXt U-Net.
+"""Networks to compare with: a Fourier neural operator, and the U-Net of simvp itself.
 
 Both map (B, in_channels, H, W) to (B, out_channels, H, W); frames are stacked along the channels.
 B: batch; H, W: height and width.
@@ -7,9 +7,8 @@ B: batch; H, W: height and width.
 import torch
 from torch import Tensor, nn
 
-from simvp.models.simvp.layers import ChannelNorm, Mlp, Pointwise, depthwise
+from simvp.models import simvp as models
 from simvp.models.simvp.padding import extend
-from simvp.models.simvp.spatial import SpatialConv, set_boundary
 from simvp.physics import Boundary
 
 PEERS = ("fno", "unet")
@@ -50,11 +49,11 @@ class FNO(nn.Module):
         layers: int = 4,
     ) -> None:
         super().__init__()
-        from neuralop import models  # not needed for the other network
+        import neuralop  # not needed for the other network
 
         self.boundary = boundary
         self.is_periodic = boundary == ("periodic", "periodic")
-        self.operator = models.FNO(
+        self.operator = neuralop.models.FNO(
             n_modes=(modes, modes),
             in_channels=in_channels,
             out_channels=out_channels,
@@ -77,80 +76,18 @@ class FNO(nn.Module):
         return self.operator(extended)[..., reach:-reach, reach:-reach]
 
 
-class Block(nn.Module):
-    """ConvNeXt block: (B, C, H, W), same shape out.
+class UNet(models.UNet):
+    """The U-Net of simvp as a plain map of fields, with random weights in its last layer."""
 
-    Source: Liu et al., "A ConvNet for the 2020s", arXiv 2201.03545; without the layer scale, which
-        is for networks that are much deeper.
-    """
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.branch = nn.Sequential(
-            depthwise(channels, 7), ChannelNorm(channels), Mlp(channels, 4 * channels, drop=0.0)
+    def __init__(self, in_channels: int, out_channels: int, boundary: Boundary) -> None:
+        super().__init__(
+            (1, in_channels, 8, 8),
+            **{"hid_S": 16, "hid_T": 128, "N_S": 6, "N_T": 2},
+            boundary=boundary,
+            num_input_only=in_channels - out_channels,
+            increment_scale=(1.0,) * out_channels,  # so that no frame is added to its output
         )
+        self.head.reset_parameters()
 
     def forward(self, x: Tensor) -> Tensor:
-        branch: Tensor = self.branch(x)
-        return x + branch
-
-
-class UNet(nn.Module):
-    """U-Net of ConvNeXt blocks, padded as the boundary says.
-
-    The layout is that of the baseline of Ohana et al., "The Well", arXiv 2412.00568, with fewer
-    channels: patches of 2x2 cells are merged from one level to the next, and the finer features
-    are concatenated on the way back.
-
-    Args:
-        widths: channels of each level, the finest first.
-        depth: blocks of each level, on the way down and again on the way up.
-    Attributes:
-        stride: the height and width of the frames must be multiples of it.
-    """
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        boundary: Boundary,
-        *,
-        widths: tuple[int, ...] = (16, 32, 64, 128),
-        depth: int = 2,
-    ) -> None:
-        super().__init__()
-        pairs = list(zip(widths[:-1], widths[1:], strict=True))
-        self.stride = 2 ** len(pairs)
-        self.stem = SpatialConv(in_channels, widths[0], 3)
-        self.encoders = nn.ModuleList(_blocks(width, depth) for width in widths[:-1])
-        self.mergers = nn.ModuleList(
-            nn.Sequential(ChannelNorm(fine), nn.Conv2d(fine, coarse, 2, stride=2))
-            for fine, coarse in pairs
-        )
-        self.middle = _blocks(widths[-1], depth + 1)
-        self.splitters = nn.ModuleList(
-            nn.Sequential(ChannelNorm(coarse), nn.ConvTranspose2d(coarse, fine, 2, stride=2))
-            for fine, coarse in pairs
-        )
-        self.joiners = nn.ModuleList(Pointwise(2 * fine, fine) for fine, _ in pairs)
-        self.decoders = nn.ModuleList(_blocks(width, depth) for width in widths[:-1])
-        self.norm, self.readout = ChannelNorm(widths[0]), Pointwise(widths[0], out_channels)
-        set_boundary(self, boundary)
-
-    def forward(self, x: Tensor) -> Tensor:
-        assert not any(size % self.stride for size in x.shape[-2:])
-        x, skips = self.stem(x.contiguous(memory_format=torch.channels_last)), []
-        for encoder, merger in zip(self.encoders, self.mergers, strict=True):
-            x = encoder(x)
-            skips.append(x)
-            x = merger(x)
-        x = self.middle(x)
-        levels = zip(self.splitters, self.joiners, self.decoders, skips, strict=True)
-        for splitter, joiner, decoder, skip in reversed(list(levels)):
-            x = decoder(joiner(torch.cat([splitter(x), skip], dim=1)))
-        forecast: Tensor = self.readout(self.norm(x))
-        return forecast
-
-
-def _blocks(channels: int, depth: int) -> nn.Sequential:
-    return nn.Sequential(*(Block(channels) for _ in range(depth)))
+        return self._next_block(x.unsqueeze(1), None).squeeze(1)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from simvp.data.card import DatasetCard
 from simvp.data.description import DataDescription
 from simvp.data.scaling import Scaling
-from simvp.models.simvp import SimVP, autoencoder, layers
+from simvp.models.simvp import SimVP, UNet, autoencoder, layers
 from simvp.runtime.processes import cores
 
 # Boiling, without statistics.
@@ -29,17 +29,33 @@ class PlainSimVP(SimVP):
 
     def __init__(self, in_shape: tuple[int, int, int, int], **settings: object) -> None:
         super().__init__(in_shape, **settings)  # type: ignore[arg-type]
-        for module in (layers, autoencoder):  # affects the entire process
-            module.recomputed = _saved  # type: ignore[attr-defined]
-        for layer in self.modules():
-            if isinstance(layer, nn.Conv2d):
-                layer.forward = nn.Conv2d.forward.__get__(layer)  # type: ignore[method-assign]
+        _make_plain(self)
 
-    def _next_frames(self, frames: Tensor, mask: None) -> Tensor:
+    def _next_block(self, frames: Tensor, mask: None) -> Tensor:
         features, skip = self.encoder(frames.flatten(0, 1))
         hidden = features.reshape(frames.shape[0], -1, *features.shape[2:])
         decoded: Tensor = self.decoder(self.translator(hidden).reshape(features.shape), skip)
         return decoded.reshape(frames.shape)
+
+
+class PlainUNet(UNet):
+    """The same network with contiguous memory, PyTorch's convolutions and zero padding."""
+
+    def __init__(self, in_shape: tuple[int, int, int, int], **settings: object) -> None:
+        super().__init__(in_shape, **settings)  # type: ignore[arg-type]
+        _make_plain(self)
+
+    def _next_block(self, frames: Tensor, mask: None) -> Tensor:
+        out: Tensor = self.head(self.norm(self._through_levels(self.stem(frames.flatten(1, 2)))))
+        return frames[:, -1:] + out.reshape(frames.shape)
+
+
+def _make_plain(network: nn.Module) -> None:
+    for module in (layers, autoencoder):  # affects the entire process
+        module.recomputed = _saved  # type: ignore[attr-defined]
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d):
+            layer.forward = nn.Conv2d.forward.__get__(layer)  # type: ignore[method-assign]
 
 
 def _saved(function: Callable[[Tensor], Tensor], x: Tensor, *, random: bool = False) -> Tensor:

@@ -19,6 +19,8 @@ from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
+import cuda
+
 REPEATS = 5
 PUBLISHED = ["hid_S=64", "hid_T=512", "N_S=4", "N_T=8"]
 FRAME_SHAPE = (1, 64, 64)  # that of plain.BOILING
@@ -44,16 +46,13 @@ def median_time(function: Callable[[], object], repeats: int = REPEATS) -> float
 # --- Measurements in a separate process -----------------------------------------------------------
 
 
-def network_times(
-    kind: str, precision: str, boundary: str, device_name: str = "cpu", batch: str = "8"
-) -> dict[str, float]:
+def network_times(kind: str, precision: str, boundary: str) -> dict[str, float]:
     """Seconds of a training step, its forward pass and a forecast; peak memory."""
     import torch
     from plain import BOILING, PlainSimVP
 
     from simvp.config import Config, assignment_layer, resolve
     from simvp.engine import build_network
-    from simvp.engine.compilation import uncompiled
     from simvp.engine.learner import Learner
     from simvp.runtime import devices
     from simvp.runtime.group import Group
@@ -61,22 +60,14 @@ def network_times(
     torch.manual_seed(0)
     settings = [*(f"model.{s}" for s in PUBLISHED), f"model.boundary={boundary}"]
     settings += [f"train.precision={precision}", "train.optimizer=adam", "model.standardize=false"]
-    settings += [f"train.batch_size={batch}", "train.input_noise=0.0"]
-    settings += [f"train.compile={str(device_name == 'cuda').lower()}"]
+    settings += ["model.model_type=gsta", "train.batch_size=8", "train.input_noise=0.0"]
+    settings += ["train.lr=0.001", "train.compile=false"]
     config: Config = resolve([assignment_layer(text) for text in settings])
-    device = torch.device(device_name)
-    frames = torch.rand(int(batch), 20, *FRAME_SHAPE, device=device)
-
-    def time_of(function: Callable[[], object]) -> float:
-        def synchronized() -> None:
-            function()
-            if device.type == "cuda":
-                torch.cuda.synchronize()
-
-        return median_time(synchronized, 3 if device.type == "cpu" else 20)
+    device = torch.device("cpu")
+    frames = torch.rand(8, 20, *FRAME_SHAPE)
 
     if kind == "plain":
-        network = PlainSimVP((10, *FRAME_SHAPE)).to(device)
+        network = PlainSimVP((10, *FRAME_SHAPE))
         optimizer = torch.optim.Adam(network.parameters())
 
         def step() -> None:
@@ -92,13 +83,13 @@ def network_times(
             learner.step(frames, lr_factor=1.0, beta1=0.9)
 
     network.train()
-    times = {"step": time_of(step)}
+    times = {"step": median_time(step, 3)}
     times["memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     with devices.autocast(device, precision):
-        times["pass"] = time_of(lambda: network(frames[:, :10], 10))
+        times["pass"] = median_time(lambda: network(frames[:, :10], 10), 3)
     network.eval()
-    with torch.inference_mode(), devices.autocast(device, precision), uncompiled():
-        times["forecast"] = time_of(lambda: network(frames[:, :10], 10))
+    with torch.inference_mode(), devices.autocast(device, precision):
+        times["forecast"] = median_time(lambda: network(frames[:, :10], 10), 3)
     return times
 
 
@@ -111,7 +102,7 @@ def metrics_time() -> dict[str, float]:
     return {"metrics": median_time(lambda: scores(pred, true))}
 
 
-def peak(device: str = "cpu") -> dict[str, float]:
+def peak() -> dict[str, float]:
     """Operations per second of a large matrix product in each supported precision.
 
     The maximum of several repeats, as an estimate of the peak performance.
@@ -121,11 +112,10 @@ def peak(device: str = "cpu") -> dict[str, float]:
     from simvp.runtime.devices import best_precision
 
     peaks = {}
-    best = best_precision(torch.device(device))[0]
+    best = best_precision(torch.device("cpu"))[0]
     for name, dtype in {"fp32": torch.float32, best: getattr(torch, DTYPES[best])}.items():
-        a = torch.rand(4096, 4096, device=device).to(dtype)
-        # Reading a value waits for the device.
-        peaks[name] = 2 * 4096**3 / min(times_of(lambda a=a: (a @ a)[0, 0].item(), 8))
+        a = torch.rand(4096, 4096).to(dtype)
+        peaks[name] = 2 * 4096**3 / min(times_of(lambda a=a: a @ a, 8))
     return peaks
 
 
@@ -173,20 +163,6 @@ def network_rows() -> None:
     print(f"| metrics, share of a {name} forecast | | {share:.1%} | | |")
 
 
-def cuda_rows() -> None:
-    """Samples per second, compared with plain float32 code, and fraction of the bf16 peak."""
-    peaks = measure("peak", "cuda")
-    print(f"| large matrix product, bf16 | | {peaks['bf16'] / 1e12:.0f} TFLOP/s | | CUDA |")
-    for batch in (16, 64):
-        plain = measure("network", "plain", "fp32", "zeros", "cuda", str(batch))
-        ours = measure("network", "simvp", "bf16", "zeros", "cuda", str(batch))
-        for what, key, passes in [("training", "step", 3), ("forecast", "forecast", 1)]:
-            rate = batch / ours[key]
-            share = passes * OPERATIONS * rate / peaks["bf16"]
-            name = f"CUDA {what}, samples, batch {batch}"
-            row(name, batch / plain[key], rate, "/s", f"{share:.0%} of peak")
-
-
 def simulate_ours(folder: Path, samples: int) -> None:
     options = ["--samples", str(samples), "--data-path", str(folder)]
     subprocess.run([*SIMVP, "simulate", *options], check=True, stdout=subprocess.PIPE)
@@ -227,7 +203,8 @@ def data_rows(folder: Path) -> None:
 
 def group_rows() -> None:
     """One process with two threads and two with one; eight samples per step in total."""
-    published = [part for s in PUBLISHED for part in ("--set", f"model.{s}")]
+    published = ["--model-type", "gsta"]
+    published += [part for s in PUBLISHED for part in ("--set", f"model.{s}")]
     times = {}
     for nproc, batch in [(1, 8), (2, 4)]:
         options = [
@@ -281,7 +258,7 @@ def main() -> None:
     try:
         network_rows()
         if importlib.util.find_spec("triton") and shutil.which("nvidia-smi"):
-            cuda_rows()
+            cuda.main()
         data_rows(folder)
         subprocess.run([*SIMVP, "split", "--samples", "46"], check=True, stdout=subprocess.PIPE)
         group_rows()

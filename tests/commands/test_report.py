@@ -39,7 +39,7 @@ def test_page_has_scores_settings_and_commands(tested: Path, simvp: Simvp) -> No
         assert f"{name} {shown[0]} {shown[1]} to {shown[2]} {shown[3]} {shown[4]}" in text
     for sample, scores in record["samples"].items():
         assert f"{sample} {scores['mse']:#.4g} {scores['mae']:#.4g}" in text
-    assert "model.hid_T 8 64" in text and "7 windows" in text
+    assert "model.hid_T 8 auto" in text and "7 windows" in text
     assert "The ring marks the epoch whose model the run has kept; its model is scored." in text
 
 

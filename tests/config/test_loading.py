@@ -33,11 +33,11 @@ def problem(*assignments: str) -> str:
         ),
         ("train.epochs=true", "--set train.epochs = True: should be a valid integer"),
         ("train.epochs=2.5", "--set train.epochs = 2.5: should be a valid integer"),
-        ("model.N_S=3", "--set model.N_S = 3: should be even, use 2 or 4"),
+        ("model.N_S=3", "--set model.N_S = 3: should be auto or an even number from 2 to 16"),
         ("model.hid_S=7", "--set model.hid_S = 7: should be even, use 6 or 8"),
         (
             "model.spatio_kernel_enc=4",
-            "--set model.spatio_kernel_enc = 4: should be odd, use 3 or 5",
+            "--set model.spatio_kernel_enc = 4: should be auto or a positive odd number",
         ),
         (
             "train.epoch=3",

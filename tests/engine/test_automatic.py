@@ -17,24 +17,22 @@ CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize(
-    ("recipe", "windows", "nproc", "epochs", "expected"),
-    # 20 epochs of 70 windows are 700 steps of two windows; the size is at most 16.
+    ("windows", "nproc", "epochs", "expected"),
+    # 100 epochs of 70 windows are 3500 steps of two windows; the size is at most 16.
     [
-        ("direct", 70, 1, 20, 2),
-        ("direct", 70, 2, 20, 2),
-        ("direct", 350, 1, 20, 10),
-        ("direct", 14000, 1, 20, 16),
-        ("direct", 3, 4, 20, 1),
-        ("stepwise", 350, 1, 20, 2),
-        ("stepwise", 1050, 1, 20, 7),
-        ("stepwise", 1050, 2, 20, 3),
-        ("stepwise", 14000, 1, 20, 16),
+        (70, 1, 100, 2),
+        (70, 2, 100, 2),
+        (350, 1, 20, 2),
+        (1050, 1, 20, 7),
+        (1050, 2, 20, 3),
+        (14000, 1, 20, 16),
+        (3, 4, 20, 1),
     ],
 )
 def test_automatic_batch_size_gives_enough_steps(
-    split_data: Path, recipe: str, windows: int, nproc: int, epochs: int, expected: int
+    split_data: Path, windows: int, nproc: int, epochs: int, expected: int
 ) -> None:
-    config = Config.model_validate({"train": {"epochs": epochs, "recipe": recipe}})
+    config = Config.model_validate({"train": {"epochs": epochs}})
     assert resolved(split_data, config, windows, world_size=nproc).train.batch_size == expected
     given = Config.model_validate({"train": {"batch_size": 5}})
     assert resolved(split_data, given, windows, world_size=nproc).train.batch_size == 5
@@ -77,13 +75,22 @@ def test_compilation_is_for_long_runs_on_a_gpu(
 
 
 @pytest.mark.parametrize(
-    ("recipe", "optimizer", "lr"),
-    [("stepwise", "muon", 6e-3), ("direct", "muon", 1e-3), ("stepwise", "adam", 1e-3)],
+    ("kind", "recipe", "optimizer", "lr"),
+    [
+        ("unet", "direct", "muon", 0.01),
+        ("unet", "stepwise", "muon", 0.01),
+        ("unet", "stepwise", "adam", 0.001),
+        ("gsta", "stepwise", "muon", 0.006),
+        ("gsta", "direct", "muon", 0.001),
+        ("gsta", "stepwise", "adam", 0.001),
+    ],
 )
-def test_automatic_learning_rate(recipe: str, optimizer: str, lr: float, split_data: Path) -> None:
+def test_automatic_learning_rate(
+    kind: str, recipe: str, optimizer: str, lr: float, split_data: Path
+) -> None:
     for given, expected in ({}, lr), ({"lr": 3e-4}, 3e-4):
         train = {"recipe": recipe, "optimizer": optimizer, **given}
-        config = Config.model_validate({"train": train})
+        config = Config.model_validate({"model": {"model_type": kind}, "train": train})
         assert resolved(split_data, config, 10).train.lr == expected
 
 

@@ -33,6 +33,7 @@ def test_cost_matches_openstl(name: str, parameters: float, multiply_adds: float
 
 def test_input_only_channels_cost_weights_of_the_first_layer_only() -> None:
     settings = ("model.boundary=zeros", "model.standardize=false", "train.batch_size=2")
+    settings += ("model.model_type=gsta",)
     config = resolve([assignment_layer(text) for text in (*settings, "model.hid_S=8")])
     alone = network_cost(config, describe_data((1, 16, 24)))
     driven = network_cost(config, describe_data((3, 16, 24), inputs=("1", "2")))
@@ -82,6 +83,7 @@ def test_cost_of_training_is_that_of_its_steps(share: float, world_size: int) ->
 def test_cost_of_a_window_is_that_of_its_passes() -> None:
     settings = ["model.boundary=zeros", "model.standardize=false", "train.recipe=stepwise"]
     settings += ["train.batch_size=2", "model.hid_S=8", "model.N_T=2"]
+    settings += ["model.model_type=gsta"]
     config = resolve_recipe(resolve([assignment_layer(text) for text in settings]), None)
     data = describe_data((1, 16, 24))
     cost = window_cost(config, data)
@@ -96,3 +98,19 @@ def test_cost_of_a_window_is_that_of_its_passes() -> None:
     decoder = 2 * (4 * 8 * half + 8 * full + full)
     assert cost.one_pass == encoder + translator + decoder
     assert cost.all_passes == 2 * cost.one_pass
+
+
+def test_cost_of_a_window_for_the_unet() -> None:
+    settings = ["model.boundary=zeros", "model.standardize=false", "train.recipe=stepwise"]
+    settings += ["train.batch_size=2", "model.hid_S=8", "model.hid_T=12", "model.N_S=4"]
+    config = resolve_recipe(resolve([assignment_layer(text) for text in settings]), None)
+    cells = [16 * 24, 8 * 12, 4 * 6]
+    widths = [8, 12, 12]
+
+    def blocks(level: int, count: int) -> int:  # depthwise, to four times the channels, and back
+        return count * cells[level] * (1 + 4 + 1) * widths[level]
+
+    down = 8 * cells[0] + blocks(0, 2) + 12 * cells[1] + blocks(1, 2) + 12 * cells[2]
+    up = 2 * 12 * cells[1] + blocks(1, 2) + 2 * 8 * cells[0] + blocks(0, 2)  # split and join
+    cost = window_cost(config, describe_data((1, 16, 24)))
+    assert cost.one_pass == down + blocks(2, 3) + up + 2 * cells[0]

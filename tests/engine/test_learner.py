@@ -14,11 +14,14 @@ from simvp.engine.learner import Learner
 from simvp.engine.recipes import resolve_recipe
 from simvp.runtime.group import process_group
 
-SETTINGS = ("train.batch_size=2", "train.compile=false", "train.input_noise=0.0")
+SETTINGS = (
+    *("train.batch_size=2", "train.compile=false", "train.input_noise=0.0", "train.lr=0.001"),
+)
 NETWORK = (
     "model.boundary=zeros",
     "model.standardize=false",
     "model.hid_S=4",
+    "model.model_type=gsta",
     "model.hid_T=8",
     "model.N_T=2",
 )

@@ -1,10 +1,11 @@
 """Muon for matrices, Adam for other weights."""
 
+import pytest
 import torch
 
 from simvp.config.training import TrainSection
 from simvp.engine.optimizer import Optimizer
-from simvp.models.simvp import SimVP
+from simvp.models.simvp import Network, SimVP, UNet
 
 SMALL = {"hid_S": 8, "hid_T": 16, "N_S": 2, "N_T": 2}
 CPU = torch.device("cpu")
@@ -13,7 +14,7 @@ CPU = torch.device("cpu")
 def test_muon_step_is_orthogonal_up_to_its_scale() -> None:
     """A step is orthogonal up to its scale, 0.2 sqrt(max(rows, columns)) of the learning rate."""
     network = SimVP((3, 1, 16, 16), **SMALL)
-    optimizer = Optimizer(TrainSection(optimizer="muon"), network)
+    optimizer = Optimizer(TrainSection(optimizer="muon", lr=0.001), network)
     weight = network.encoder.layers[1].conv.weight  # (8, 8, 3, 3)
     before = weight.detach().clone()
     network(torch.rand(4, 3, 1, 16, 16)).square().mean().backward()
@@ -24,14 +25,15 @@ def test_muon_step_is_orthogonal_up_to_its_scale() -> None:
     assert sizes.min() > 0.6 and sizes.max() < 1.3  # Newton-Schulz is approximate
 
 
-def test_each_weight_belongs_to_one_optimizer() -> None:
-    network = SimVP((3, 1, 16, 16), **SMALL).to(memory_format=torch.channels_last)
+@pytest.mark.parametrize("kind", [SimVP, UNet])
+def test_each_weight_belongs_to_one_optimizer(kind: type[Network]) -> None:
+    network = kind((3, 1, 16, 16), **SMALL).to(memory_format=torch.channels_last)
     for name in ("adam", "muon"):
-        optimizer = Optimizer(TrainSection(optimizer=name), network)
+        optimizer = Optimizer(TrainSection(optimizer=name, lr=0.001), network)
         counts = [p.numel() for part, _ in optimizer.parts.values() for p in _parameters(part)]
         assert sum(counts) == sum(p.numel() for p in network.parameters())
     matrices = {id(p) for p in _parameters(optimizer.parts["muon"][0])}
-    assert id(network.decoder.readout.weight) not in matrices
+    assert matrices.isdisjoint({id(network.first.weight), id(network.readout.weight)})
 
 
 def _parameters(optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:

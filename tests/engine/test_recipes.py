@@ -48,22 +48,44 @@ def test_direct_recipe_is_the_published_network(aft: int, passes: int) -> None:
 
 def test_stepwise_recipe_takes_small_steps() -> None:
     config = resolved(10, 9, recipe="stepwise")
-    assert chosen(config) == (2, 2, "increments", 2, 0.1, 0.1)
+    assert chosen(config) == (2, 2, "increments", 2, 0.1, 0.3)
     assert (trained_steps(config), trained_steps(config, 1)) == (4, 2)
     assert training_window(config) == 6
     assert describe_recipe(config) == (
         "stepwise: 2 frames per pass from the last 2, as increments; the last 10 % of "
         "the steps train 2 passes"
     )
-    assert config.model.N_T == 2 and resolved(10, 9, recipe="direct").model.N_T == 8
-    assert resolved(10, 9, model={"N_T": 6}, recipe="stepwise").model.N_T == 6
     short = resolved(1, 1, recipe="stepwise")
-    assert chosen(short) == (1, 1, "increments", 1, 0.1, 0.1)
+    assert chosen(short) == (1, 1, "increments", 1, 0.1, 0.3)
     assert training_window(short) == 2
     assert describe_recipe(short) == ("stepwise: 1 frame per pass from the last 1, as increments")
     assert describe_recipe(resolved(10, 30)) == (
         "direct: 10 frames per pass from the last 10; trained with 3 passes"
     )
+
+
+def test_sizes_are_those_of_the_network() -> None:
+    def sizes(config: Config) -> tuple[Any, ...]:
+        names = ("model_type", "hid_T", "N_S", "N_T", "mlp_ratio", "spatio_kernel_enc")
+        return tuple(getattr(config.model, name) for name in names)
+
+    for recipe in ("direct", "stepwise"):
+        assert sizes(resolved(10, 9, recipe=recipe)) == ("unet", 128, 6, 2, 4.0, 7)
+    gsta = {"model_type": "gsta"}
+    assert sizes(resolved(10, 9, model=gsta)) == ("gsta", 64, 2, 8, 8.0, 3)
+    assert sizes(resolved(10, 9, model=gsta, recipe="stepwise")) == ("gsta", 64, 2, 2, 8.0, 3)
+    given = {"N_T": 6, "hid_T": 32, "N_S": 4, "mlp_ratio": 3.0, "spatio_kernel_enc": 5}
+    assert sizes(resolved(10, 9, model=given)) == ("unet", 32, 4, 6, 3.0, 5)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("stem.weight", "unet"), ("decoder.readout.weight", "gsta")]
+)
+def test_given_weights_say_what_network_they_are_of(name: str, expected: str) -> None:
+    weights = StoredWeights(Path("weights.pth"), {name: torch.zeros(1)})
+    assert resolved(4, 4, weights=weights).model.model_type == expected
+    tau = resolved(4, 4, model={"model_type": "tau"}, weights=weights)
+    assert tau.model.model_type == "tau"
 
 
 def test_given_settings_stay() -> None:

@@ -69,6 +69,17 @@ def test_resumed_run_with_augmentation_is_bitwise_equal(
 STEPWISE = ("--recipe", "stepwise", "--set", "data.stride=1", "--set", "train.windows_per_epoch=8")
 
 
+def test_resumed_run_of_the_unet_is_bitwise_equal(
+    split_data: Path, simvp: Simvp, stop_after: Any
+) -> None:
+    unet = ("--model-type", "unet", "--set", "model.N_S=4", "--set", "model.drop_path_first=0.1")
+    assert "unet, 0.01 M" in simvp(*TRAIN, *unet, "--name", "straight").stdout
+    stop_after(5, signal.SIGINT)
+    simvp(*TRAIN, *unet, "--name", "stopped", code=130)
+    simvp("train", "--name", "stopped", "--resume")
+    assert_same(*(run_state(Path("work_dirs", name)) for name in ("straight", "stopped")))
+
+
 @pytest.mark.parametrize("step", [2, 6, 10], ids=["one-pass", "end-of-epoch-2", "two-passes"])
 def test_resumed_stepwise_run_is_bitwise_equal(
     split_data: Path, simvp: Simvp, stop_after: Any, step: int

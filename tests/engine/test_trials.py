@@ -10,6 +10,7 @@ from simvp.config import Config
 from simvp.data.windows import window_starts
 from simvp.engine.recipes import training_window
 from simvp.engine.trials import Plan, make_plan, recipes_to_try
+from simvp.errors import ConfigError
 
 FRAMES, SAMPLES = 20, 7
 
@@ -65,6 +66,17 @@ def test_given_settings_are_those_of_every_recipe() -> None:
     rollout = {"rollout": 1, "rollout_share": 1.0}
     assert frames_per_pass(settings(model=all_given, train=rollout)) == {"direct": (3, 2)}
     assert plan(settings(model=all_given, train=rollout)).trials == {}
+
+
+def test_given_noise_is_that_of_the_recipes_with_increments() -> None:
+    def noise(**sections: dict[str, Any]) -> list[float | str]:
+        tried = recipes_to_try(settings(10, train={"input_noise": 0.3}, **sections))
+        return [config.train.input_noise for config in tried.values()]
+
+    assert noise() == [0.0, 0.3, 0.3]
+    assert noise(model={"target": "increments"}) == [0.3, 0.3, 0.3]
+    with pytest.raises(ConfigError, match="is in units of the increments"):
+        noise(model={"target": "frames"})
 
 
 @pytest.mark.parametrize(

@@ -135,7 +135,7 @@ DATA_AND_CONFIG: list[tuple[str, Prepare, list[str], str]] = [
     ("batch-size-0", nothing, [*TRAIN, "--batch-size", "0"], "--batch-size = 0"),
     ("negative-epochs", nothing, [*TRAIN, "--epochs", "-1"], "--epochs = -1"),
     ("N_S-0", nothing, [*TRAIN, "--set", "model.N_S=0"], "model.N_S = 0"),
-    ("N_S-odd", nothing, [*TRAIN, "--set", "model.N_S=3"], "N_S = 3: should be even, use 2 or 4"),
+    ("N_S-odd", nothing, [*TRAIN, "--set", "model.N_S=3"], "N_S = 3: should be auto or an even"),
     (
         "N_T-1",
         nothing,

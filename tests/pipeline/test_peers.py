@@ -63,17 +63,6 @@ def test_networks_commute_with_shifts_on_a_periodic_grid(peer: str, shift: tuple
         assert torch.allclose(before, after, rtol=0, atol=1e-5) == is_periodic
 
 
-def test_blocks_map_constant_fields_to_constant_ones_unless_zeros_are_beyond_the_edges() -> None:
-    torch.manual_seed(0)
-    frames = torch.randn(2, 3, 1, 1).expand(2, 3, 16, 24)
-    for kind, is_constant in (("replicate", True), ("reflect", True), ("zeros", False)):
-        # Several levels would split each cell of the coarsest one into unequal ones.
-        network = peer_networks.UNet(3, 5, (kind, kind), widths=(16,))
-        result = network(frames)
-        first = result[..., :1, :1].expand_as(result)
-        assert torch.allclose(result, first, rtol=0, atol=1e-5) == is_constant
-
-
 @pytest.mark.parametrize("peer", peer_networks.PEERS)
 def test_networks_have_about_as_many_parameters(peer: str) -> None:
     if peer == "fno":

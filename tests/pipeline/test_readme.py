@@ -102,7 +102,7 @@ def test_every_setting_is_described() -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_shown_commands_are_accepted(command: str, simvp: Simvp) -> None:
     arguments = arguments_of(command)
-    (published,) = [b.text for b in blocks("recipe.md", "toml") if "optimizer" in b.text]
+    (published,) = [b.text for b in blocks("translators.md", "toml") if "optimizer" in b.text]
     for option, value in zip(arguments, arguments[1:], strict=False):
         if option == "--config":
             Path(value).write_text(published)

@@ -33,11 +33,16 @@ def summary(run: ReportedRun, split: SplitOfRun) -> str:
     trained = _num_windows(run, split, "train")
     on = f", trained on {trained} windows" if trained else ""
     return (
-        f"A {run.config.model.model_type} network that receives {_frames(settings.pre_seq_length)} "
+        f"A {_network(run.config.model.model_type)} that receives "
+        f"{_frames(settings.pre_seq_length)} "
         f"and forecasts the next {settings.aft_seq_length}{on} and tested on "
         f"{len(run.metrics['samples'])}. {name}{labels}, {data.shape[1]}x{data.shape[2]} cells"
         + (f", {interval} between frames." if (interval := frame_interval(data)) else ".")
     )
+
+
+def _network(model_type: str) -> str:
+    return "U-Net" if model_type == "unet" else f"SimVP network ({model_type})"
 
 
 def _frames(count: int) -> str:

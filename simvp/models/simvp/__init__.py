@@ -1,18 +1,28 @@
-"""The SimVP network. `SimVP` is imported on first use, because the config needs only the names of
-the translators and importing torch takes seconds.
+"""The networks. They are imported on first use, because the config needs only the names of their
+types and importing torch takes seconds.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from simvp.models.simvp.network import SimVP as SimVP
+from simvp.models.simvp import translators
 
-__all__ = ["SimVP"]
+if TYPE_CHECKING:
+    from simvp.models.simvp.network import Network as Network
+    from simvp.models.simvp.simvp import SimVP as SimVP
+    from simvp.models.simvp.unet import UNet as UNet
+
+__all__ = ["Network", "SimVP", "UNet", "model_types"]
+
+_MODULES = {"Network": "network", "SimVP": "simvp", "UNet": "unet"}
+
+
+def model_types() -> list[str]:
+    """SimVP with each of the translators, by their names, and the U-Net."""
+    return [*translators.names(), "unet"]
 
 
 def __getattr__(name: str) -> Any:
-    if name != "SimVP":
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from simvp.models.simvp.network import SimVP
-
-    return SimVP
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

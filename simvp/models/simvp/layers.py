@@ -34,19 +34,20 @@ class Pointwise(nn.Conv2d):
         return cells.permute(0, 3, 1, 2)
 
 
-# Bytes. Saving smaller tensors is faster than recomputing them. For larger ones it is not, because
-# their memory has to be allocated.
+# Bytes. On a CPU, saving smaller tensors is faster than recomputing them. For larger ones it is
+# not, because their memory has to be allocated. On a GPU it is already there.
 _RECOMPUTE_FROM = 2**24
 
 
 def recomputed(function: Callable[[Tensor], Tensor], x: Tensor, *, random: bool = False) -> Tensor:
-    """`function(x)`; for large x, intermediate tensors are recomputed in the backward pass.
+    """`function(x)`; for large x on a CPU, the backward pass recomputes intermediate tensors.
 
     Args:
         random: whether the function draws random numbers, which the recomputation has to repeat.
     """
-    # The compiler decides what to recompute.
-    if torch.compiler.is_compiling() or x.nbytes < _RECOMPUTE_FROM or not torch.is_grad_enabled():
+    if torch.compiler.is_compiling():  # the compiler decides what to recompute
+        return function(x)
+    if x.is_cuda or x.nbytes < _RECOMPUTE_FROM or not torch.is_grad_enabled():
         return function(x)
     return checkpoint(function, x, use_reentrant=False, preserve_rng_state=random)
 
