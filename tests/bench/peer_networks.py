@@ -12,6 +12,7 @@ from simvp.models.simvp.padding import extend
 from simvp.physics import Boundary
 
 PEERS = ("fno", "unet")
+UNET_SIZES = {"hid_S": 16, "hid_T": 128, "N_S": 6, "N_T": 2}  # the default network's
 
 
 def build(peer: str, in_channels: int, out_channels: int, boundary: Boundary) -> nn.Module:
@@ -82,7 +83,7 @@ class UNet(models.UNet):
     def __init__(self, in_channels: int, out_channels: int, boundary: Boundary) -> None:
         super().__init__(
             (1, in_channels, 8, 8),
-            **{"hid_S": 16, "hid_T": 128, "N_S": 6, "N_T": 2},
+            **UNET_SIZES,
             boundary=boundary,
             num_input_only=in_channels - out_channels,
             increment_scale=(1.0,) * out_channels,  # so that no frame is added to its output

@@ -81,14 +81,15 @@ def test_loss_ignores_missing_truth(standardize: str) -> None:
     from simvp.config import assignment_layer, resolve
     from simvp.engine import build_network
     from simvp.engine.learner import Learner
+    from simvp.engine.recipes import resolve_recipe
     from simvp.runtime.group import Group
 
     settings = ("train.batch_size=2", "train.compile=false", "train.precision=fp32")
-    settings += ("train.input_noise=0.0",)
     network = ("model.boundary=zeros", "model.hid_S=4", "model.hid_T=8", "model.N_T=2")
     network = (*network, f"model.standardize={standardize}")
     lengths = ("data.pre_seq_length=3", "data.aft_seq_length=2")
-    config = resolve([assignment_layer(text) for text in (*settings, *network, *lengths)])
+    texts = (*settings, *network, *lengths)
+    config = resolve_recipe(resolve([assignment_layer(text) for text in texts]), None)
     cpu = torch.device("cpu")
     description = describe_data((1, 9, 11), mean=(0.5,), std=(0.3,), has_missing=True)
     model = build_network(config, description, cpu).train()

@@ -101,7 +101,8 @@ def test_a_study_uses_the_time_and_skips_what_is_there(
     mode: str, waves: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(recipes, "make_data", lambda folder, system: waves)
-    monkeypatch.setitem(peer_networks.UNet.__init__.__kwdefaults__, "widths", (8, 16))
+    small = {"hid_S": 8, "hid_T": 16, "N_S": 2, "N_T": 2}
+    monkeypatch.setattr(peer_networks, "UNET_SIZES", small)
     monkeypatch.setitem(peers.LEARNING_RATES, "unet", (1e-9, 1e-2))
     arguments = "peers.py . --systems flow --peers unet --seconds 0.5 --tuning-seconds 0.5".split()
     sets = [f"--set={text}" for text in SMALL]
