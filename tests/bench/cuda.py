@@ -12,10 +12,8 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 NETWORKS = {
@@ -177,27 +175,6 @@ def openstl(network: str, batch: str) -> dict[str, float]:
     return {"step": epoch / len(loader), "memory": torch.cuda.max_memory_allocated()}
 
 
-def loop(network: str, batch: str) -> dict[str, float]:
-    """Samples per second of `simvp train`, with its data and everything else."""
-    import csv
-
-    sizes = [word for k, v in NETWORKS[network].items() for word in ("--set", f"model.{k}={v}")]
-    sizes += ["--model-type", TYPES[network]]
-    with tempfile.TemporaryDirectory() as folder:
-        for arguments in (
-            ["simulate", "--samples", str(24 * int(batch))],
-            ["split"],
-            ["train", "--recipe", "direct", "--epochs", "4", "--batch-size", batch, *sizes]
-            + ["--set", "train.compile=true"],
-        ):
-            command = [sys.executable, "-m", "simvp", *arguments]
-            subprocess.run(command, check=True, cwd=folder, stdout=subprocess.PIPE)
-        with next(Path(folder).glob("work_dirs/*/metrics.csv")).open() as file:
-            rows = list(csv.DictReader(file))
-    rates = [float(row["samples_per_second"]) for row in rows]
-    return {"rate": max(rates[1:]), "first": rates[0]}
-
-
 def profile(network: str, batch: str, *settings: str) -> dict[str, float]:
     """Microseconds per step of each kernel, summed over the names; prints the largest."""
     import torch
@@ -268,7 +245,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    functions = {f.__name__: f for f in (training, peaks, openstl, loop, profile)}
+    functions = {f.__name__: f for f in (training, peaks, openstl, profile)}
     if len(sys.argv) > 1:
         print(json.dumps(functions[sys.argv[1]](*sys.argv[2:])))
     else:
