@@ -13,7 +13,7 @@ from simvp.physics import parse_boundary, parse_symmetries
 class ModelSection(Section):
     model_type: Annotated[str, values.one_of(lambda: ["auto", *model_types()])] = Field(
         "auto",
-        description="unet: U-Net, or SimVP with one of these translators: "
+        description="network: unet, or SimVP with one of these translators: "
         f"{', '.join(name for name in model_types() if name != 'unet')}; auto: unet, for given "
         "weights of SimVP gsta",
     )
