@@ -35,6 +35,13 @@ def one_of(names: Callable[[], Sequence[str]]) -> AfterValidator:
     )
 
 
+def _auto_or_number(
+    kind: type[int] | type[float], accepts: Callable[[Any], bool], expected: str
+) -> AfterValidator:
+    """Accept "auto", and the numbers of this kind that `accepts` is true for."""
+    return _check(lambda x: x == "auto" or (isinstance(x, kind) and accepts(x)), lambda x: expected)
+
+
 def auto_or(parse: Callable[[str], object]) -> AfterValidator:
     """Accept "auto", and what `parse` accepts."""
 
@@ -70,60 +77,32 @@ Device = Annotated[
     ),
 ]
 AutoCount = Annotated[
-    int | str,
-    _check(
-        lambda x: x == "auto" or (isinstance(x, int) and x >= 1),
-        lambda x: "auto or a positive integer",
-    ),
+    int | str, _auto_or_number(int, lambda x: x >= 1, "auto or a positive integer")
 ]
 AutoSize = Annotated[
-    int | str,
-    _check(
-        lambda x: x == "auto" or (isinstance(x, int) and x >= 2),
-        lambda x: "auto or an integer of at least 2",
-    ),
+    int | str, _auto_or_number(int, lambda x: x >= 2, "auto or an integer of at least 2")
 ]
 AutoLayers = Annotated[
     int | str,
-    _check(
-        lambda x: x == "auto" or (isinstance(x, int) and 2 <= x <= 16 and x % 2 == 0),
-        lambda x: "auto or an even number from 2 to 16",
+    _auto_or_number(
+        int, lambda x: 2 <= x <= 16 and x % 2 == 0, "auto or an even number from 2 to 16"
     ),
 ]
 AutoKernel = Annotated[
     int | str,
-    _check(
-        lambda x: x == "auto" or (isinstance(x, int) and x >= 1 and x % 2 == 1),
-        lambda x: "auto or a positive odd number",
-    ),
+    _auto_or_number(int, lambda x: x >= 1 and x % 2 == 1, "auto or a positive odd number"),
 ]
 AutoRatio = Annotated[
-    float | str,
-    _check(
-        lambda x: x == "auto" or (isinstance(x, float) and 1 < x < math.inf),
-        lambda x: "auto or more than 1",
-    ),
+    float | str, _auto_or_number(float, lambda x: 1 < x < math.inf, "auto or more than 1")
 ]
 AutoShare = Annotated[
-    float | str,
-    _check(
-        lambda x: x == "auto" or (isinstance(x, float) and 0 <= x <= 1),
-        lambda x: "auto or from 0 to 1",
-    ),
+    float | str, _auto_or_number(float, lambda x: 0 <= x <= 1, "auto or from 0 to 1")
 ]
 AutoNoise = Annotated[
-    float | str,
-    _check(
-        lambda x: x == "auto" or (isinstance(x, float) and 0 <= x < math.inf),
-        lambda x: "auto, 0 or a positive number",
-    ),
+    float | str, _auto_or_number(float, lambda x: 0 <= x < math.inf, "auto, 0 or a positive number")
 ]
 AutoRate = Annotated[
-    float | str,
-    _check(
-        lambda x: x == "auto" or (isinstance(x, float) and 0 < x < math.inf),
-        lambda x: "auto or a positive number",
-    ),
+    float | str, _auto_or_number(float, lambda x: 0 < x < math.inf, "auto or a positive number")
 ]
 AutoSwitch = Annotated[
     bool | str, _check(lambda x: x in (True, False, "auto"), lambda x: "auto, true or false")

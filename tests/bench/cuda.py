@@ -55,17 +55,31 @@ def config_of(network: str, batch: str, settings: list[str]) -> Any:
     return resolve([assignment_layer(text) for text in texts])
 
 
-def training(network: str, batch: str, *settings: str) -> dict[str, float]:
-    """Seconds of a step, of a forecast, and the memory of training, for one way to train."""
+def make_learner(network: str, batch: str, settings: list[str]) -> Any:
+    """Network and optimizer as `simvp train` uses them on the GPU."""
     import torch
-    from plain import BOILING, PlainSimVP, PlainUNet
-    from torch.nn.functional import mse_loss
+    from plain import BOILING
 
     from simvp.engine import build_network
-    from simvp.engine.compilation import uncompiled
     from simvp.engine.learner import Learner
     from simvp.runtime import devices
     from simvp.runtime.group import Group
+
+    device = torch.device("cuda:0")
+    devices.configure_backend(device)
+    config = config_of(network, batch, settings)
+    model = build_network(config, BOILING, device).train()
+    return Learner(config, model, Group(0, 1, device))
+
+
+def training(network: str, batch: str, *settings: str) -> dict[str, float]:
+    """Seconds of a step, of a forecast, and the memory of training, for one way to train."""
+    import torch
+    from plain import PlainSimVP, PlainUNet
+    from torch.nn.functional import mse_loss
+
+    from simvp.engine.compilation import uncompiled
+    from simvp.runtime import devices
 
     torch.manual_seed(0)
     device = torch.device("cuda:0")
@@ -81,11 +95,8 @@ def training(network: str, batch: str, *settings: str) -> dict[str, float]:
             mse_loss(model(frames[:, :10]), frames[:, 10:]).backward()
             optimizer.step()
     else:
-        devices.configure_backend(device)
-        config = config_of(network, batch, list(settings))
-        precision = config.train.precision
-        model = build_network(config, BOILING, device)
-        learner = Learner(config, model, Group(0, 1, device))
+        learner = make_learner(network, batch, list(settings))
+        model, precision = learner.network, learner.precision
 
         def step() -> None:
             learner.step(frames, lr_factor=1.0, beta1=0.9)
@@ -178,19 +189,9 @@ def openstl(network: str, batch: str) -> dict[str, float]:
 def profile(network: str, batch: str, *settings: str) -> dict[str, float]:
     """Microseconds per step of each kernel, summed over the names; prints the largest."""
     import torch
-    from plain import BOILING
 
-    from simvp.engine import build_network
-    from simvp.engine.learner import Learner
-    from simvp.runtime import devices
-    from simvp.runtime.group import Group
-
-    device = torch.device("cuda:0")
-    devices.configure_backend(device)
-    config = config_of(network, batch, list(settings))
-    model = build_network(config, BOILING, device).train()
-    learner = Learner(config, model, Group(0, 1, device))
-    frames = torch.rand(int(batch), 20, *FRAME_SHAPE, device=device)
+    learner = make_learner(network, batch, list(settings))
+    frames = torch.rand(int(batch), 20, *FRAME_SHAPE, device=learner.device)
     for _ in range(WARM_UP):
         learner.step(frames, lr_factor=1.0, beta1=0.9)
     activities = [torch.profiler.ProfilerActivity.CUDA, torch.profiler.ProfilerActivity.CPU]

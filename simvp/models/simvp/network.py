@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from simvp.models.simvp.rollout import last_known, roll_out, roll_out_increments
+from simvp.models.simvp.spatial import set_boundary
+from simvp.physics import Boundary, parse_boundary
 
 
 class Network(nn.Module, ABC):
@@ -128,6 +130,11 @@ class Network(nn.Module, ABC):
         if self.is_standardizing:
             frames = (frames - self.mean) / self.std
         return frames, mask
+
+    def _set_boundary(self, boundary: Boundary | str) -> None:
+        """Set the boundary condition of all layers. Raises ValueError if it is not valid."""
+        names = boundary if isinstance(boundary, str) else ",".join(boundary)
+        set_boundary(self, parse_boundary(names))
 
     def _start_from_zero(self) -> None:
         """Make the forecast of the readout 0 at first."""

@@ -15,8 +15,7 @@ from simvp.models.simvp import translators
 from simvp.models.simvp.autoencoder import Decoder, Encoder, downsampling
 from simvp.models.simvp.chain import BlockSettings, Chain
 from simvp.models.simvp.network import Network
-from simvp.models.simvp.spatial import set_boundary
-from simvp.physics import Boundary, parse_boundary
+from simvp.physics import Boundary
 
 
 class SimVP(Network):
@@ -75,8 +74,7 @@ class SimVP(Network):
         self.decoder = Decoder(hid_S, self.num_forecast, N_S, spatio_kernel_dec)
         if self.forecasts_increments:
             self._start_from_zero()
-        names = boundary if isinstance(boundary, str) else ",".join(boundary)
-        set_boundary(self, parse_boundary(names))
+        self._set_boundary(boundary)
 
     @property
     def first(self) -> nn.Module:

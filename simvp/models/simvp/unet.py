@@ -13,10 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from simvp.models.simvp.autoencoder import downsampling
 from simvp.models.simvp.layers import ChannelNorm, DropPath, Mlp, Pointwise, depthwise
 from simvp.models.simvp.network import Network
-from simvp.models.simvp.spatial import SpatialConv, set_boundary
-from simvp.physics import Boundary, parse_boundary
+from simvp.models.simvp.spatial import SpatialConv
+from simvp.physics import Boundary
 
 
 class Block(nn.Module):
@@ -83,7 +84,7 @@ class UNet(Network):
     ) -> None:
         super().__init__(in_shape, **others)
         halvings = N_S // 2
-        self.stride = 2**halvings
+        self.stride = downsampling(N_S)
         widths = [min(hid_S * 2**level, hid_T) for level in range(halvings + 1)]
         counts = [N_T] * halvings + [N_T + 1] + [N_T] * halvings
         linear = iter(np.linspace(drop_path_first, drop_path, sum(counts)).tolist())
@@ -116,8 +117,7 @@ class UNet(Network):
         self.norm = ChannelNorm(widths[0])
         self.head = Pointwise(widths[0], self.block_frames * self.num_forecast)
         self._start_from_zero()
-        names = boundary if isinstance(boundary, str) else ",".join(boundary)
-        set_boundary(self, parse_boundary(names))
+        self._set_boundary(boundary)
 
     @property
     def first(self) -> nn.Module:
