@@ -86,6 +86,9 @@ def test_names_units_and_directions_of_the_scores() -> None:
         "acc": "higher is better",
         "csi": "higher is better",
         "pod": "higher is better",
+        "crps": "channel, lower is better",
+        "spread": "channel",
+        "spread_skill": "nearer to one is better",
         "far": "lower is better",
         "fss_3": "higher is better",
         "fss_9": "higher is better",
@@ -100,7 +103,9 @@ def test_names_units_and_directions_of_the_scores() -> None:
     }
 
 
-@pytest.mark.parametrize("name", metrics.SCORES)
+@pytest.mark.parametrize(
+    "name", [n for n, entry in metrics.SCORES.items() if not n.startswith("spread")]
+)
 def test_exact_forecast_has_the_better_score(name: str) -> None:
     entry, frame = metrics.SCORES[name], frames(4, 1, 2, 1, 8, 9)
     domain = metrics.Domain(events=(metrics.Event(0, 0.7, 0.7), metrics.Event(0, 0.9, 0.9)))
@@ -186,9 +191,11 @@ def test_missing_cells_do_not_count() -> None:
     true = with_holes(complete)
     domain = metrics.Domain(events=(metrics.Event(0, 0.5, 0.5), metrics.Event(1, 0.2, 0.2)))
     truth = metrics.Truth.of(true, domain, climatology=frames(9, 2, 3, 2, 12, 13))
-    scores = metrics.scores(pred, truth)
+    deviation = 0.1 * frames(10, 2, 3, 2, 12, 13)
+    members = torch.stack([pred - deviation, pred + deviation])
+    scores = metrics.scores(members, truth)
     assert scores.keys() == metrics.SCORES.keys()
-    others = metrics.scores(torch.where(true.isnan(), 1e6, pred), truth)
+    others = metrics.scores(torch.where(true.isnan(), 1e6 * members, members), truth)
     for name, found in others.items():
         torch.testing.assert_close(found, scores[name], rtol=0, atol=0, equal_nan=True)
     values = {name: float(scores[name][0, 1]) for name in metrics.NAMES}

@@ -1,7 +1,7 @@
 """Scoring forecasts: each window once, by whichever process, with the same result for any number.
 
-N: windows; B: batch; T: forecast steps; C: channels, C' of which are forecast, the first ones;
-H, W: height and width; K: terms.
+N: windows; M: members; B: batch; T: forecast steps; C: channels, C' of which are forecast, the
+first ones; H, W: height and width; K: terms.
 """
 
 import math
@@ -100,7 +100,8 @@ def evaluate(
 
     Args:
         forecasters: functions of inputs (B, T, C, H, W) and a number of steps that return as many
-            frames. All are scored; the forecasts of the first one go to `consume`.
+            frames, or those of M members, (M, B, T, C, H, W), whose mean is the forecast. All are
+            scored; the forecasts of the first one go to `consume`.
         num_forecast: number of channels C' that are forecast; further ones are not scored.
         advance: called with the number of windows that are done.
         names: of the scores.
@@ -132,12 +133,13 @@ def evaluate(
             else:
                 with autocast(group.device, config.metrics.precision):
                     pred = forecasters[name](inputs, true.shape[1])
-                pred = pred[:, :, :num_forecast].float()
+                pred = pred[..., :num_forecast, :, :].float()
             found = metrics.scores(pred, truth, names).values()
             # Side by side on the device: nothing waits for it.
             scored[name].append(torch.cat([v.reshape(*true.shape[:2], -1) for v in found], dim=-1))
             if consume is not None and name == consumed:
-                consume(dataset.ids(indices.tolist()), inputs, true, with_holes(inputs, pred))
+                mean = pred.mean(dim=0) if pred.ndim > true.ndim else pred
+                consume(dataset.ids(indices.tolist()), inputs, true, with_holes(inputs, mean))
         advance(len(indices) * group.world_size, "")
     rows = [index for indices in local for index in indices]
     shapes = {name: SCORES[name].shape(domain, num_forecast) for name in names}
@@ -146,8 +148,8 @@ def evaluate(
 
 
 def with_holes(inputs: Tensor, forecast: Tensor) -> Tensor:
-    """The forecast (B, T, C', H, W), NaN where all inputs of a channel are missing: land."""
-    of_forecast = inputs[:, :, : forecast.shape[2]]
+    """The forecast (..., B, T, C', H, W), NaN where all inputs of a channel are missing: land."""
+    of_forecast = inputs[:, :, : forecast.shape[-3]]
     return torch.where(of_forecast.isnan().all(dim=1, keepdim=True), torch.nan, forecast)
 
 

@@ -22,7 +22,7 @@ def lines(record: Record, data: DataDescription, *, with_steps: bool) -> list[st
         record: of `results.describe`.
         with_steps: whether to show the scores of single steps.
     """
-    tables = [_channels(record, data), *_events(record, data)]
+    tables = [_channels(record, data), *_ensemble(record, data), *_events(record, data)]
     if with_steps:
         tables.append(_steps(record))
     return [
@@ -94,8 +94,9 @@ _CHANNEL_TITLES = {
     "acc": "ACC",
 }
 _EVENT_TITLES = {"csi": "CSI", "pod": "POD", "far": "FAR", "fss_3": "FSS 3x3", "fss_9": "FSS 9x9"}
-# Known scores that metrics.json has, but no table.
+# Known scores that metrics.json has, but the table of channels has not.
 _NOT_SHOWN = {"nrmse", "energy_low", "energy_middle", "energy_high"}
+_NOT_SHOWN |= {"crps", "spread", "spread_skill"}
 
 
 def _titles(known: Mapping[str, str], per: metrics.Per, found: Record) -> dict[str, str]:
@@ -116,6 +117,20 @@ def _channels(record: Record, data: DataDescription) -> Table:
         baseline = record[PERSISTENCE]["channels"][channel]
         rows += _pair([data.card.name_of(channel), scores["unit"]], scores, baseline, titles)
     return _without_empty(Table(["channel", "unit", *titles.values()], rows))
+
+
+def _ensemble(record: Record, data: DataDescription) -> list[Table]:
+    """A row for each channel, if the forecast is that of an ensemble."""
+    rows = []
+    for channel, scores in record["channels"].items():
+        if "crps" not in scores:
+            return []
+        baseline = record[PERSISTENCE]["channels"][channel]["crps"]
+        values = (scores["crps"], baseline, scores["rmse_unit"], scores["spread"])
+        numbers = map(_number, (*values, scores["spread_skill"]))
+        rows.append([data.card.name_of(channel), scores["unit"], *numbers])
+    header = ["ensemble", "unit", "CRPS", "persistence", "RMSE", "spread", "spread/RMSE"]
+    return [Table(header, rows)]
 
 
 def _events(record: Record, data: DataDescription) -> list[Table]:

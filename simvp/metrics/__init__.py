@@ -21,8 +21,8 @@ from simvp.metrics.comparison import Comparison, Domain, Event, SsimRange, Truth
 
 __all__ = ["Comparison", "Domain", "Event", "Score", "SsimRange", "Truth", "score", "scores"]
 
-# Which values are better; "zero" and "one": the nearer to it.
-Direction = Literal["lower", "higher", "zero", "one"]
+# Which values are better; "zero" and "one": the nearer to it; "none": neither.
+Direction = Literal["lower", "higher", "zero", "one", "none"]
 Per = Literal["frame", "channel", "event"]
 ScoreFunction = Callable[[Comparison], Tensor]
 Combine = Callable[[Tensor], Tensor]
@@ -41,6 +41,7 @@ class Score:
             returns terms along another axis, the last one, and this maps their sums to the score.
         num_terms: number of these terms.
         needs_climatology: whether it can be computed only if the climatology is known.
+        needs_ensemble: whether it is of use only if one of the forecasts is an ensemble.
     """
 
     name: str
@@ -51,13 +52,15 @@ class Score:
     combine: Combine | None = None
     num_terms: int = 1
     needs_climatology: bool = False
+    needs_ensemble: bool = False
 
     @property
     def remark(self) -> str:
         """Unit and direction in words, like `dB, higher is better`."""
         near = {"zero": "nearer to zero", "one": "nearer to one"}
         better = near.get(self.direction, self.direction)
-        return ", ".join(filter(None, (self.unit, f"{better} is better")))
+        direction = "" if self.direction == "none" else f"{better} is better"
+        return ", ".join(filter(None, (self.unit, direction)))
 
     def shape(self, domain: Domain, channels: int) -> tuple[int, ...]:
         """Of the result of `function` without the axes of batch and frames."""
@@ -90,13 +93,16 @@ def score(
     combine: Combine | None = None,
     num_terms: int = 1,
     needs_climatology: bool = False,
+    needs_ensemble: bool = False,
 ) -> Callable[[ScoreFunction], ScoreFunction]:
     """Register the decorated function as a score; the arguments are those of `Score`."""
 
     def register(function: ScoreFunction) -> ScoreFunction:
         assert name not in SCORES, f"two scores are named {name}"
         SCORES[name] = Score(
-            name, unit, direction, per, function, combine, num_terms, needs_climatology
+            *(name, unit, direction, per, function, combine, num_terms),
+            needs_climatology=needs_climatology,
+            needs_ensemble=needs_ensemble,
         )
         return function
 
@@ -110,13 +116,16 @@ for _module in ("errors", "similarity", *(found.name for found in pkgutil.iter_m
 NAMES = tuple(name for name, entry in SCORES.items() if entry.per == "frame")
 
 
-def names_for(domain: Domain, *, has_climatology: bool) -> tuple[str, ...]:
+def names_for(
+    domain: Domain, *, has_climatology: bool, is_ensemble: bool = False
+) -> tuple[str, ...]:
     """The scores that can be computed."""
     return tuple(
         name
         for name, entry in SCORES.items()
         if (domain.events or entry.per != "event")
         and (has_climatology or not entry.needs_climatology)
+        and (is_ensemble or not entry.needs_ensemble)
     )
 
 
@@ -126,7 +135,8 @@ def scores(
     """Compute scores of each frame, on its device, in float64 where the device has it.
 
     Args:
-        pred, true: (B, T, C, H, W), scaled to [0, 1].
+        pred, true: (B, T, C, H, W), scaled to [0, 1]; `pred` of an ensemble of M members (M, B, T,
+            C, H, W), whose mean is the forecast.
         names: of the scores; None for all that can be computed.
     Returns: for each score (B, T), or (B, T, C), or (B, T, E), with another axis of terms where the
         score has `combine`. Scores whose unit is "channel" are in [0, 1] units.
@@ -135,7 +145,10 @@ def scores(
     frames = Comparison.of(pred, true)
     if names is None:
         has_climatology = frames.truth.climatology is not None
-        names = names_for(frames.truth.domain, has_climatology=has_climatology)
+        is_ensemble = frames.members is not None
+        names = names_for(
+            frames.truth.domain, has_climatology=has_climatology, is_ensemble=is_ensemble
+        )
     return {name: SCORES[name].function(frames) for name in names}
 
 

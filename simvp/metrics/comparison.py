@@ -124,22 +124,31 @@ class Comparison:
     """A forecast and the truth, with intermediate results that several scores share.
 
     Attributes:
-        pred: (B, T, C, H, W), float64 where the device has it.
+        pred: (B, T, C, H, W), float64 where the device has it; of an ensemble the mean.
+        members: of an ensemble, (M, B, T, C, H, W) with M of 2 or more; otherwise None.
     """
 
     pred: Tensor
     truth: Truth
+    members: Tensor | None = None
     _results: dict[Callable[["Comparison"], Any], Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, pred: Tensor, true: Tensor | Truth) -> "Comparison":
-        """Raises: ValueError if the shapes differ."""
+        """Compare a forecast (B, T, C, H, W), or an ensemble (M, B, T, C, H, W).
+
+        Raises: ValueError if the shapes differ.
+        """
         truth = true if isinstance(true, Truth) else Truth.of(true)
-        if pred.shape != truth.frames.shape:
+        has_members = pred.ndim == truth.frames.ndim + 1
+        if pred.shape[has_members:] != truth.frames.shape:
             raise ValueError(
                 f"pred has shape {tuple(pred.shape)}, true {tuple(truth.frames.shape)}"
             )
-        return cls(_precise(pred), truth)
+        pred = _precise(pred)
+        if not has_members:
+            return cls(pred, truth)
+        return cls(pred.mean(dim=0), truth, pred if len(pred) > 1 else None)
 
     def once(self, compute: Callable[["Comparison"], Result]) -> Result:
         """The result of `compute(self)`, which is kept for other scores that need it as well."""

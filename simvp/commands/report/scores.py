@@ -19,6 +19,7 @@ _NAMES = {
     "vrmse": "VRMSE",
     "nrmse": "NRMSE",
     "acc": "ACC",
+    "crps": "CRPS",
 }
 
 
@@ -169,7 +170,7 @@ def _direction(name: str) -> str:
     known = metrics.SCORES.get(name)
     if known is None:
         return ""
-    near = {"zero": "nearer to 0", "one": "nearer to 1"}
+    near = {"zero": "nearer to 0", "one": "nearer to 1", "none": ""}
     return near.get(known.direction, known.direction)
 
 
