@@ -49,12 +49,17 @@ class RunFolder:
         self.report = path / "report.html"
         self.forecasts = path / "forecasts"
         self.events = path / "tensorboard"
+        self.members = path / "members"  # further ones of an ensemble, each like a run's folder
         self.trials = path / "trials"  # of recipes, each like the folder of a run
         self.trials_file = self.trials / "trials.json"
 
     def trial(self, name: str) -> "RunFolder":
         """The folder of a trial."""
         return RunFolder(self.trials / name)
+
+    def member(self, number: int) -> "RunFolder":
+        """The folder of a member of an ensemble, from 1: the first one is in the run's folder."""
+        return self if number == 1 else RunFolder(self.members / str(number))
 
     def lock(self, *, is_main: bool) -> AbstractContextManager[None]:
         """Lock the folder in the main process while the block runs. Raises RunError."""
@@ -107,13 +112,26 @@ class RunFolder:
                 "Start it with `simvp train`, or choose another run with --name"
             )
 
-    def find_weights(self, given: str) -> Path:
-        """The file `given`, or the run's model if it is empty. Raises RunError if there is none."""
+    def find_weights(self, given: str, members: int) -> list[Path]:
+        """The file `given`, or the models of all members of the run if it is empty.
+
+        Raises: RunError if there is none, or if members have not been trained yet.
+        """
         file = Path(given) if given else self.model_file
         if not file.exists():
             hint = "" if given else "; it appears after the first epoch of `simvp train`"
             raise RunError(f"{file}: there is no such checkpoint{hint}")
-        return file
+        if given:
+            return [file]
+        files = [self.member(number).model_file for number in range(1, members + 1)]
+        there = [path for path in files if path.exists()]
+        if len(there) < members:
+            raise RunError(
+                f"{self.path}: {len(there)} of {members} members have been trained; complete the "
+                f"ensemble with `simvp train --name {self.path.name} --resume`, or use one of them "
+                f"with --weights {file}"
+            )
+        return files
 
     def check_resumable(self) -> None:
         """Raises RunError if a run without checkpoints has results that a new run would replace."""
@@ -126,7 +144,8 @@ class RunFolder:
 
     def _folders(self) -> tuple[Path, ...]:
         """The folders that a run replaces."""
-        return self.checkpoints, self.saved, self.tests, self.pictures, self.events, self.trials
+        own = (self.checkpoints, self.saved, self.tests, self.pictures, self.events)
+        return *own, self.members, self.trials
 
     def _written_files(self) -> Iterator[Path]:
         """The files that a run writes, without config and data description."""
@@ -145,9 +164,9 @@ class RunFolder:
         if _is_drawn(self.report):
             yield self.report
         yield self.trials_file
-        for trial in map(RunFolder, self.trials.glob("[!.]*")):
-            if trial.exists():
-                yield from (trial.config_file, trial.data_file, *trial._written_files())
+        for inner in map(RunFolder, (*self.trials.glob("[!.]*"), *self.members.glob("[!.]*"))):
+            if inner.exists():
+                yield from (inner.config_file, inner.data_file, *inner._written_files())
 
     def begin(self, config_toml: str, data_json: str) -> None:
         """Delete the files of an earlier run and save the config and data description.

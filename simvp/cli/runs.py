@@ -17,7 +17,7 @@ LAUNCH = "nproc nnodes node_rank rdzv_endpoint"
     data="split path pre_seq_length aft_seq_length",
     model="model_type",
     train="recipe epochs minutes batch_size val_batch_size lr init_from checkpoint_interval "
-    "checkpoint_every_minutes seed",
+    "checkpoint_every_minutes seed members",
     run="name device",
     launch=f"{LAUNCH} max_restarts",
 )

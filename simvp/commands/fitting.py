@@ -188,16 +188,21 @@ def build(config: Config, data: Data, group: Group) -> Network:
 
 def summary(config: Config, folder: RunFolder, progress: Progress) -> Summary:
     """What a training that is complete has achieved and written."""
-    warnings = [f"warning: {persistence_warning(progress, config.train)}"]
     return Summary(
         [
             f"trained {plural(config.train.epochs, 'epoch')}; {describe_kept(progress.history)}",
-            *warnings * progress.is_worse_than_persistence,
+            *warnings(config, progress),
             f"wrote {folder.model_file} (the model), {folder.metrics_file.name}, "
             f"{folder.checkpoints.name}",
         ],
         f"simvp test{name_option(config)}",
     )
+
+
+def warnings(config: Config, progress: Progress) -> list[str]:
+    """A line if the network that is kept is worse than persistence."""
+    warning = f"warning: {persistence_warning(progress, config.train)}"
+    return [warning] * progress.is_worse_than_persistence
 
 
 def _announce(trainer: Trainer, data: Data, *, resume: bool, continues: bool) -> None:

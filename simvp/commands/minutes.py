@@ -49,14 +49,15 @@ def resolve_minutes(config: Config, folder: RunFolder, report: Report, *, resume
     direct = resolve_recipe(config, None)
     data = open_data(direct)
     train = direct.train
+    limit = 60 * minutes / train.members
     if train.batch_size == "auto":  # which depends on the number of steps
         first = _timed(_with_train(direct, batch_size=choose_batch_size(1, 2)), data)
-        epochs = max(1, int(60 * minutes / (first * visits(direct, data.train_set))))
+        epochs = max(1, int(limit / (first * visits(direct, data.train_set))))
         share = -(-visits(direct, data.train_set) // launcher.num_processes(config))
         train = train.model_copy(update={"batch_size": choose_batch_size(epochs, share)})
     direct = direct.model_copy(update={"train": train})
     seconds = _timed(direct, data)
-    epochs, windows = _fitting(direct, data, seconds, 60 * minutes)
+    epochs, windows = _fitting(direct, data, seconds, limit)
     length = f"{plural(epochs, 'epoch')} of {plural(windows, 'window')}"
     report.say(
         f"{length}, at {1000 * seconds:.3g} ms per window of the {direct.train.recipe} recipe; "
@@ -94,7 +95,7 @@ def _fitting(config: Config, data: Data, seconds: float, limit: float) -> tuple[
     Args:
         config: with a resolved recipe.
         seconds: of training on a window.
-        limit: in seconds.
+        limit: in seconds, for one member of an ensemble.
     """
     windows = visits(config, data.train_set)
     config = fitting.resolve(config, data, None)

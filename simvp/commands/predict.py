@@ -15,7 +15,14 @@ from simvp.commands.hints import name_option
 from simvp.commands.scoring import check_lengths, describe_horizon
 from simvp.config import Config
 from simvp.data.description import DataDescription, read_description
-from simvp.data.forecast_files import Forecasts, check_output, picture_path, write
+from simvp.data.forecast_files import (
+    VARIABLE_SUFFIXES,
+    Forecasts,
+    Spread,
+    check_output,
+    picture_path,
+    write,
+)
 from simvp.data.locations import as_location
 from simvp.data.matching import open_for
 from simvp.data.origins import Origin, describe_date, find_origins
@@ -65,7 +72,7 @@ def run(config: Config, request: Request, report: Report) -> Summary:
     folder = RunFolder(Path(config.run.work_dir) / config.run.name)
     folder.check_exists()
     check_lengths(config, folder)
-    weights = folder.find_weights(request.weights)
+    weights = folder.find_weights(request.weights, config.train.members)
     trained = _description(config, folder)
     path = as_location(request.source or config.data.path)
     source, warnings = open_for(path, trained, config.split.axes)
@@ -103,7 +110,11 @@ def _description(config: Config, folder: RunFolder) -> DataDescription:
 
 
 def _forecaster(
-    config: Config, data: DataDescription, trained: DataDescription, weights: Path, group: Group
+    config: Config,
+    data: DataDescription,
+    trained: DataDescription,
+    weights: Sequence[Path],
+    group: Group,
 ) -> Forecaster:
     """The forecaster for frames of this size. Raises ConfigError if the weights do not suit it."""
     try:
@@ -139,15 +150,18 @@ def _predict(
 ) -> Summary:
     """Forecast, and write the files; every process of the group calls this."""
     data, steps, output = forecaster.data, request.steps, Path(request.output)
+    has_spread = forecaster.num_members > 1
     shape = (len(origins), steps, len(data.forecast_channels), *data.shape[1:])
     with (
-        _shared_array(output, shape, group) as values,
+        _shared_array(output, (1 + has_spread, *shape), group) as (values, *others),
         report.progress("forecasting", len(origins)) as advance,
     ):
+        spread = others[0] if has_spread else None
         predict_all(
             forecaster,
             origins,
             values,
+            spread,
             batch_size=config.train.val_batch_size,
             precision=config.metrics.precision,
             group=group,
@@ -165,6 +179,7 @@ def _predict(
             forecaster.trained_steps,
             config.run.name,
             f"simvp predict {shlex.join(request.arguments())}{name_option(config)}",
+            Spread(spread, forecaster.num_members) if spread is not None else None,
         )
         write(output, forecasts, data.forecast_scaling if data.stored == "scaled" else None)
         picture = _draw(config, forecaster, origins[0], forecasts, output)
@@ -172,6 +187,7 @@ def _predict(
         [
             _describe(forecasts),
             *describe_horizon(steps, forecaster.trained_steps),
+            *_describe_members(forecaster.num_members, output),
             describe_precision(group.device, config.metrics.precision),
             f"wrote {output}",
             f"wrote {picture}",
@@ -207,6 +223,13 @@ def _describe(forecasts: Forecasts) -> str:
     return f"{name}: {plural(steps, 'step')}" + (
         f", to {start.times.label(-1)}" if count == 1 and start.times is not None else ""
     )
+
+
+def _describe_members(count: int, output: Path) -> list[str]:
+    """A line if the forecast is that of an ensemble."""
+    has_variables = output.suffix in VARIABLE_SUFFIXES
+    where = "the variables NAME_spread" if has_variables else "--output NAME.nc or NAME.zarr only"
+    return [f"mean of {count} members; their standard deviation is in {where}"] * (count > 1)
 
 
 def _draw(

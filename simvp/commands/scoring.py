@@ -18,9 +18,10 @@ from simvp.data.preparation import prepare
 from simvp.data.scaling import Scaling
 from simvp.data.sources.frames import write_frames
 from simvp.data.split import Split
-from simvp.engine import build_network, evaluate, score_tables
+from simvp.engine import evaluate, score_tables
 from simvp.engine.domain import FORECAST, baselines, build_domain
 from simvp.engine.evaluation import Evaluation
+from simvp.engine.network import load_trained
 from simvp.engine.results import describe, write_scores
 from simvp.engine.weights import StoredWeights
 from simvp.errors import ConfigError, RunError
@@ -132,7 +133,7 @@ def data_settings(folder: RunFolder) -> dict[str, Any]:
 def score(
     config: Config,
     folder: RunFolder,
-    weights: StoredWeights,
+    weights: Sequence[StoredWeights],
     group: Group,
     task: Task,
     report: Report,
@@ -140,14 +141,15 @@ def score(
     """Forecast every window, save inputs, truths, forecasts and their scores.
 
     Every process of the group calls this; the target folder appears once all is written.
+
+    Args:
+        weights: of the network, or of all members of an ensemble.
     """
     report = report if group.is_main else Report()
     data, dataset = task.data, task.dataset
     prepare([dataset.store], task.split, config.data.cache, group, report)
     climatology = _climatology(task, group, report)
-    network = build_network(config, data, group.device)
-    weights.load_into(network)
-    network.eval()
+    network = load_trained(config, data, weights, group.device)
     staging = task.target.parent / f"{TEMPORARY_PREFIX}{task.target.name}"
     if group.is_main:
         _make_room(folder, staging, config, data)
@@ -161,7 +163,9 @@ def score(
             group,
             num_forecast=network.num_forecast,
             advance=advance,
-            names=names_for(domain, has_climatology=climatology is not None),
+            names=names_for(
+                domain, has_climatology=climatology is not None, is_ensemble=len(weights) > 1
+            ),
             domain=domain,
             climatology=climatology,
             consume=lambda ids, *frames: call(_save, staging, data.network_scaling, ids, *frames),
@@ -169,9 +173,10 @@ def score(
     group.wait()  # until the other processes have written their forecasts
     if not group.is_main:
         return Summary()
-    _check_finite(scores[FORECAST], dataset, weights.path)
+    files = [stored.path for stored in weights]
+    _check_finite(scores[FORECAST], dataset, files[0])
     record = describe(scores, dataset, data, domain)
-    write_scores(staging, {**record, **_conditions(config, task, weights.path)})
+    write_scores(staging, {**record, **_conditions(config, task, files)})
     replace_folder(staging, task.target)
     return _summary(
         config,
@@ -179,18 +184,19 @@ def score(
         task,
         score_tables.lines(record, data, with_steps=task.steps > config.data.aft_seq_length),
         describe_precision(group.device, config.metrics.precision),
-        weights.path,
+        files,
         is_weighted=domain.area is not None,
     )
 
 
-def _conditions(config: Config, task: Task, weights: Path) -> dict[str, str | int]:
+def _conditions(config: Config, task: Task, weights: Sequence[Path]) -> dict[str, Any]:
     """What was scored, and how."""
+    files = [{"weights": str(path), "weights_sha256": file_digest(path)} for path in weights]
     return {
         "part": task.part,
         "steps": task.steps,
-        "weights": str(weights),
-        "weights_sha256": file_digest(weights),
+        **files[0],
+        **({"members": files} if len(files) > 1 else {}),
         "split": config.data.split,
         "ssim_data_range": config.metrics.ssim_data_range,
     }
@@ -247,19 +253,20 @@ def _summary(
     task: Task,
     tables: Sequence[str | Table],
     precision: str,
-    weights: Path,
+    weights: Sequence[Path],
     *,
     is_weighted: bool,
 ) -> Summary:
     """The scores, and how they came about."""
     lines = [*tables]
     if is_weighted:
-        lines.append("RMSE, bias and ACC are weighted by the area of the cells")
+        area = "RMSE, bias, ACC, CRPS and spread" if len(weights) > 1 else "RMSE, bias and ACC"
+        lines.append(f"{area} are weighted by the area of the cells")
     frames_in, trained = config.data.pre_seq_length, config.data.aft_seq_length
     lines += [
         *describe_horizon(task.steps, trained),
         f"{plural(len(task.dataset), f'{task.part} window')}, {plural(frames_in, 'frame')} in, "
-        f"{task.steps} forecast, with {weights}",
+        f"{task.steps} forecast, with {describe_weights(weights)}",
         precision,
         f"wrote {task.target}: inputs, trues, preds, metrics.json, metrics.npy",
     ]
@@ -267,6 +274,13 @@ def _summary(
     scored = folder if is_usual else RunFolder(folder.path, task.target.name)
     options = name_option(config) + test_option(scored)
     return Summary(lines, f"simvp viz {shlex.quote(short_id(task.dataset.id(0)))}{options}")
+
+
+def describe_weights(files: Sequence[Path]) -> str:
+    """The file of the weights, or those of an ensemble."""
+    if len(files) == 1:
+        return str(files[0])
+    return f"the mean of {len(files)} members: {files[0]} and {files[1].parents[1]}"
 
 
 def describe_horizon(steps: int, trained_steps: int) -> list[str]:

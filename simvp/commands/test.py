@@ -42,17 +42,16 @@ def run(config: Config, request: Request, report: Report) -> Summary:
     if not request.weights:
         folder.check_exists()
     check_lengths(config, folder)
-    file = folder.find_weights(request.weights)
+    files = folder.find_weights(request.weights, config.train.members)
     split = read_split(find_split(config.data.split, config.data.path))
     choice = describe_choice(split, config.data.split, config.data.path)
     data = _description(folder, split)
     task = make_task(config, folder, split, data, request.part, request.steps)
     if launcher.is_needed(config):
-        request = Request(str(file), request.part, request.steps)
         launcher.run(["test", *request.arguments()], config)
         return Summary()
     with launcher.join(config) as group, folder.lock(is_main=group.is_main):
-        weights = read_weights(file)
+        weights = [read_weights(file) for file in files]
         config = resolve_auto(
             config,
             split,
@@ -60,7 +59,7 @@ def run(config: Config, request: Request, report: Report) -> Summary:
             num_val_windows=len(task.dataset),
             device=group.device,
             world_size=group.world_size,
-            weights=weights,
+            weights=weights[0],
         )
         if group.is_main:
             for line in choice:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from simvp.commands import fitting, trials
+from simvp.commands import fitting, members, trials
 from simvp.commands.fitting import Data, check_batch_size, open_data, visits
 from simvp.commands.minutes import resolve_minutes
 from simvp.commands.scoring import make_task, score
@@ -67,8 +67,9 @@ def run(
         resolved, summary = _train(resolved, plan, folder, group, own_report, data, resume=resume)
         if and_test:
             task = make_task(resolved, folder, data.split, data.split.data)
-            weights = read_weights(folder.model_file)
-            tested = score(resolved, folder, weights, group, task, report)
+            files = folder.find_weights("", resolved.train.members)
+            trained = [read_weights(file) for file in files]
+            tested = score(resolved, folder, trained, group, task, report)
             summary = Summary([*summary.lines, "", *tested.lines], tested.next_command)
         return summary if group.is_main else Summary()
 
@@ -94,7 +95,9 @@ def _train(
         resume=resume and not has_begun,
         has_begun=has_begun,
     )
-    return config, fitting.summary(config, folder, progress)
+    others = members.train_others(config, folder, group, report, data)
+    summary = fitting.summary(config, folder, progress)
+    return config, Summary([*summary.lines, *others], summary.next_command)
 
 
 def _initial_weights(config: Config, folder: RunFolder, resume: bool) -> StoredWeights | None:

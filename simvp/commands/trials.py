@@ -7,6 +7,7 @@ from typing import Any
 
 from simvp.commands import fitting
 from simvp.commands.fitting import Data, open_data, visits
+from simvp.commands.members import of_member
 from simvp.config import Config, Layer, option_layer, resolve, to_toml
 from simvp.engine.history import Progress
 from simvp.engine.recipes import describe_pass
@@ -148,7 +149,7 @@ def _try(
         begin: called by the main process once the frames have been read, if given.
     """
     data = open_data(trial.config)
-    config = fitting.resolve(trial.config, data, None)
+    config = of_member(fitting.resolve(trial.config, data, None), 1)
     fitting.read_frames(config, data, group, report)
     group.wait()  # every process has read what there is before one of them changes the folder
     if begin is not None and group.is_main:

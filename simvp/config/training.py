@@ -171,6 +171,12 @@ class TrainSection(Section):
         15.0, ge=0, description="minutes between checkpoints within an epoch; 0: none"
     )
     seed: values.Seed = Field(0, description="random seed of weights, sample order and dropout")
+    members: int = Field(
+        1,
+        ge=1,
+        description="networks of an ensemble, trained one after another with the seeds train.seed, "
+        "train.seed + 1, ...; the forecast is their mean",
+    )
 
     @property
     def samples_per_step(self) -> int:

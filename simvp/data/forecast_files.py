@@ -26,7 +26,8 @@ from simvp.storage.files import check_writable, convert_os_errors, publish, publ
 if TYPE_CHECKING:
     from xarray import Dataset
 
-SUFFIXES = (".nc", ".zarr", ".npy")
+VARIABLE_SUFFIXES = (".nc", ".zarr")  # of formats that hold several variables
+SUFFIXES = (*VARIABLE_SUFFIXES, ".npy")
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,19 @@ class Start:
 
 
 @dataclass(frozen=True)
+class Spread:
+    """How far the members of an ensemble are apart.
+
+    Attributes:
+        values: their standard deviation, (N, S, C, H, W), in the unit of the channel.
+        num_members: number of members.
+    """
+
+    values: NDArray[np.float32]
+    num_members: int
+
+
+@dataclass(frozen=True)
 class Forecasts:
     """Several forecasts with the same steps and grid.
 
@@ -57,6 +71,7 @@ class Forecasts:
         trained_steps: number of steps that the network was trained to forecast.
         run: name of the run.
         command: the command that made them.
+        spread: of an ensemble, whose mean `values` is.
     """
 
     values: NDArray[np.float32]
@@ -67,6 +82,7 @@ class Forecasts:
     trained_steps: int
     run: str = ""
     command: str = ""
+    spread: Spread | None = None
 
     def names(self) -> list[str]:
         """A name for each: the id of its series, and `@` its origin if that has several."""
@@ -143,7 +159,7 @@ def as_dataset(forecasts: Forecasts) -> "Dataset":
 
     One forecast has the dimensions (time, y, x), or (step, y, x) if its times are not known;
     several have (forecast, step, y, x). `within_trained_horizon` marks the steps that the network
-    was trained for.
+    was trained for. The spread of a variable `NAME` of an ensemble is `NAME_spread`.
     """
     from xarray import Dataset
 
@@ -152,14 +168,39 @@ def as_dataset(forecasts: Forecasts) -> "Dataset":
     along = ("time" if has_times else "step",) if is_single else ("forecast", "step")
     data: dict[str, Any] = {}
     for i, name in enumerate(forecasts.channels):
-        values = forecasts.values[0, :, i] if is_single else forecasts.values[:, :, i]
-        data[name] = ((*along, *forecasts.coordinates.dims), values, _attributes(forecasts, name))
+        dims = (*along, *forecasts.coordinates.dims)
+        for variable, values, attributes in _variables(forecasts, name):
+            of_channel = values[0, :, i] if is_single else values[:, :, i]
+            data[variable] = (dims, of_channel, attributes)
     coordinates = {**forecasts.coordinates.variables, **_steps(forecasts, along[-1])}
     if has_times:
         coordinates |= _times(forecasts, along)
     if not is_single:
         coordinates["series"] = ("forecast", [start.series for start in forecasts.starts], {})
     return Dataset(data, coordinates, _global_attributes(forecasts))
+
+
+def _variables(
+    forecasts: Forecasts, name: str
+) -> list[tuple[str, NDArray[np.float32], dict[str, str]]]:
+    """Name, values of all channels, and attributes of a channel's forecast and of its spread."""
+    attributes, spread = _attributes(forecasts, name), forecasts.spread
+    if spread is None:
+        return [(name, forecasts.values, attributes)]
+    of_spread = f"{name}_spread"
+    while of_spread in forecasts.channels:
+        of_spread += "_"
+    quantity = forecasts.card.channel(name).quantity or name
+    deviation = {
+        "long_name": f"standard deviation of {quantity} in {spread.num_members} ensemble members",
+        "units": attributes.get("units", ""),
+        "cell_methods": "realization: standard_deviation",
+    }
+    mean = {"cell_methods": "realization: mean", "ancillary_variables": of_spread}
+    return [
+        (name, forecasts.values, {**attributes, **mean}),
+        (of_spread, spread.values, {key: text for key, text in deviation.items() if text}),
+    ]
 
 
 def _global_attributes(forecasts: Forecasts) -> dict[str, Any]:

@@ -1,8 +1,10 @@
 """A trained network together with what is needed to use it.
 
-B: batch; T: frames; C: channels, C' of which are forecast, the first ones; H, W: height and width.
+M: members; B: batch; T: frames; C: channels, C' of which are forecast, the first ones; H, W: height
+and width.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -16,8 +18,9 @@ from simvp.config import Config, resolve, run_layers
 from simvp.data.description import DataDescription, read_description
 from simvp.engine.automatic import follow_weights
 from simvp.engine.evaluation import with_holes
-from simvp.engine.network import build_network
+from simvp.engine.network import load_trained
 from simvp.engine.weights import read_weights
+from simvp.models.ensemble import Ensemble
 from simvp.models.simvp import Network
 from simvp.runs import RunFolder
 
@@ -29,23 +32,24 @@ class Forecaster:
     """Forecasts frames in physical values.
 
     Attributes:
-        network: maps scaled frames (B, T, C, H, W) to the next (B, T, C', H, W); it is in
-            evaluation mode.
+        network: maps scaled frames (B, T, C, H, W) to the next (B, T, C', H, W), an ensemble to
+            (M, B, T, C', H, W); it is in evaluation mode.
         frames_in: number of frames that the network is given.
         trained_steps: number of frames that it was trained to forecast.
         data: channels, shape, scaling and data card of what it was trained on.
     """
 
-    network: Network
+    network: Network | Ensemble
     frames_in: int
     trained_steps: int
     data: DataDescription
 
     def __repr__(self) -> str:
         rows, columns = self.data.shape[1:]
+        members = f", {self.num_members} members" if self.num_members > 1 else ""
         return (
             f"Forecaster({', '.join(self.channels)}; {self.frames_in} frames in, "
-            f"{self.trained_steps} forecast, {rows}x{columns})"
+            f"{self.trained_steps} forecast, {rows}x{columns}{members})"
         )
 
     @property
@@ -58,8 +62,13 @@ class Forecaster:
         """The unit of each channel; empty where it is not known."""
         return tuple(self.data.card.channel(name).unit for name in self.channels)
 
+    @property
+    def num_members(self) -> int:
+        """Number of networks; more than one in an ensemble."""
+        return len(self.network.networks) if isinstance(self.network, Ensemble) else 1
+
     def predict(self, frames: Frames, steps: int | None = None) -> Frames:
-        """Forecast the frames that follow the given ones.
+        """Forecast the frames that follow the given ones; an ensemble forecasts its members' mean.
 
         Args:
             frames: physical values, (T, C, H, W), (B, T, C, H, W), or (T, H, W) for one channel;
@@ -70,6 +79,11 @@ class Forecaster:
             (steps, H, W), with the type and device of `frames`; float32, without a gradient.
         Raises: ValueError if the shape, the values or `steps` do not fit the run.
         """
+        mean: Frames = self.predict_members(frames, steps).mean(0)
+        return mean
+
+    def predict_members(self, frames: Frames, steps: int | None = None) -> Frames:
+        """The forecast of each network: like `predict`, with a first axis of `num_members`."""
         steps = self.trained_steps if steps is None else steps
         if steps < 1:
             raise ValueError(f"steps = {steps}: should be 1 or more")
@@ -90,10 +104,10 @@ class Forecaster:
                 "frames: infinite values in the frames that are used as input, or NaN, which the "
                 "run was not trained on"
             )
-        forecast = self.from_scaled(inputs, steps)
+        forecast = self.members_from_scaled(inputs, steps)
         if frames.ndim == 5:
             return forecast
-        return forecast[0] if frames.ndim == 4 else forecast[0, :, 0]
+        return forecast[:, 0] if frames.ndim == 4 else forecast[:, 0, :, 0]
 
     def export(self, path: str | Path, steps: int | None = None) -> None:
         """Write an ONNX model of `predict`, for programs without PyTorch.
@@ -116,8 +130,13 @@ class Forecaster:
 
         Returns: (B, steps, C', H, W), float32, NaN where all inputs are missing.
         """
+        return self.members_from_scaled(inputs, steps).mean(dim=0)
+
+    def members_from_scaled(self, inputs: Tensor, steps: int) -> Tensor:
+        """The same of each network, (M, B, steps, C', H, W)."""
         forecast = self.network(inputs, steps).float()
-        return self.data.forecast_scaling.to_physical(with_holes(inputs, forecast))
+        members = forecast if forecast.ndim == 6 else forecast[None]
+        return self.data.forecast_scaling.to_physical(with_holes(inputs, members))
 
     def _check(self, shape: tuple[int, ...]) -> None:
         """Raises ValueError, naming what the run was trained on."""
@@ -152,24 +171,22 @@ def load(run: str | Path) -> Forecaster:
     folder = RunFolder(Path(run))
     folder.check_exists()
     config = resolve(run_layers(folder.config_file))
-    return build_forecaster(
-        config, read_description(folder.data_file), folder.model_file, torch.device("cpu")
-    )
+    weights = folder.find_weights("", config.train.members)
+    data = read_description(folder.data_file)
+    return build_forecaster(config, data, weights, torch.device("cpu"))
 
 
 def build_forecaster(
-    config: Config, data: DataDescription, weights: Path, device: torch.device
+    config: Config, data: DataDescription, weights: Sequence[Path], device: torch.device
 ) -> Forecaster:
-    """The forecaster with the weights in a file.
+    """The forecaster with the weights in a file, or in those of all members of an ensemble.
 
     Args:
         config: of the run, resolved.
         data: what the run was trained on, but for the height and width of the frames.
     Raises: RunError or ConfigError if the weights cannot be read or do not fit.
     """
-    stored = read_weights(weights)
-    config = follow_weights(config, stored)
-    network = build_network(config, data, device)
-    stored.load_into(network)
+    stored = [read_weights(path) for path in weights]
+    config = follow_weights(config, stored[0])
     pre, aft = config.data.pre_seq_length, config.data.aft_seq_length
-    return Forecaster(network.eval(), pre, aft, data)
+    return Forecaster(load_trained(config, data, stored, device), pre, aft, data)

@@ -8,7 +8,9 @@ import torch
 from simvp.config import Config
 from simvp.data.description import DataDescription
 from simvp.engine.recipes import resolve_recipe
+from simvp.engine.weights import StoredWeights
 from simvp.errors import ConfigError
+from simvp.models.ensemble import Ensemble
 from simvp.models.simvp import Network, SimVP, UNet
 from simvp.physics import parse_boundary
 
@@ -52,6 +54,21 @@ def build_network(
         ) from None
     # Convolutions are faster in channels-last memory format, on CPUs and on GPUs.
     return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def load_trained(
+    config: Config, data: DataDescription, weights: Sequence[StoredWeights], device: torch.device
+) -> Network | Ensemble:
+    """The network with these weights, in evaluation mode; with several, an ensemble.
+
+    Raises: ConfigError or RunError if they do not fit.
+    """
+    networks = []
+    for stored in weights:
+        network = build_network(config, data, device)
+        stored.load_into(network)
+        networks.append(network)
+    return (networks[0] if len(networks) == 1 else Ensemble(networks)).eval()
 
 
 def _build(

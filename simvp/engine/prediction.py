@@ -22,6 +22,7 @@ def predict_all(
     forecaster: Forecaster,
     origins: Sequence[Origin],
     values: NDArray[np.float32],
+    spread: NDArray[np.float32] | None,
     *,
     batch_size: int,
     precision: str,
@@ -32,6 +33,8 @@ def predict_all(
 
     Args:
         values: (N, S, C', H, W), receives physical values, NaN where all inputs are missing.
+        spread: of the same shape, receives the standard deviation of the members; None if there is
+            only one.
         batch_size: forecasts at a time.
         precision: of the network's calculations, as `metrics.precision`.
         advance: called with the number of forecasts that are done.
@@ -48,6 +51,8 @@ def predict_all(
         ]
         inputs = torch.from_numpy(np.stack(frames)).to(group.device)
         with autocast(group.device, precision):
-            forecast = forecaster.from_scaled(inputs, values.shape[1])
-        values[indices] = forecast.cpu().numpy()
+            members = forecaster.members_from_scaled(inputs, values.shape[1])
+        values[indices] = members.mean(dim=0).cpu().numpy()
+        if spread is not None:
+            spread[indices] = members.std(dim=0).cpu().numpy()
         advance(len(indices) * group.world_size, "")

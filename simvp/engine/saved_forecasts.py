@@ -97,14 +97,20 @@ def outdated(folder: RunFolder, metrics: Mapping[str, Any], name_option: str) ->
     Args:
         metrics: the content of metrics.json; earlier versions did not record the model's hash.
     """
-    scored, kept = metrics.get("weights_sha256"), folder.model_file
-    is_kept = Path(str(metrics.get("weights"))).name == kept.name
-    if not scored or not is_kept or not kept.is_file() or file_digest(kept) == scored:
+    scored = metrics.get("members") or [metrics]
+    if not any(_has_changed(folder.member(i), record) for i, record in enumerate(scored, 1)):
         return []
     return [
         f"warning: the scores and forecasts in {folder.saved} are of an earlier model; run "
         f"`simvp test{name_option}` again"
     ]
+
+
+def _has_changed(member: RunFolder, scored: Mapping[str, Any]) -> bool:
+    """Whether a member has another model than the one that was scored."""
+    digest, model = scored.get("weights_sha256"), member.model_file
+    is_kept = Path(str(scored.get("weights"))).parts[-2:] == model.parts[-2:]
+    return bool(digest) and is_kept and model.is_file() and file_digest(model) != digest
 
 
 def read_metrics(folder: RunFolder) -> dict[str, Any]:

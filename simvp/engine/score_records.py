@@ -42,6 +42,11 @@ class _Forecast(_Scores):
     channels: dict[str, _ChannelScores] = {}
 
 
+class _Weights(BaseModel):
+    weights: str
+    weights_sha256: str
+
+
 class ScoreRecord(_Forecast):
     """The whole file. Other entries are the scores of frames, and a table for each baseline."""
 
@@ -50,6 +55,7 @@ class ScoreRecord(_Forecast):
     num_samples: int = 0
     split: str = ""
     weights: str = ""
+    members: list[_Weights] = []
     part: str = ""
 
     @model_validator(mode="after")

@@ -46,6 +46,7 @@ _FREE_TO_CHANGE = {
     "train.checkpoint_every_minutes",
     "train.val_batch_size",
     "train.init_from",
+    "train.members",
 }
 
 

@@ -41,6 +41,14 @@ def test_epochs_fit_into_the_time(
     assert epochs() == 7
 
 
+def test_minutes_are_those_of_a_whole_ensemble(
+    split_data: Path, simvp: Simvp, one_second_a_window: None
+) -> None:
+    """Two members have half of the time each."""
+    more = ("--members", "2", "--set", "train.val_interval=3")
+    assert "\n7 epochs of 7 windows" in simvp(*TRAIN, "--minutes", "2", *more).stdout
+
+
 def test_many_epochs_are_counted_at_once(
     split_data: Path, simvp: Simvp, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -57,6 +57,21 @@ def test_two_ranks_train_and_test(split_data: Path, simvp: Simvp, recipe: str) -
     assert "number of processes was 2, now 1" in refused.stderr
 
 
+def test_two_ranks_train_and_score_an_ensemble(split_data: Path, simvp: Simvp) -> None:
+    train = ["train", "--data-path", "data", *TINY, "--epochs", "1", "--members", "2"]
+    output = run([*SIMVP, *train, "--nproc", "2", "--test"]).stdout
+    assert output.count("member 2 of 2, seed 1: ") == 1
+    simvp(*train, "--batch-size", "6", "--name", "one", "--test")
+    two, one = (
+        json.loads(Path("work_dirs", name, "saved", "metrics.json").read_text())
+        for name in ("default", "one")
+    )
+    ours, expected = (list(found["channels"].values())[0] for found in (two, one))
+    assert len(two["members"]) == 2
+    for name in ("rmse_unit", "crps", "spread", "spread_skill"):
+        assert ours[name] == pytest.approx(expected[name], rel=0.05)
+
+
 def test_error_in_a_group_is_printed_once(split_data: Path, simvp: Simvp) -> None:
     command = [*SIMVP, "train", "--data-path", "data", "--nproc", "2", "--lr", "1e30", *TINY]
     result = run(command, code=1)

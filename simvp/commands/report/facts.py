@@ -54,7 +54,7 @@ def facts(run: ReportedRun, split: SplitOfRun) -> list[tuple[str, str]]:
     config, data = run.config, run.data
     found = [
         ("Folder of the run", str(run.folder.path)),
-        ("Network", f"{config.model.model_type}{_size(run)}"),
+        ("Network", f"{config.model.model_type}{_size(run)}{_members(run)}"),
         ("Precision", f"training {config.train.precision}, test {config.metrics.precision}"),
         ("Boundary (y, x)", config.model.boundary),
         ("Augmentation", config.train.augment),
@@ -87,6 +87,11 @@ def _size(run: ReportedRun) -> str:
         return f", {network_cost(run.config, run.data).parameters / 1e6:.2f} M parameters"
     except UserError:  # settings of an earlier version
         return ""
+
+
+def _members(run: ReportedRun) -> str:
+    """How many networks were scored together."""
+    return f", mean of {len(run.metrics['members'])} members" if "members" in run.metrics else ""
 
 
 def _duration(seconds: float) -> str:
