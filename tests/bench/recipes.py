@@ -5,9 +5,10 @@
         --seeds 0 --set model.N_T=4
 
 Makes the data of each system in FOLDER, trains with each recipe, one thread and one process at a
-time, and appends a line to FOLDER/results.jsonl: the settings, validation and test mse, and the
-CPU time of the training. A run whose line is there is skipped. The budget is that of `--epochs` of
-the direct recipe, in activations, as `--recipe auto` counts it.
+time, and appends a line to FOLDER/results.jsonl: the settings, validation and test mse, the scores
+of an ensemble (`--set train.members=4`) and the CPU time of the training. A run whose line is there
+is skipped. The budget is that of `--epochs` of the direct recipe, in activations, as `--recipe auto`
+counts it; for an ensemble, that of each member.
 """
 
 import argparse
@@ -38,7 +39,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--systems", default=",".join(SYSTEMS))
     parser.add_argument("--recipes", default=",".join(RECIPES))
-    parser.add_argument("--epochs", default="5,20")
+    parser.add_argument("--epochs", default="20,80")
     parser.add_argument("--seeds", default="0,1")
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE")
     given = parser.parse_args()
@@ -122,11 +123,18 @@ def outcome(run: Path) -> dict[str, Any]:
     scores = json.loads((run / "saved" / "metrics.json").read_text())
     chosen = run / "trials" / "trials.json"
     choice = json.loads(chosen.read_text())["choice"]["trial"] if chosen.exists() else None
+    channels = [*scores["channels"].values()]
+    of_ensemble = {
+        name: [round(channel[name], 5) for channel in channels]
+        for name in ("rmse_unit", "crps", "spread_skill")
+        if "crps" in channels[0]
+    }
     return {
         "choice": choice,
         "epochs": len(rows),
         "val_mse": round(min(float(row["val_mse"]) for row in rows), 5),
         "test_mse": round(scores["mse"], 5),
+        **of_ensemble,
     }
 
 
