@@ -7,8 +7,8 @@
 Makes the data of each system in FOLDER, trains with each recipe, one thread and one process at a
 time, and appends a line to FOLDER/results.jsonl: the settings, validation and test mse, the scores
 of an ensemble (`--set train.members=4`) and the CPU time of the training. A run whose line is there
-is skipped. The budget is that of `--epochs` of the direct recipe, in activations, as `--recipe auto`
-counts it; for an ensemble, that of each member.
+is skipped. The budget is that of `--epochs` of the direct recipe, in activations, as
+`--recipe auto` counts it; for an ensemble, that of each member.
 """
 
 import argparse
