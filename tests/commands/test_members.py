@@ -3,6 +3,8 @@
 import json
 import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 import xarray
-from helpers import TINY, Simvp, assert_same, run_state
+from helpers import OFTEN, TINY, Simvp, assert_same, kill_when, run_state
 
 import simvp as package
 from simvp.config import read_layer
@@ -179,6 +181,18 @@ def test_interrupted_ensemble_is_resumed(
     stopped = Path("work_dirs/stopped")
     for member, state in zip(MEMBERS, expected, strict=True):
         assert_same(state, run_state(stopped / member.relative_to(RUN)))
+
+
+def test_killed_member_is_resumed(ensemble: Path, simvp: Simvp) -> None:
+    command = [sys.executable, "-m", "simvp", *SHORT, "--members", "3", *OFTEN, "--name", "killed"]
+    killed = Path("work_dirs/killed")
+    for member in MEMBERS:
+        saved = killed / member.relative_to(RUN) / "checkpoints" / "latest.pth"
+        assert kill_when([*command, "--resume"], saved.exists) == -signal.SIGKILL
+    subprocess.run([*command, "--resume"], check=True, capture_output=True, timeout=240)
+    for member in MEMBERS:
+        assert_same(run_state(member), run_state(killed / member.relative_to(RUN)))
+    assert not list(killed.rglob(".simvp-*"))
 
 
 def test_members_are_added_to_a_trained_run(
