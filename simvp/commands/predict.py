@@ -227,9 +227,11 @@ def _describe(forecasts: Forecasts) -> str:
 
 def _describe_members(count: int, output: Path) -> list[str]:
     """A line if the forecast is that of an ensemble."""
-    has_variables = output.suffix in VARIABLE_SUFFIXES
-    where = "the variables NAME_spread" if has_variables else "--output NAME.nc or NAME.zarr only"
-    return [f"mean of {count} members; their standard deviation is in {where}"] * (count > 1)
+    if count == 1:
+        return []
+    if output.suffix in VARIABLE_SUFFIXES:
+        return [f"mean of {count} members, and as NAME_spread their standard deviation"]
+    return [f"mean of {count} members; .nc and .zarr files also have their standard deviation"]
 
 
 def _draw(

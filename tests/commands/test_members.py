@@ -127,9 +127,10 @@ def test_forecasts_have_the_mean_and_the_spread(ensemble: Path, simvp: Simvp) ->
         simvp("predict", "--output", f"member_{number}.npy", *weights)
         found.append(np.load(f"member_{number}.npy"))
     output = simvp("predict", "--output", "mean.npy").stdout
-    assert "mean of 3 members; their standard deviation is in --output NAME.nc or NAME." in output
+    assert "mean of 3 members; .nc and .zarr files also have their standard deviation\n" in output
     np.testing.assert_allclose(np.load("mean.npy"), np.mean(found, axis=0), rtol=1e-5, atol=1e-6)
-    assert "is in the variables NAME_spread" in simvp("predict", "--output", "all.nc").stdout
+    output = simvp("predict", "--output", "all.nc").stdout
+    assert "mean of 3 members, and as NAME_spread their standard deviation\n" in output
     with xarray.open_dataset("all.nc") as written:
         (name,) = (v for v in written.data_vars if not str(v).endswith("_spread"))
         mean, spread = written[name], written[f"{name}_spread"]
@@ -246,7 +247,7 @@ def test_reports_show_the_scores_of_an_ensemble(ensemble: Path, simvp: Simvp) ->
     simvp("test")
     simvp("viz", "--report")
     page: Any = (RUN / "report.html").read_text()
-    assert "CRPS" in page and "mean of 3 members" in page
+    assert "CRPS" in page and "mean of 3 members" in page and "spread of default" in page
 
 
 def test_weights_of_a_damaged_record_are_refused(ensemble: Path, simvp: Simvp) -> None:

@@ -39,23 +39,34 @@ def lead_time(runs: Sequence[ReportedRun]) -> Section:
             title = f"Skill of {data.card.name_of(channel)} against persistence"
             charts.append(Chart(title, x_label, "skill", lines, rule=0.0, floor=_LOWEST_SKILL))
     remarks = ["Skill is 1 - mse / mse of persistence: 1 is perfect, 0 as good as persistence."]
+    if any("members" in run.metrics for run in runs):
+        remarks.append(
+            "The spread is the standard deviation of the members; where it is below the RMSE, the "
+            "ensemble is overconfident."
+        )
     return Section("Error and skill against lead time", charts, remarks)
 
 
 def _rmse_lines(runs: Sequence[ReportedRun], channel: str) -> Iterator[Line]:
-    """The RMSE of each run and baseline at each step, as far as metrics.json has it."""
+    """The RMSE of each run and baseline at each step, as far as metrics.json has it.
+
+    Those of an ensemble are followed by its spread.
+    """
     for i, run in enumerate(runs):
-        values = _per_step(run.metrics, channel)
+        values = _per_step(run.metrics, channel, "rmse_unit")
         if values:
             yield _by_step(run, i, values)
+        spread = _per_step(run.metrics, channel, "spread")
+        if spread:
+            yield Line(f"spread of {run.name}", f"{_style(i)} dashed", _steps(spread), spread)
     for i, (name, scores) in enumerate(runs[0].baselines.items()):
-        values = _per_step(scores, channel)
+        values = _per_step(scores, channel, "rmse_unit")
         if values:
             yield Line(name.replace("_", " "), f"baseline-{i % 3}", _steps(values), values)
 
 
-def _per_step(scores: dict[str, Any], channel: str) -> list[float]:
-    return _numbers(_of_channel(scores, channel).get("per_step", {}).get("rmse_unit", []))
+def _per_step(scores: dict[str, Any], channel: str, score: str) -> list[float]:
+    return _numbers(_of_channel(scores, channel).get("per_step", {}).get(score, []))
 
 
 def _of_channel(scores: dict[str, Any], channel: str) -> dict[str, Any]:
