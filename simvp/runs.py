@@ -1,6 +1,7 @@
 """The folder of a run: paths of its files, creation and lookup of saved samples."""
 
 import re
+import shlex
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -18,6 +19,8 @@ from simvp.storage.files import (
 FRAME_KINDS = ("inputs", "trues", "preds")
 EVENTS_SUFFIX = ".simvp"  # of the names of TensorBoard event files
 PICTURE_MARK = b"drawn by simvp"  # in the metadata of pictures
+# Files that file managers write into folders that are looked at.
+_OF_FILE_MANAGERS = {".DS_Store", "Thumbs.db", "desktop.ini"}
 
 # The first line of a run's config tells that simvp made the folder and may replace its files.
 # Configs of version 1 begin with the first section.
@@ -61,6 +64,11 @@ class RunFolder:
         """The folder of a member of an ensemble, from 1: the first one is in the run's folder."""
         return self if number == 1 else RunFolder(self.members / str(number))
 
+    def members_after(self, count: int) -> list["RunFolder"]:
+        """The members that an ensemble of `count` does not use, from an earlier, larger one."""
+        numbers = sorted(int(path.name) for path in self.members.glob("[1-9]*") if _is_number(path))
+        return [self.member(number) for number in numbers if number > count]
+
     def lock(self, *, is_main: bool) -> AbstractContextManager[None]:
         """Lock the folder in the main process while the block runs. Raises RunError."""
         return lock_folder(self.path) if is_main else nullcontext()
@@ -95,7 +103,11 @@ class RunFolder:
         written = set(self._written_files()) if self.exists() else set()
         for folder in self._folders():
             in_the_way += [p for p in folder.rglob("*") if p.is_file() and p not in written]
-        in_the_way = [path for path in in_the_way if not path.name.startswith(TEMPORARY_PREFIX)]
+        in_the_way = [
+            path
+            for path in in_the_way
+            if not path.name.startswith(TEMPORARY_PREFIX) and path.name not in _OF_FILE_MANAGERS
+        ]
         if in_the_way:
             shown = ", ".join(str(path.relative_to(self.path)) for path in in_the_way[:3])
             raise RunError(
@@ -112,26 +124,39 @@ class RunFolder:
                 "Start it with `simvp train`, or choose another run with --name"
             )
 
-    def find_weights(self, given: str, members: int) -> list[Path]:
+    def epochs_done(self) -> int | None:
+        """Number of epochs that have been trained; None if the run does not say."""
+        try:
+            last = self.metrics_file.read_text(encoding="utf-8").splitlines()[-1]
+            return int(float(last.partition(",")[0]))
+        except (OSError, ValueError, IndexError):
+            return None
+
+    def find_weights(self, given: str, *, members: int, epochs: int) -> list[Path]:
         """The file `given`, or the models of all members of the run if it is empty.
 
+        Args:
+            epochs: those of a complete training, which an ensemble needs.
         Raises: RunError if there is none, or if members have not been trained yet.
         """
         file = Path(given) if given else self.model_file
         if not file.exists():
             hint = "" if given else "; it appears after the first epoch of `simvp train`"
             raise RunError(f"{file}: there is no such checkpoint{hint}")
-        if given:
+        if given or members == 1:
             return [file]
-        files = [self.member(number).model_file for number in range(1, members + 1)]
-        there = [path for path in files if path.exists()]
-        if len(there) < members:
+        folders = [self.member(number) for number in range(1, members + 1)]
+        trained = [
+            f for f in folders if f.model_file.exists() and f.epochs_done() in (None, epochs)
+        ]
+        if len(trained) < members:
+            again = f"`simvp train --name {shlex.quote(self.path.name)} --resume`"
             raise RunError(
-                f"{self.path}: {len(there)} of {members} members have been trained; complete the "
-                f"ensemble with `simvp train --name {self.path.name} --resume`, or use one of them "
-                f"with --weights {file}"
+                f"{self.path}: {len(trained)} of {members} members have been trained for "
+                f"{epochs} epochs; finish the training with {again}, or use a single member with "
+                f"--weights {shlex.quote(str(file))}"
             )
-        return files
+        return [folder.model_file for folder in folders]
 
     def check_resumable(self) -> None:
         """Raises RunError if a run without checkpoints has results that a new run would replace."""
@@ -204,7 +229,7 @@ class RunFolder:
             others = [path.name for path in self.tests.glob("[!.]*")]
             is_other = self.saved.parent == self.tests
             hint = did_you_mean(self.saved.name, others) if is_other else ""
-            remedy = f"Create them with `simvp test --name {self.path.name}`"
+            remedy = f"Create them with `simvp test --name {shlex.quote(self.path.name)}`"
             if is_other:
                 remedy = f"Other tests of this run: {', '.join(sorted(others)) or 'none'}"
             raise RunError(
@@ -230,6 +255,10 @@ class RunFolder:
             f"{self.saved}: {len(found)} saved sample ids contain {part!r}: {shown}; "
             "give a longer part of the id"
         )
+
+
+def _is_number(path: Path) -> bool:
+    return path.name.isascii() and path.name.isdecimal()
 
 
 def _is_drawn(path: Path) -> bool:

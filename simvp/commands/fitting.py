@@ -1,5 +1,6 @@
 """One training: its data, its resolved settings, and the fit, in this process or in a group."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -134,6 +135,7 @@ def fit(
     resume: bool,
     details: Report | None = None,
     has_begun: bool = False,
+    describe: bool = True,
 ) -> Progress:
     """Train in a folder until the last epoch. All processes call this.
 
@@ -142,6 +144,7 @@ def fit(
         details: for what is trained, and each epoch; by default the same as `report`.
         has_begun: whether the folder has been begun by this run; otherwise a run that is not
             resumed deletes the files of an earlier one.
+        describe: whether to say what is trained, on what and with what.
     Raises: UserError before anything is written, RunFailed or Interrupted later.
     """
     details, description = details or report, data.split.data
@@ -173,7 +176,9 @@ def fit(
         begin = folder.resume if has_begun or found is not None else folder.begin
         begin(to_toml(config), description.to_json())
         record_versions(folder, trainer.progress.epoch)
-    _announce(trainer, data, resume=resume, continues=found is not None)
+    if describe:
+        _describe(trainer, data)
+    _announce_start(trainer, resume=resume, continues=found is not None)
     trainer.fit()
     return trainer.progress
 
@@ -186,27 +191,36 @@ def build(config: Config, data: Data, group: Group) -> Network:
     return build_network(config, description, group.device, increment_scale=scale)
 
 
-def summary(config: Config, folder: RunFolder, progress: Progress) -> Summary:
-    """What a training that is complete has achieved and written."""
-    return Summary(
-        [
-            f"trained {plural(config.train.epochs, 'epoch')}; {describe_kept(progress.history)}",
-            *warnings(config, progress),
-            f"wrote {folder.model_file} (the model), {folder.metrics_file.name}, "
-            f"{folder.checkpoints.name}",
-        ],
-        f"simvp test{name_option(config)}",
+def summary(config: Config, folder: RunFolder, trained: Sequence[Progress]) -> Summary:
+    """What a training that is complete has achieved and written.
+
+    Args:
+        trained: of each member, usually one.
+    """
+    epochs = plural(config.train.epochs, "epoch")
+    lines = [f"trained {epochs}; {describe_kept(trained[0].history)}"]
+    if len(trained) > 1:
+        lines = [f"trained {len(trained)} members for {epochs} each"]
+        lines += [
+            f"member {number}: {describe_kept(progress.history)}"
+            for number, progress in enumerate(trained, 1)
+        ]
+    lines += [
+        f"warning: {persistence_warning(progress, config.train)}"
+        for progress in trained
+        if progress.is_worse_than_persistence
+    ][:1]
+    lines.append(
+        f"wrote {folder.model_file} (the model), {folder.metrics_file.name}, "
+        f"{folder.checkpoints.name}"
     )
+    if len(trained) > 1:
+        lines.append(f"wrote {folder.members}: the same files for each further member")
+    return Summary(lines, f"simvp test{name_option(config)}")
 
 
-def warnings(config: Config, progress: Progress) -> list[str]:
-    """A line if the network that is kept is worse than persistence."""
-    warning = f"warning: {persistence_warning(progress, config.train)}"
-    return [warning] * progress.is_worse_than_persistence
-
-
-def _announce(trainer: Trainer, data: Data, *, resume: bool, continues: bool) -> None:
-    """Say what is going to be trained, on what, with what, and from where."""
+def _describe(trainer: Trainer, data: Data) -> None:
+    """Say what is going to be trained, on what and with what."""
     config, group, report = trainer.config, trainer.group, trainer.report
     for line in data.lines:
         report.say(line)
@@ -236,8 +250,13 @@ def _announce(trainer: Trainer, data: Data, *, resume: bool, continues: bool) ->
     augmentation = config.train.augment
     how = "no augmentation" if augmentation == "none" else f"augmented by {augmentation}"
     report.say(f"boundary: {boundary}; {how}")
+
+
+def _announce_start(trainer: Trainer, *, resume: bool, continues: bool) -> None:
+    """Say from where a training is resumed."""
+    report = trainer.report
     if continues:
-        progress, epochs = trainer.progress, config.train.epochs
+        progress, epochs = trainer.progress, trainer.config.train.epochs
         steps = f" and {plural(progress.batch, 'step')}" if progress.batch else ""
         complete = "; already complete" if progress.epoch >= epochs else ""
         report.say(f"resuming: {progress.epoch} of {epochs} epochs{steps} are done{complete}")

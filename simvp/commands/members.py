@@ -3,8 +3,8 @@
 from simvp.commands import fitting
 from simvp.commands.fitting import Data
 from simvp.config import Config
-from simvp.engine.history import describe_kept
-from simvp.progress import ProgressOnly, Report
+from simvp.engine.history import Progress
+from simvp.progress import Report
 from simvp.runs import RunFolder
 from simvp.runtime.group import Group
 
@@ -13,27 +13,38 @@ _NUM_SEEDS = 2**63
 
 def train_others(
     config: Config, folder: RunFolder, group: Group, report: Report, data: Data
-) -> list[str]:
+) -> list[Progress]:
     """Train the members after the first one, or complete their training. All processes call this.
 
     Args:
         config: of the first member, resolved.
         data: whose frames have been read.
-    Returns: what to add to the summary of the first member.
+    Returns: the progress of each of them.
     Raises: what `fitting.fit` raises.
     """
-    count = config.train.members
-    for number in range(2, count + 1):
-        name = f"member {number} of {count}"
-        member, details = of_member(config, number), ProgressOnly(report, name)
-        progress = fitting.fit(
-            *(member, folder.member(number), group, report, data), resume=True, details=details
+    trained = []
+    for number in range(2, config.train.members + 1):
+        announce(config, number, report)
+        member = folder.member(number)
+        settings = of_member(config, number)
+        trained.append(
+            fitting.fit(
+                *(settings, member, group, report, data),
+                resume=member.exists(),
+                describe=False,
+            )
         )
-        report.say(f"{name}, seed {member.train.seed}: {describe_kept(progress.history)}")
-        for warning in fitting.warnings(member, progress):
-            report.say(f"{name}: {warning}")
-    others = "member 2" if count == 2 else f"members 2 to {count}"
-    return [f"wrote {folder.members}: the same of {others}"] * (count > 1)
+    unused = folder.members_after(config.train.members)
+    if unused:
+        report.say(f"no longer part of the ensemble: {', '.join(str(m.path) for m in unused)}")
+    return trained
+
+
+def announce(config: Config, number: int, report: Report) -> None:
+    """Say which member is trained next, if there are several."""
+    if config.train.members > 1:
+        seed = of_member(config, number).train.seed
+        report.say(f"member {number} of {config.train.members}, seed {seed}:")
 
 
 def of_member(config: Config, number: int) -> Config:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from simvp.commands.drawing import save_figure
 from simvp.commands.frame_labels import frame_axes, frame_labels
 from simvp.commands.hints import name_option
-from simvp.commands.scoring import check_lengths, describe_horizon
+from simvp.commands.scoring import describe_horizon
+from simvp.commands.trained_run import check_lengths, find_weights, incomplete
 from simvp.config import Config
 from simvp.data.description import DataDescription, read_description
 from simvp.data.forecast_files import (
@@ -72,14 +73,14 @@ def run(config: Config, request: Request, report: Report) -> Summary:
     folder = RunFolder(Path(config.run.work_dir) / config.run.name)
     folder.check_exists()
     check_lengths(config, folder)
-    weights = folder.find_weights(request.weights, config.train.members)
+    weights = find_weights(config, folder, request.weights)
     trained = _description(config, folder)
     path = as_location(request.source or config.data.path)
     source, warnings = open_for(path, trained, config.split.axes)
     data = trained.model_copy(update={"shape": source.shape})
     pre = config.data.pre_seq_length
     origins, left_out = find_origins(source.series, request.at, inputs=pre, step=data.step)
-    warnings += describe_date(origins, request.at)
+    warnings += describe_date(origins, request.at) + incomplete(config, folder, weights)
     output = Path(request.output) if request.output else _default_output(folder, source)
     check_output(output, folder.forecasts, overwrite=request.overwrite)
     if isinstance(path, Path) and output.exists() and output.samefile(path):
@@ -230,8 +231,11 @@ def _describe_members(count: int, output: Path) -> list[str]:
     if count == 1:
         return []
     if output.suffix in VARIABLE_SUFFIXES:
-        return [f"mean of {count} members, and as NAME_spread their standard deviation"]
-    return [f"mean of {count} members; .nc and .zarr files also have their standard deviation"]
+        return [f"mean of {count} members; their standard deviation is saved as NAME_spread"]
+    return [
+        f"mean of {count} members; to save their standard deviation too, use --output with .nc or "
+        ".zarr"
+    ]
 
 
 def _draw(

@@ -9,7 +9,8 @@ from typing import Any
 from torch import Tensor
 
 from simvp.commands.hints import name_option, short_id, test_option
-from simvp.config import Config, read_layer, to_toml
+from simvp.commands.trained_run import describe_weights, is_own
+from simvp.config import Config, to_toml
 from simvp.data.batches import WindowDataset
 from simvp.data.climatology import Climatology, find_climatology
 from simvp.data.description import DataDescription
@@ -67,6 +68,7 @@ def make_task(
     data: DataDescription,
     part: str = "test",
     steps: int = 0,
+    label: str = "",
 ) -> Task:
     """The windows to score, as many steps apart as are forecast.
 
@@ -76,6 +78,7 @@ def make_task(
         data: channels, scaling and units, as the run was trained.
         part: "train", "validation" or "test".
         steps: number of steps to forecast; 0 for as many as the run was trained for.
+        label: of the weights, if they are not the run's.
     Raises: ConfigError or DataError if no sample is long enough.
     """
     pre, trained = config.data.pre_seq_length, config.data.aft_seq_length
@@ -96,38 +99,11 @@ def make_task(
         may_miss=data.has_missing,
     )
     words = [] if is_own(folder, split) else [f"{split.source.stem}-{split.path.name[:8]}"]
+    words += [label] * bool(label)
     words += [part] * (part != "test")
     words += [f"{steps}-steps"] * (steps != trained)
     target = folder.tests / "-".join(words) if words else folder.saved
     return Task(split, data, part, steps, dataset, target)
-
-
-def check_lengths(config: Config, folder: RunFolder) -> None:
-    """Raises ConfigError if the run was trained with another number of frames in or out."""
-    trained = data_settings(folder)
-    for name, remedy in (
-        ("pre_seq_length", "train another run for other input frames"),
-        ("aft_seq_length", "use --steps to forecast more or fewer"),
-    ):
-        found, expected = getattr(config.data, name), trained.get(name)
-        if expected is not None and found != expected:
-            raise ConfigError(
-                f"data.{name} = {found}: {folder.path} was trained with {expected}; {remedy}"
-            )
-
-
-def is_own(folder: RunFolder, split: Split) -> bool:
-    """Whether a split is the one that the run was trained on; a run without a folder has none."""
-    trained_on = data_settings(folder).get("split")
-    return Path(trained_on).resolve() == split.path.resolve() if trained_on else True
-
-
-def data_settings(folder: RunFolder) -> dict[str, Any]:
-    """What a run has saved of the section `data`; nothing if there is no run, only weights."""
-    if not folder.config_file.exists():
-        return {}
-    settings: dict[str, Any] = read_layer(folder.config_file).tables["data"]
-    return settings
 
 
 def score(
@@ -274,13 +250,6 @@ def _summary(
     scored = folder if is_usual else RunFolder(folder.path, task.target.name)
     options = name_option(config) + test_option(scored)
     return Summary(lines, f"simvp viz {shlex.quote(short_id(task.dataset.id(0)))}{options}")
-
-
-def describe_weights(files: Sequence[Path]) -> str:
-    """The file of the weights, or those of an ensemble."""
-    if len(files) == 1:
-        return str(files[0])
-    return f"the mean of {len(files)} members: {files[0]} and {files[1].parents[1]}"
 
 
 def describe_horizon(steps: int, trained_steps: int) -> list[str]:

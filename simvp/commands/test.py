@@ -3,7 +3,14 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from simvp.commands.scoring import Task, check_lengths, data_settings, is_own, make_task, score
+from simvp.commands.scoring import Task, make_task, score
+from simvp.commands.trained_run import (
+    check_lengths,
+    data_settings,
+    find_weights,
+    incomplete,
+    is_own,
+)
 from simvp.config import Config
 from simvp.data.description import DataDescription, read_description
 from simvp.data.split import Split, describe_choice, find_split, read_split
@@ -13,6 +20,7 @@ from simvp.errors import RunError
 from simvp.progress import Report, Summary
 from simvp.runs import RunFolder
 from simvp.runtime import launcher
+from simvp.storage.files import file_digest
 
 
 @dataclass(frozen=True)
@@ -42,11 +50,12 @@ def run(config: Config, request: Request, report: Report) -> Summary:
     if not request.weights:
         folder.check_exists()
     check_lengths(config, folder)
-    files = folder.find_weights(request.weights, config.train.members)
+    files = find_weights(config, folder, request.weights)
     split = read_split(find_split(config.data.split, config.data.path))
     choice = describe_choice(split, config.data.split, config.data.path)
     data = _description(folder, split)
-    task = make_task(config, folder, split, data, request.part, request.steps)
+    label = _label(config, folder, files[0]) if request.weights else ""
+    task = make_task(config, folder, split, data, request.part, request.steps, label)
     if launcher.is_needed(config):
         launcher.run(["test", *request.arguments()], config)
         return Summary()
@@ -62,11 +71,21 @@ def run(config: Config, request: Request, report: Report) -> Summary:
             weights=weights[0],
         )
         if group.is_main:
-            for line in choice:
+            for line in (*choice, *incomplete(config, folder, files)):
                 report.say(line)
             _warn_of_changed_card(folder, task, report)
             _warn_of_training_data(folder, task, report)
         return score(config, folder, weights, group, task, report)
+
+
+def _label(config: Config, folder: RunFolder, weights: Path) -> str:
+    """What to call a test of weights that are not the run's; empty for its own, or if it has none.
+
+    The forecasts of the run are then kept.
+    """
+    model = folder.model_file
+    is_own = config.train.members == 1 and model.exists() and weights.samefile(model)
+    return "" if is_own or not model.exists() else f"{weights.stem}-{file_digest(weights)[:8]}"
 
 
 def _warn_of_changed_card(folder: RunFolder, task: Task, report: Report) -> None:

@@ -6,6 +6,7 @@ from simvp.commands import fitting, members, trials
 from simvp.commands.fitting import Data, check_batch_size, open_data, visits
 from simvp.commands.minutes import resolve_minutes
 from simvp.commands.scoring import make_task, score
+from simvp.commands.trained_run import find_weights
 from simvp.config import Config
 from simvp.data.description import DataDescription
 from simvp.engine import losses, network_cost
@@ -67,7 +68,7 @@ def run(
         resolved, summary = _train(resolved, plan, folder, group, own_report, data, resume=resume)
         if and_test:
             task = make_task(resolved, folder, data.split, data.split.data)
-            files = folder.find_weights("", resolved.train.members)
+            files = find_weights(resolved, folder, "")
             trained = [read_weights(file) for file in files]
             tested = score(resolved, folder, trained, group, task, report)
             summary = Summary([*summary.lines, "", *tested.lines], tested.next_command)
@@ -90,14 +91,14 @@ def _train(
         config = trials.choose(plan, folder, group, report, data, resume=resume)
         data = open_data(config)
     fitting.read_frames(config, data, group, report)
-    progress = fitting.fit(
+    members.announce(config, 1, report)
+    first = fitting.fit(
         *(config, folder, group, report, data),
         resume=resume and not has_begun,
         has_begun=has_begun,
     )
     others = members.train_others(config, folder, group, report, data)
-    summary = fitting.summary(config, folder, progress)
-    return config, Summary([*summary.lines, *others], summary.next_command)
+    return config, fitting.summary(config, folder, [first, *others])
 
 
 def _initial_weights(config: Config, folder: RunFolder, resume: bool) -> StoredWeights | None:

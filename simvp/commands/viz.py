@@ -108,7 +108,7 @@ def run(config: Config, request: Request) -> Summary:
 def _outdated(config: Config, folder: RunFolder) -> list[str]:
     if not (folder.saved / "metrics.json").exists():
         return []
-    return outdated(folder, read_metrics(folder), name_option(config))
+    return outdated(folder, read_metrics(folder), config.train.members, name_option(config))
 
 
 def _after_comma(channel: str) -> str:

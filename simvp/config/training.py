@@ -174,8 +174,8 @@ class TrainSection(Section):
     members: int = Field(
         1,
         ge=1,
-        description="networks of an ensemble, trained one after another with the seeds train.seed, "
-        "train.seed + 1, ...; the forecast is their mean",
+        description="number of networks to train, one after another, with the seeds train.seed, "
+        "train.seed + 1, ...; their mean is the forecast",
     )
 
     @property

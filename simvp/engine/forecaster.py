@@ -171,7 +171,7 @@ def load(run: str | Path) -> Forecaster:
     folder = RunFolder(Path(run))
     folder.check_exists()
     config = resolve(run_layers(folder.config_file))
-    weights = folder.find_weights("", config.train.members)
+    weights = folder.find_weights("", members=config.train.members, epochs=config.train.epochs)
     data = read_description(folder.data_file)
     return build_forecaster(config, data, weights, torch.device("cpu"))
 

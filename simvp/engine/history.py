@@ -93,8 +93,8 @@ def describe_kept(history: Sequence[Mapping[str, float]]) -> str:
     if kept is best:
         return f"the best by validation is epoch {best['epoch']:.0f}: {scores}"
     return (
-        f"kept is epoch {kept['epoch']:.0f}: {scores}; the loss of epoch {best['epoch']:.0f} is "
-        f"lower, {best['val_loss']:.4g}, by no more than the standard error of the difference"
+        f"kept epoch {kept['epoch']:.0f}: {scores}; epoch {best['epoch']:.0f} has a lower loss, "
+        f"{best['val_loss']:.4g}, but only within the standard error of the difference"
     )
 
 

@@ -91,14 +91,20 @@ def read_description_of(folder: RunFolder) -> DataDescription:
     )
 
 
-def outdated(folder: RunFolder, metrics: Mapping[str, Any], name_option: str) -> list[str]:
+def outdated(
+    folder: RunFolder, metrics: Mapping[str, Any], members: int, name_option: str
+) -> list[str]:
     """A warning if the model of the run is no longer the one that was scored.
 
     Args:
+        members: number of networks of the run.
         metrics: the content of metrics.json; earlier versions did not record the model's hash.
     """
     scored = metrics.get("members") or [metrics]
-    if not any(_has_changed(folder.member(i), record) for i, record in enumerate(scored, 1)):
+    is_own = _is_own(folder, scored[0]) and folder.saved == RunFolder(folder.path).saved
+    has_others = is_own and len(scored) != members
+    changed = (_has_changed(folder.member(i), record) for i, record in enumerate(scored, 1))
+    if not has_others and not any(changed):
         return []
     return [
         f"warning: the scores and forecasts in {folder.saved} are of an earlier model; run "
@@ -109,8 +115,14 @@ def outdated(folder: RunFolder, metrics: Mapping[str, Any], name_option: str) ->
 def _has_changed(member: RunFolder, scored: Mapping[str, Any]) -> bool:
     """Whether a member has another model than the one that was scored."""
     digest, model = scored.get("weights_sha256"), member.model_file
-    is_kept = Path(str(scored.get("weights"))).parts[-2:] == model.parts[-2:]
-    return bool(digest) and is_kept and model.is_file() and file_digest(model) != digest
+    if not digest or not _is_own(member, scored) or not model.is_file():
+        return False
+    return file_digest(model) != str(digest)
+
+
+def _is_own(member: RunFolder, scored: Mapping[str, Any]) -> bool:
+    """Whether the weights that were scored are those of a member, wherever its folder is now."""
+    return Path(str(scored.get("weights"))).parts[-2:] == member.model_file.parts[-2:]
 
 
 def read_metrics(folder: RunFolder) -> dict[str, Any]:

@@ -76,7 +76,7 @@ def _remarks(record: Record) -> list[str]:
     """Why there is no interval, and frames where a score is not defined."""
     found = []
     if record["interval"]["mse"] is None:
-        found.append("no intervals: the windows are all of one sample")
+        found.append("no confidence intervals: all windows are of one sample")
     count = record["num_samples"] * len(record["per_step"]["mse"])
     return found + [
         f"{name}: {number} of {count} frames are left out, where it is not defined"
@@ -129,7 +129,7 @@ def _ensemble(record: Record, data: DataDescription) -> list[Table]:
         values = (scores["crps"], baseline, scores["rmse_unit"], scores["spread"])
         numbers = map(_number, (*values, scores["spread_skill"]))
         rows.append([data.card.name_of(channel), scores["unit"], *numbers])
-    header = ["ensemble", "unit", "CRPS", "persistence", "RMSE", "spread", "spread/RMSE"]
+    header = ["ensemble", "unit", "CRPS", "persistence", "RMSE", "spread", "spread-skill"]
     return [Table(header, rows)]
 
 
@@ -204,7 +204,7 @@ def _usefulness(record: Record, data: DataDescription) -> list[str]:
         first = scores["vrmse_above_1_from"]
         if first is not None:
             found.append(
-                f"{data.card.name_of(channel)}: as bad as the mean of the true frame (VRMSE 1 or "
-                f"more), first at step {first}"
+                f"{data.card.name_of(channel)}: no better than the mean of the true frame (VRMSE 1 "
+                f"or more), first at step {first}"
             )
     return found

@@ -5,6 +5,7 @@ B: batch; T: frames; C: channels, of which the first ones are forecast; H, W: he
 """
 
 import math
+import shlex
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -21,12 +22,7 @@ from simvp.data.preparation import advise_cache
 from simvp.engine.compilation import uncompiled
 from simvp.engine.domain import FORECAST, PERSISTENCE
 from simvp.engine.epoch_log import EpochLog, Stopwatch, training_cost
-from simvp.engine.history import (
-    Progress,
-    describe_epoch,
-    describe_persistence,
-    describe_step,
-)
+from simvp.engine.history import Progress, describe_epoch, describe_persistence, describe_step
 from simvp.engine.learner import Learner
 from simvp.engine.recipes import trained_steps
 from simvp.engine.schedule import num_passes, one_cycle
@@ -271,9 +267,9 @@ class Trainer:
         self._save(checkpoint.LATEST)
         epoch, batch = self.progress.epoch, self.progress.batch
         steps = f" and {batch} of {self.steps_per_epoch} steps" if batch else ""
-        again = f"`simvp train --name {self.config.run.name} --resume`"
-        done = f"stopped after {plural(epoch, 'epoch')}{steps}"
-        raise Interrupted(signum, f"{done}, saved; continue with {again}")
+        again = f"`simvp train --name {shlex.quote(self.config.run.name)} --resume`"
+        message = f"stopped after {plural(epoch, 'epoch')}{steps}, saved; continue with {again}"
+        raise Interrupted(signum, message)
 
     def _not_finite(self, losses: list[float]) -> RunFailed:
         """The error that names the samples at fault, whichever process they are in."""

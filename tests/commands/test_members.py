@@ -1,6 +1,8 @@
 """Ensembles: `simvp train --members`, and what `test`, `predict` and Python make of them."""
 
+import hashlib
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -47,13 +49,19 @@ def of_each_member(simvp: Simvp) -> list[np.ndarray]:
     """The forecasts of each member for the test part, scaled, (N, T, C, H, W)."""
     found = []
     for member in MEMBERS:
-        simvp("test", "--weights", str(member / "simvp_model.pth"))
-        found.append(saved("preds"))
+        model = member / "simvp_model.pth"
+        simvp("test", "--weights", str(model))
+        found.append(saved("preds", RUN / "tests" / label_of(model)))
     return found
 
 
-def saved(kind: str) -> np.ndarray:
-    samples = sorted((RUN / "saved" / kind).iterdir())
+def label_of(model: Path) -> str:
+    """The name of the test of weights that are not all that the run has."""
+    return f"simvp_model-{hashlib.sha256(model.read_bytes()).hexdigest()[:8]}"
+
+
+def saved(kind: str, folder: Path = RUN / "saved") -> np.ndarray:
+    samples = sorted((folder / kind).iterdir())
     return np.stack([np.stack([np.load(f) for f in sorted(s.iterdir())]) for s in samples])
 
 
@@ -67,10 +75,12 @@ def test_members_are_the_runs_of_other_seeds(
         assert_same(alone["best"], run_state(member)["best"])
         assert alone["history"] == run_state(member)["history"]
         kept = min(float(row["val_loss"]) for row in alone["history"])
-        if seed:
-            assert f"member {seed + 1} of 3, seed {seed}: " in output
-        assert f"loss {kept:.4g}, mse " in output
-    assert "wrote work_dirs/default/members: the same of members 2 to 3\n" in output
+        assert f"member {seed + 1} of 3, seed {seed}:\nepoch 1/2 " in output or not seed
+        (line,) = re.findall(rf"^member {seed + 1}: .*loss (.*), mse ", output, re.MULTILINE)
+        assert line == f"{kept:.4g}"
+    assert "\ntrained 3 members for 2 epochs each\nmember 1: " in output
+    assert "wrote work_dirs/default/members: the same files for each further member\n" in output
+    assert output.count("boundary: ") == 1  # the network is described once
     settings = [read_layer(member / "config.toml").tables["train"] for member in MEMBERS]
     assert [(s["seed"], s["members"]) for s in settings] == [(0, 3), (1, 1), (2, 1)]
 
@@ -101,16 +111,24 @@ def test_ensemble_is_scored_by_mean_and_members(ensemble: Path, simvp: Simvp) ->
     assert [entry["weights"] for entry in record["members"]] == [
         str(member / "simvp_model.pth") for member in MEMBERS
     ]
-    assert "the mean of 3 members: work_dirs/default/simvp_model.pth and " in output
+    assert "forecast, with the mean of 3 members in work_dirs/default\n" in output
     (line,) = (line for line in output.splitlines() if line.startswith("ensemble"))
-    assert line.split()[-5:] == ["CRPS", "persistence", "RMSE", "spread", "spread/RMSE"]
+    assert line.split()[-5:] == ["CRPS", "persistence", "RMSE", "spread", "spread-skill"]
     assert f"{scores['crps']:.3g}" in output
 
 
 def test_scores_of_one_member_have_no_crps(ensemble: Path, simvp: Simvp) -> None:
-    output = simvp("test", "--weights", str(MEMBERS[1] / "simvp_model.pth")).stdout
-    assert "CRPS" not in output and "crps" not in (RUN / "saved" / "metrics.json").read_text()
-    assert "earlier model" not in simvp("viz").stdout
+    """They go to a folder of their own; the forecasts of the ensemble are kept."""
+    simvp("test")
+    before = (RUN / "saved" / "metrics.json").read_bytes()
+    for member in MEMBERS:
+        model = member / "simvp_model.pth"
+        output = simvp("test", "--weights", str(model)).stdout
+        written = RUN / "tests" / label_of(model)
+        assert "CRPS" not in output and f"wrote {written}: " in output
+        assert "crps" not in (written / "metrics.json").read_text()
+        assert "earlier model" not in simvp("viz", "--test", written.name).stdout
+    assert (RUN / "saved" / "metrics.json").read_bytes() == before
 
 
 def test_changed_member_makes_the_scores_outdated(ensemble: Path, simvp: Simvp) -> None:
@@ -120,6 +138,22 @@ def test_changed_member_makes_the_scores_outdated(ensemble: Path, simvp: Simvp) 
     assert "are of an earlier model; run `simvp test` again" in simvp("viz").stdout
 
 
+def test_smaller_ensemble_is_said_and_makes_the_scores_outdated(
+    ensemble: Path, simvp: Simvp
+) -> None:
+    simvp("test")
+    output = simvp("train", "--resume", "--members", "2").stdout
+    assert "no longer part of the ensemble: work_dirs/default/members/3\n" in output
+    assert "are of an earlier model; run `simvp test` again" in simvp("viz").stdout
+    assert (
+        "the scores are of an earlier model"
+        in (simvp("viz", "--report"), (RUN / "report.html"))[1].read_text()
+    )
+    simvp("test")
+    assert "earlier model" not in simvp("viz").stdout
+    assert "no longer part" not in simvp("train", "--resume", "--members", "3").stdout
+
+
 def test_forecasts_have_the_mean_and_the_spread(ensemble: Path, simvp: Simvp) -> None:
     found = []
     for number, member in enumerate(MEMBERS):
@@ -127,10 +161,10 @@ def test_forecasts_have_the_mean_and_the_spread(ensemble: Path, simvp: Simvp) ->
         simvp("predict", "--output", f"member_{number}.npy", *weights)
         found.append(np.load(f"member_{number}.npy"))
     output = simvp("predict", "--output", "mean.npy").stdout
-    assert "mean of 3 members; .nc and .zarr files also have their standard deviation\n" in output
+    assert "mean of 3 members; to save their standard deviation too, use --output" in output
     np.testing.assert_allclose(np.load("mean.npy"), np.mean(found, axis=0), rtol=1e-5, atol=1e-6)
     output = simvp("predict", "--output", "all.nc").stdout
-    assert "mean of 3 members, and as NAME_spread their standard deviation\n" in output
+    assert "mean of 3 members; their standard deviation is saved as NAME_spread\n" in output
     with xarray.open_dataset("all.nc") as written:
         (name,) = (v for v in written.data_vars if not str(v).endswith("_spread"))
         mean, spread = written[name], written[f"{name}_spread"]
@@ -161,7 +195,7 @@ def test_ensemble_in_python(ensemble: Path, simvp: Simvp) -> None:
 
 @pytest.mark.parametrize(
     ("steps", "trained"),
-    [(4, 1), (6, 1), (10, 2)],
+    [(4, 0), (6, 0), (10, 1)],
     ids=["member-1", "end-of-member-1", "member-2"],
 )
 def test_interrupted_ensemble_is_resumed(
@@ -177,7 +211,7 @@ def test_interrupted_ensemble_is_resumed(
     result = simvp(*SHORT, "--members", "3", "--name", "stopped", code=130)
     assert "continue with `simvp train --name stopped --resume`" in result.stderr
     refused = simvp("test", "--name", "stopped", code=2).stderr
-    assert f"{trained} of 3 members have been trained; complete the ensemble with" in refused
+    assert f"{trained} of 3 members have been trained for 2 epochs; finish the training" in refused
     simvp("train", "--name", "stopped", "--resume")
     stopped = Path("work_dirs/stopped")
     for member, state in zip(MEMBERS, expected, strict=True):
@@ -201,7 +235,7 @@ def test_members_are_added_to_a_trained_run(
 ) -> None:
     before = (trained / "simvp_model.pth").stat().st_mtime_ns
     output = simvp("train", "--resume", "--members", "2").stdout
-    assert "member 2 of 2, seed 1: " in output
+    assert "member 2 of 2, seed 1:\nepoch 1/2 " in output
     assert (trained / "simvp_model.pth").stat().st_mtime_ns == before
     simvp("train", "--name", "other", "--data-path", "data", "--epochs", "2", *TINY, "--seed", "1")
     other = Path("work_dirs/other")
@@ -236,9 +270,7 @@ def test_missing_member_is_named(ensemble: Path, simvp: Simvp) -> None:
     (MEMBERS[2] / "simvp_model.pth").unlink()
     for command in ("test", "predict"):
         message = simvp(command, code=2).stderr
-        assert (
-            "work_dirs/default: 2 of 3 members have been trained; complete the ensemble" in message
-        )
+        assert "work_dirs/default: 2 of 3 members have been trained for 2 epochs; finish" in message
     with pytest.raises(package.errors.RunError, match="2 of 3 members"):
         package.load(RUN)
 
@@ -247,7 +279,11 @@ def test_reports_show_the_scores_of_an_ensemble(ensemble: Path, simvp: Simvp) ->
     simvp("test")
     simvp("viz", "--report")
     page: Any = (RUN / "report.html").read_text()
-    assert "CRPS" in page and "mean of 3 members" in page and "spread of default" in page
+    assert (
+        "CRPS" in page
+        and "An ensemble of 3 SimVP networks (gsta) that" in page
+        and "spread of default" in page
+    )
 
 
 def test_weights_of_a_damaged_record_are_refused(ensemble: Path, simvp: Simvp) -> None:

@@ -1,10 +1,13 @@
 """`simvp test`."""
 
+import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +77,37 @@ def test_mismatching_checkpoint_is_rejected(trained: Path, simvp: Simvp) -> None
     result = simvp("test", "--checkpoint", "no.pth", code=2)
     assert "no.pth: there is no such checkpoint" in result.stderr
     simvp("test", "--checkpoint", str(trained / "checkpoints" / "latest.pth"))
+
+
+def test_other_weights_do_not_replace_the_scores_of_the_run(tested: Path, simvp: Simvp) -> None:
+    before = (tested / "saved" / "metrics.json").read_bytes()
+    other = shutil.copy(tested / "checkpoints" / "latest.pth", "other one.pth")
+    output = simvp("test", "--weights", other).stdout
+    digest = hashlib.sha256(Path(other).read_bytes()).hexdigest()
+    written = tested / "tests" / f"other one-{digest[:8]}"
+    assert "/other one-" in output and (written / "metrics.json").is_file()
+    assert (tested / "saved" / "metrics.json").read_bytes() == before
+    simvp("test", "--weights", str(tested / "simvp_model.pth"))
+    assert [path.name for path in (tested / "tests").iterdir()] == [written.name]
+
+
+def test_model_of_an_unfinished_training_is_scored_and_said_to_be(
+    split_data: Path, simvp: Simvp, stop_after: Callable[[int, int], None]
+) -> None:
+    stop_after(4, signal.SIGINT)  # of six steps
+    simvp("train", "--data-path", "data", "--epochs", "2", *TINY, "--name", "a b", code=130)
+    line = "the training is not complete: this is the model after 1 of 2 epochs\n"
+    assert line in simvp("test", "--name", "a b").stdout
+    assert line in simvp("predict", "--name", "a b", "--output", "next.npy").stdout
+    simvp("train", "--name", "a b", "--resume")
+    assert "not complete" not in simvp("test", "--name", "a b").stdout
+
+
+def test_files_of_file_managers_are_no_obstacle(tested: Path, simvp: Simvp) -> None:
+    for folder in ("saved", "pictures", "checkpoints"):
+        (tested / folder).mkdir(exist_ok=True)
+        (tested / folder / ".DS_Store").write_text("")
+    simvp("test")
 
 
 def test_scoring_training_samples_is_warned_of(trained: Path, simvp: Simvp) -> None:

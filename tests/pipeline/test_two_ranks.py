@@ -60,7 +60,7 @@ def test_two_ranks_train_and_test(split_data: Path, simvp: Simvp, recipe: str) -
 def test_two_ranks_train_and_score_an_ensemble(split_data: Path, simvp: Simvp) -> None:
     train = ["train", "--data-path", "data", *TINY, "--epochs", "1", "--members", "2"]
     output = run([*SIMVP, *train, "--nproc", "2", "--test"]).stdout
-    assert output.count("member 2 of 2, seed 1: ") == 1
+    assert output.count("member 2 of 2, seed 1:\n") == 1
     simvp(*train, "--batch-size", "6", "--name", "one", "--test")
     two, one = (
         json.loads(Path("work_dirs", name, "saved", "metrics.json").read_text())

@@ -53,7 +53,9 @@ def run(config: Config, request: Request, report: Report) -> Summary:
     remove_abandoned(path.parent)
     publish_text(path, render(page))
     size = path.stat().st_size / 1e6
-    warnings = outdated(runs[0].folder, runs[0].metrics, name_option(config))
+    warnings = outdated(
+        runs[0].folder, runs[0].metrics, runs[0].config.train.members, name_option(config)
+    )
     written = f"wrote {path} ({size:.1f} MB); open it in a browser"
     return Summary([*split.problems, *page.notes, *warnings, written])
 

@@ -14,6 +14,7 @@ from simvp.data.series import Options
 from simvp.data.split_records import PARTS
 from simvp.data.windows import window_starts
 from simvp.engine.cost import network_cost
+from simvp.engine.recipes import resolve_recipe, training_window
 from simvp.engine.versions import describe_versions, read_versions
 from simvp.errors import UserError
 from simvp.progress import Table
@@ -32,17 +33,20 @@ def summary(run: ReportedRun, split: SplitOfRun) -> str:
     name = f"{card.name}: " if card.name else ""
     trained = _num_windows(run, split, "train")
     on = f", trained on {trained} windows" if trained else ""
+    receives = f"receives {_frames(settings.pre_seq_length)}"
+    grid = f"{data.shape[1]}x{data.shape[2]} cells"
     return (
-        f"A {_network(run.config.model.model_type)} that receives "
-        f"{_frames(settings.pre_seq_length)} "
-        f"and forecasts the next {settings.aft_seq_length}{on} and tested on "
-        f"{len(run.metrics['samples'])}. {name}{labels}, {data.shape[1]}x{data.shape[2]} cells"
+        f"{_network(run.config.model.model_type, _members(run))} that {receives} and forecasts the "
+        f"next {settings.aft_seq_length}{on} and tested on {len(run.metrics['samples'])}. "
+        f"{name}{labels}, {grid}"
         + (f", {interval} between frames." if (interval := frame_interval(data)) else ".")
     )
 
 
-def _network(model_type: str) -> str:
-    return "U-Net" if model_type == "unet" else f"SimVP network ({model_type})"
+def _network(model_type: str, members: int) -> str:
+    is_unet = model_type == "unet"
+    name, kind = ("U-Net", "") if is_unet else ("SimVP network", f" ({model_type})")
+    return f"An ensemble of {members} {name}s{kind}" if members else f"A {name}{kind}"
 
 
 def _frames(count: int) -> str:
@@ -51,10 +55,10 @@ def _frames(count: int) -> str:
 
 def facts(run: ReportedRun, split: SplitOfRun) -> list[tuple[str, str]]:
     """Facts about network, training and test."""
-    config, data = run.config, run.data
+    config, data, count = run.config, run.data, _members(run)
     found = [
         ("Folder of the run", str(run.folder.path)),
-        ("Network", f"{config.model.model_type}{_size(run)}{_members(run)}"),
+        ("Network", f"{config.model.model_type}{_size(run)}" + f", {count} members" * (count > 0)),
         ("Precision", f"training {config.train.precision}, test {config.metrics.precision}"),
         ("Boundary (y, x)", config.model.boundary),
         ("Augmentation", config.train.augment),
@@ -66,14 +70,15 @@ def facts(run: ReportedRun, split: SplitOfRun) -> list[tuple[str, str]]:
         if seconds:
             count, epochs = len(seconds), len(run.history)
             some = f" for {count} of {epochs} epochs" if count < epochs else ""
-            found.append(("Training time", _duration(sum(seconds)) + some))
+            what = "Training time" + " of the first member" * (count > 0)
+            found.append((what, _duration(sum(seconds)) + some))
     found.append(("Versions", describe_versions(read_versions(run.folder))))
     if data.inputs:
         found.append(("Channels that are inputs only", ", ".join(data.inputs)))
     found += [
         ("Data", str(config.data.path)),
         ("Split file", str(run.metrics.get("split") or config.data.split)),
-        ("Scored weights", str(run.metrics.get("weights", ""))),
+        ("Scored weights", _weights(run)),
     ]
     if run.metrics.get("part"):
         found.append(("Scored part", str(run.metrics["part"])))
@@ -89,9 +94,14 @@ def _size(run: ReportedRun) -> str:
         return ""
 
 
-def _members(run: ReportedRun) -> str:
-    """How many networks were scored together."""
-    return f", mean of {len(run.metrics['members'])} members" if "members" in run.metrics else ""
+def _members(run: ReportedRun) -> int:
+    """How many networks were scored together; 0 if it was a single one."""
+    return len(run.metrics.get("members") or ())
+
+
+def _weights(run: ReportedRun) -> str:
+    files = run.metrics.get("members") or [run.metrics]
+    return ", ".join(str(file.get("weights", "")) for file in files)
 
 
 def _duration(seconds: float) -> str:
@@ -145,8 +155,9 @@ def _num_windows(run: ReportedRun, split: SplitOfRun, part: str) -> int:
     if split.split is None or part not in PARTS:
         return 0
     settings = run.config.data
-    window = settings.pre_seq_length + settings.aft_seq_length
-    stride = settings.stride if part == "train" else settings.aft_seq_length
+    window, stride = settings.pre_seq_length + settings.aft_seq_length, settings.aft_seq_length
+    if part == "train":
+        window, stride = training_window(resolve_recipe(run.config, None)), settings.stride
     segments = split.split.parts[part]
     return sum(len(window_starts(len(segment.frames), window, stride)) for segment in segments)
 

@@ -20,6 +20,7 @@ _NAMES = {
     "nrmse": "NRMSE",
     "acc": "ACC",
     "crps": "CRPS",
+    "spread_skill": "spread-skill ratio",
 }
 
 
