@@ -84,8 +84,10 @@ def _label(config: Config, folder: RunFolder, weights: Path) -> str:
     The forecasts of the run are then kept.
     """
     model = folder.model_file
-    is_own = config.train.members == 1 and model.exists() and weights.samefile(model)
-    return "" if is_own or not model.exists() else f"{weights.stem}-{file_digest(weights)[:8]}"
+    if not model.exists() or not weights.is_file():  # a folder is refused when it is read
+        return ""
+    is_own = config.train.members == 1 and weights.samefile(model)
+    return "" if is_own else f"{weights.stem}-{file_digest(weights)[:8]}"
 
 
 def _warn_of_changed_card(folder: RunFolder, task: Task, report: Report) -> None:
