@@ -16,6 +16,7 @@ from simvp.engine.automatic import resolve_auto
 from simvp.engine.history import Progress, describe_kept, persistence_warning
 from simvp.engine.increments import increment_scale
 from simvp.engine.recipes import describe_recipe, training_window
+from simvp.engine.recovery import restore_model
 from simvp.engine.versions import record_versions
 from simvp.engine.weights import StoredWeights, load_weights
 from simvp.errors import ConfigError, DataError
@@ -173,6 +174,8 @@ def fit(
             )
     group.wait()  # every process has read the checkpoint before one of them changes the folder
     if group.is_main:
+        if found is not None:
+            restore_model(folder, trainer.progress, report)
         begin = folder.resume if has_begun or found is not None else folder.begin
         begin(to_toml(config), description.to_json())
         record_versions(folder, trainer.progress.epoch)

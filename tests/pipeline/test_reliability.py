@@ -89,6 +89,36 @@ def test_resume_without_intact_checkpoint_fails(trained: Path, simvp: Simvp) -> 
     assert "checkpoints are damaged; restore one from a backup, or start over" in result.stderr
 
 
+@pytest.mark.parametrize("problem", ["missing", "damaged"])
+def test_lost_model_is_restored_when_the_run_is_resumed(
+    problem: str, trained: Path, simvp: Simvp
+) -> None:
+    model = trained / "simvp_model.pth"
+    expected = checkpoint.load(model)
+    model.write_bytes(model.read_bytes()[:1000])
+    if problem == "missing":
+        model.unlink()
+    output = simvp("train", "--resume").stdout
+    assert f"simvp_model.pth: was {problem}; restored from " in output
+    assert_same(expected, checkpoint.load(model))
+    assert "restored" not in simvp("train", "--resume").stdout
+
+
+def test_lost_model_of_an_epoch_without_checkpoint_is_an_error(trained: Path, simvp: Simvp) -> None:
+    model = trained / "simvp_model.pth"
+    content = checkpoint.load(CHECKPOINTS / "latest.pth")
+    for number, row in enumerate(content["progress"]["history"]):
+        row["kept"] = int(number == 0)
+    for path in CHECKPOINTS.glob("*.pth"):
+        path.unlink()
+    del content["format"]
+    checkpoint.save_training(CHECKPOINTS, "latest.pth", content)
+    model.unlink()
+    message = simvp("train", "--resume", code=2).stderr
+    assert "simvp_model.pth: is missing, and no checkpoint is of epoch 1, from which" in message
+    assert not model.exists()
+
+
 def test_newest_checkpoint_does_not_depend_on_file_times(split_data: Path, simvp: Simvp) -> None:
     simvp(*TRAIN, "--checkpoint-interval", "1", "--epochs", "3")
     os.utime(CHECKPOINTS / "epoch_1.pth", (2**32, 2**32))
