@@ -10,8 +10,8 @@ averaged: writes an exponential moving average of the weights to averaged.pth in
     the training itself is not changed.
 gradients: the loss is the squared error of the frames plus that of their differences between
     neighbouring cells, which weighs small scales more.
-spectrum: the loss is the squared error, plus as much times the squared relative error of the energy
-    in bins of wavenumbers (arXiv 2502.00472).
+spectrum: the loss is the squared error, plus as much times the squared logarithm of the energy in
+    bins of wavenumbers relative to the truth (in the spirit of arXiv 2502.00472).
 
 B: batch; T: frames; C: channels; H, W: height and width.
 """
@@ -30,7 +30,8 @@ from simvp.engine.learner import Learner
 from simvp.engine.trainer import Trainer
 from simvp.storage import checkpoint
 
-_DECAY = 0.999  # of the average in a step
+_DECAY = 0.99  # of the average in a step: over about 100 steps
+_FLOOR = 1e-6  # of an energy, relative to that of the whole spectrum
 
 
 def with_gradients(pred: Tensor, true: Tensor) -> Tensor:
@@ -41,11 +42,12 @@ def with_gradients(pred: Tensor, true: Tensor) -> Tensor:
 
 
 def with_spectrum(pred: Tensor, true: Tensor) -> Tensor:
-    """Squared error of (B, T, C, H, W) times one plus the relative error of the spectrum, ()."""
+    """Squared error of (B, T, C, H, W) times one plus the error of the log spectrum, ()."""
     error = F.mse_loss(pred, true)
     energy, expected = _spectrum(pred), _spectrum(true)
-    relative = (1 - energy / (expected + 1e-8 * expected.sum(dim=-1, keepdim=True))).square()
-    return error + error.detach() * relative.mean()
+    floor = _FLOOR * expected.sum(dim=-1, keepdim=True)
+    ratio = (energy + floor) / (expected + floor)
+    return error + error.detach() * ratio.log().square().mean()
 
 
 def _spectrum(frames: Tensor) -> Tensor:
