@@ -208,11 +208,9 @@ def summary(config: Config, folder: RunFolder, trained: Sequence[Progress]) -> S
             f"member {number}: {describe_kept(progress.history)}"
             for number, progress in enumerate(trained, 1)
         ]
-    lines += [
-        f"warning: {persistence_warning(progress, config.train)}"
-        for progress in trained
-        if progress.is_worse_than_persistence
-    ][:1]
+    worse = [progress for progress in trained if progress.is_worse_than_persistence]
+    if worse:
+        lines.append(f"warning: {persistence_warning(worse[0], config.train)}")
     lines.append(
         f"wrote {folder.model_file} (the model), {folder.metrics_file.name}, "
         f"{folder.checkpoints.name}"

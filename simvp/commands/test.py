@@ -86,8 +86,9 @@ def _label(config: Config, folder: RunFolder, weights: Path) -> str:
     model = folder.model_file
     if not model.exists() or not weights.is_file():  # a folder is refused when it is read
         return ""
-    is_own = config.train.members == 1 and weights.samefile(model)
-    return "" if is_own else f"{weights.stem}-{file_digest(weights)[:8]}"
+    if config.train.members == 1 and weights.samefile(model):
+        return ""
+    return f"{weights.stem}-{file_digest(weights)[:8]}"
 
 
 def _warn_of_changed_card(folder: RunFolder, task: Task, report: Report) -> None:

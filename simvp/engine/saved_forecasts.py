@@ -101,8 +101,8 @@ def outdated(
         metrics: the content of metrics.json; earlier versions did not record the model's hash.
     """
     scored = metrics.get("members") or [metrics]
-    is_own = _is_own(folder, scored[0]) and folder.saved == RunFolder(folder.path).saved
-    has_others = is_own and len(scored) != members
+    is_usual = folder.saved.parent == folder.path
+    has_others = is_usual and _is_own(folder, scored[0]) and len(scored) != members
     changed = (_has_changed(folder.member(i), record) for i, record in enumerate(scored, 1))
     if not has_others and not any(changed):
         return []

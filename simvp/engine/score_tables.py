@@ -95,8 +95,10 @@ _CHANNEL_TITLES = {
 }
 _EVENT_TITLES = {"csi": "CSI", "pod": "POD", "far": "FAR", "fss_3": "FSS 3x3", "fss_9": "FSS 9x9"}
 # Known scores that metrics.json has, but the table of channels has not.
-_NOT_SHOWN = {"nrmse", "energy_low", "energy_middle", "energy_high"}
-_NOT_SHOWN |= {"crps", "spread", "spread_skill"}
+_NOT_SHOWN = {
+    *("nrmse", "energy_low", "energy_middle", "energy_high"),
+    *("crps", "spread", "spread_skill"),
+}
 
 
 def _titles(known: Mapping[str, str], per: metrics.Per, found: Record) -> dict[str, str]:
