@@ -194,15 +194,18 @@ def choose_device(name: str, *, local_rank: int, world_size: int) -> torch.devic
 def _meeting_point(world_size: int) -> dict[str, Any]:
     """Where the processes meet: a file, or host:port of rank 0 from torchrun or Slurm."""
     if STORE in os.environ:
-        attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-        file = f"{os.environ[STORE]}-{attempt}"
-        return {"store": dist.FileStore(file, world_size)}  # type: ignore[attr-defined]
+        return {"store": dist.FileStore(store_file(), world_size)}  # type: ignore[attr-defined]
     if "MASTER_ADDR" in os.environ:
         address = f"{os.environ['MASTER_ADDR']}:{os.environ.get('MASTER_PORT', '29500')}"
     else:
         port = 20000 + int(os.environ["SLURM_JOB_ID"]) % 20000
         address = f"{first_host(os.environ['SLURM_STEP_NODELIST'])}:{port}"
     return {"init_method": f"tcp://{address}"}
+
+
+def store_file() -> str:
+    """The file by which processes launched on one machine meet; another one after a restart."""
+    return f"{os.environ[STORE]}-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}"
 
 
 def first_host(nodes: str) -> str:

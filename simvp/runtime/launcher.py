@@ -10,7 +10,8 @@ import socket
 import sys
 import tempfile
 import time
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,8 +22,17 @@ from simvp.config import Config, to_toml
 from simvp.config.sections import LaunchSection
 from simvp.errors import ConfigError, Interrupted, RunFailed, SimvpError, UserError
 from simvp.runtime.failures import LAUNCHED
-from simvp.runtime.group import STORE, Group, RankInfo, choose_device, process_group, rank_info
+from simvp.runtime.group import (
+    STORE,
+    Group,
+    RankInfo,
+    choose_device,
+    process_group,
+    rank_info,
+    store_file,
+)
 from simvp.runtime.processes import cores, exit_after
+from simvp.runtime.siblings import exit_with_siblings
 
 if TYPE_CHECKING:
     from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
@@ -63,12 +73,16 @@ def device(config: Config) -> torch.device:
     return choose_device(config.run.device, local_rank=local_rank, world_size=world_size)
 
 
-def join(config: Config) -> AbstractContextManager[Group]:
+@contextmanager
+def join(config: Config) -> Iterator[Group]:
     """Join the group that this process belongs to; a group of one without launcher."""
     if has_launched():
         # Processes orphaned by a killed launcher would keep the run folder locked.
         exit_after(partial(_wait_for_exit, os.getppid()))
-    return process_group(config.run.device, timeout_minutes=config.launch.timeout_minutes)
+    with process_group(config.run.device, timeout_minutes=config.launch.timeout_minutes) as group:
+        left = Path(f"{store_file()}-left") if STORE in os.environ else None
+        with exit_with_siblings(group, left) if left else nullcontext():
+            yield group
 
 
 def _wait_for_exit(parent: int) -> None:
