@@ -173,7 +173,7 @@ def test_killed_rank_stops_the_group_and_is_named(split_data: Path, simvp: Simvp
     os.kill(max(ranks), signal.SIGKILL)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 15  # torchrun waits 30 s for a process that hangs
     assert errors.count("died (signal 9)") == 1
     assert "Traceback" not in errors
     assert not any(Path(f"/proc/{pid}").exists() for pid in ranks)
