@@ -43,7 +43,7 @@ test: $(VENV)/ready
 test-browser: $(VENV)/ready
 	$(BIN)/python -m pytest -q -rs -m browser $(ARGS)
 
-# The faults in simvp/docs/reliability.md, many times over; about 18 minutes on two cores.
+# The faults in simvp/docs/reliability.md, many times over; about 20 minutes on two cores.
 soak: $(VENV)/ready
 	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m slow $(ARGS)
 

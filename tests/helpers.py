@@ -236,8 +236,8 @@ def kill_while_training(command: list[str], folder: Path, delay: float) -> None:
     started = time.time()
 
     def ready() -> bool:
-        history = folder / "metrics.csv"
-        if not history.exists() or history.stat().st_mtime < started:
+        histories = [folder / "metrics.csv", *folder.glob("members/*/metrics.csv")]
+        if all(not file.exists() or file.stat().st_mtime < started for file in histories):
             return False
         time.sleep(delay)
         return True
@@ -246,9 +246,11 @@ def kill_while_training(command: list[str], folder: Path, delay: float) -> None:
     assert code == -signal.SIGKILL, "training finished before it was killed"
 
 
-def check_kill_and_resume(nproc: int, epochs: int, kills: int, longest: float) -> None:
+def check_kill_and_resume(
+    nproc: int, epochs: int, kills: int, longest: float, members: int = 1
+) -> None:
     """Kill and resume a run `kills` times; the result must be bitwise equal."""
-    options = ["--nproc", str(nproc), "--epochs", str(epochs)]
+    options = ["--nproc", str(nproc), "--epochs", str(epochs), "--members", str(members)]
     straight = [*TRAIN_COMMAND, *options, "--name", "straight"]
     subprocess.run(straight, check=True, capture_output=True, timeout=900)
     command = [*TRAIN_COMMAND, *options, *OFTEN, "--name", "killed", "--resume"]
@@ -256,7 +258,8 @@ def check_kill_and_resume(nproc: int, epochs: int, kills: int, longest: float) -
     for _ in range(kills):
         kill_while_training(command, killed, rng.uniform(0.0, longest))
     subprocess.run(command, check=True, capture_output=True, timeout=900)
-    assert_same(run_state(Path("work_dirs/straight")), run_state(killed))
+    for member in ["", *(f"members/{number}" for number in range(2, members + 1))]:
+        assert_same(run_state(Path("work_dirs/straight") / member), run_state(killed / member))
     assert not list(killed.rglob(".simvp-*"))
 
 

@@ -38,14 +38,16 @@ KILLED = Path("work_dirs/killed")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("nproc", "epochs"), [(1, 300), (2, 250)])
+@pytest.mark.parametrize(
+    ("what", "nproc", "members", "epochs"),
+    [("1 process", 1, 1, 300), ("2 processes", 2, 1, 250), ("ensemble of 3", 1, 3, 100)],
+)
 def test_twenty_kills_at_random_moments(
-    nproc: int, epochs: int, split_data: Path, simvp: Simvp, tally: Tally
+    what: str, nproc: int, members: int, epochs: int, split_data: Path, simvp: Simvp, tally: Tally
 ) -> None:
-    check_kill_and_resume(nproc, epochs=epochs, kills=20, longest=0.5)
-    processes = f"{nproc} process{'es' if nproc > 1 else ''}"
+    check_kill_and_resume(nproc, epochs=epochs, kills=20, longest=0.5, members=members)
     for _ in range(20):
-        tally(f"SIGKILL at a random moment, {processes}; bitwise the same at the end", True)
+        tally(f"SIGKILL at a random moment, {what}; bitwise the same at the end", True)
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from helpers import Tally
 
 from simvp.runtime import siblings
 
@@ -70,3 +71,17 @@ def test_process_goes_on_after_its_sibling_has_left(tmp_path: Path) -> None:
         assert shorter.wait(timeout=30) == 0
         assert longer.wait(timeout=30) == 0
         assert time.monotonic() - started > siblings._GRACE_SECONDS + 1
+
+
+@pytest.mark.slow
+def test_a_killed_process_ends_the_other_one_whatever_they_exchange(
+    tmp_path: Path, tally: Tally
+) -> None:
+    script = Path(__file__).parents[1] / "killed_pairs.py"
+    command = [sys.executable, str(script), str(tmp_path), "200"]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    found = [line.split() for line in output.splitlines()]
+    assert len(found) == 200
+    for seconds, code in found:
+        fault = "SIGKILL of one of two processes while they exchange data; the other ends in 10 s"
+        tally(fault, float(seconds) < 10 and code == "1")
