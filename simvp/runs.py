@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
+from simvp.config import name_option
 from simvp.errors import RunError, did_you_mean
 from simvp.storage.files import (
     TEMPORARY_PREFIX,
@@ -29,7 +30,7 @@ _MARKS = (_MARK, "[run]\n# name of the run")
 
 
 class RunFolder:
-    """Paths in `work_dirs/<name>`; README describes the files."""
+    """Paths in `work_dirs/<name>`; docs/files.md describes them."""
 
     def __init__(self, path: Path, test: str = "") -> None:
         """Name the paths.
@@ -150,7 +151,7 @@ class RunFolder:
             f for f in folders if f.model_file.exists() and f.epochs_done() in (None, epochs)
         ]
         if len(trained) < members:
-            again = f"`simvp train --name {shlex.quote(self.path.name)} --resume`"
+            again = f"`simvp train{name_option(self.path)} --resume`"
             raise RunError(
                 f"{self.path}: {len(trained)} of {members} members have been trained for "
                 f"{epochs} epochs; finish the training with {again}, or use a single member with "
@@ -229,7 +230,7 @@ class RunFolder:
             others = [path.name for path in self.tests.glob("[!.]*")]
             is_other = self.saved.parent == self.tests
             hint = did_you_mean(self.saved.name, others) if is_other else ""
-            remedy = f"Create them with `simvp test --name {shlex.quote(self.path.name)}`"
+            remedy = f"Create them with `simvp test{name_option(self.path)}`"
             if is_other:
                 remedy = f"Other tests of this run: {', '.join(sorted(others)) or 'none'}"
             raise RunError(

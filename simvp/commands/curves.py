@@ -7,7 +7,7 @@ from simvp.commands.drawing import FIGURES, check_free, check_suffix, save_figur
 from simvp.commands.report import charts
 from simvp.commands.report.comparison import check_comparable
 from simvp.commands.report.reported_run import ReportedRun, open_run, read_history
-from simvp.config import Config
+from simvp.config import Config, name_option
 from simvp.errors import RunError
 from simvp.figures.plots import plot
 from simvp.figures.report.charts import Chart
@@ -17,7 +17,7 @@ from simvp.runs import RunFolder
 
 def curves(config: Config, output: str, *, overwrite: bool) -> Summary:
     """Draw the losses of a run. Raises UserError, writing nothing."""
-    folder = RunFolder(Path(config.run.work_dir) / config.run.name)
+    folder = RunFolder(config.run.folder)
     folder.check_exists()
     history = read_history(folder)
     if not history:
@@ -35,7 +35,7 @@ def compare(config: Config, names: Sequence[str], output: str, *, overwrite: boo
         if not run.metrics.get("channels"):
             raise RunError(
                 f"{run.folder.saved / 'metrics.json'}: has no scores by channel, as in runs of "
-                f"earlier versions of simvp; run `simvp test --name {run.name}` again"
+                f"earlier versions of simvp; run `simvp test{name_option(run.folder.path)}` again"
             )
     drawn = charts.lead_time(runs).charts
     name = f"{'_'.join(names)}.png"

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from simvp.commands.hints import name_option
-from simvp.config import Config, to_toml
+from simvp.config import Config, name_option, to_toml
 from simvp.data import augmentation
 from simvp.data.batches import WindowDataset
 from simvp.data.card import card_path, check_square
@@ -16,7 +15,7 @@ from simvp.engine.automatic import resolve_auto
 from simvp.engine.history import Progress, describe_kept, persistence_warning
 from simvp.engine.increments import increment_scale
 from simvp.engine.recipes import describe_recipe, training_window
-from simvp.engine.recovery import restore_model
+from simvp.engine.recovery import restore_results
 from simvp.engine.versions import record_versions
 from simvp.engine.weights import StoredWeights, load_weights
 from simvp.errors import ConfigError, DataError
@@ -175,13 +174,13 @@ def fit(
     group.wait()  # every process has read the checkpoint before one of them changes the folder
     if group.is_main:
         if found is not None:
-            restore_model(folder, trainer.progress, report)
+            restore_results(folder, trainer.progress, report)
         begin = folder.resume if has_begun or found is not None else folder.begin
         begin(to_toml(config), description.to_json())
         record_versions(folder, trainer.progress.epoch)
     if describe:
         _describe(trainer, data)
-    _announce_start(trainer, resume=resume, continues=found is not None)
+    _announce_start(trainer, resume=resume and not has_begun, continues=found is not None)
     trainer.fit()
     return trainer.progress
 
@@ -217,7 +216,7 @@ def summary(config: Config, folder: RunFolder, trained: Sequence[Progress]) -> S
     )
     if len(trained) > 1:
         lines.append(f"wrote {folder.members}: the same files for each further member")
-    return Summary(lines, f"simvp test{name_option(config)}")
+    return Summary(lines, f"simvp test{name_option(config.run.folder)}")
 
 
 def _describe(trainer: Trainer, data: Data) -> None:

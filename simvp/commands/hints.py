@@ -13,14 +13,6 @@ def data_option(config: Config) -> str:
     return f" --data-path {shlex.quote(path)}" if path != default else ""
 
 
-def name_option(config: Config) -> str:
-    """The options that find the same run, each with a leading space; empty for the default."""
-    run, default = config.run, type(config.run)()
-    name = f" --name {shlex.quote(run.name)}" if run.name != default.name else ""
-    work_dir = f" --set {shlex.quote(f'run.work_dir={run.work_dir}')}"
-    return name + (work_dir if run.work_dir != default.work_dir else "")
-
-
 def test_option(folder: RunFolder) -> str:
     """The option that finds the forecasts of a test, with a leading space; empty for the usual."""
     is_usual = folder.saved.parent == folder.path

@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 from simvp.commands.drawing import save_figure
 from simvp.commands.frame_labels import frame_axes, frame_labels
-from simvp.commands.hints import name_option
 from simvp.commands.scoring import describe_horizon
 from simvp.commands.trained_run import check_lengths, find_weights, incomplete
-from simvp.config import Config
+from simvp.config import Config, name_option
 from simvp.data.description import DataDescription, read_description
 from simvp.data.forecast_files import (
     VARIABLE_SUFFIXES,
@@ -70,7 +69,7 @@ class Request:
 
 def run(config: Config, request: Request, report: Report) -> Summary:
     """Forecast with a trained run. Raises UserError, writing nothing."""
-    folder = RunFolder(Path(config.run.work_dir) / config.run.name)
+    folder = RunFolder(config.run.folder)
     folder.check_exists()
     check_lengths(config, folder)
     weights = find_weights(config, folder, request.weights)
@@ -179,7 +178,7 @@ def _predict(
             source.coordinates,
             forecaster.trained_steps,
             config.run.name,
-            f"simvp predict {shlex.join(request.arguments())}{name_option(config)}",
+            f"simvp predict {shlex.join(request.arguments())}{name_option(config.run.folder)}",
             Spread(spread, forecaster.num_members) if spread is not None else None,
         )
         write(output, forecasts, data.forecast_scaling if data.stored == "scaled" else None)

@@ -8,9 +8,9 @@ from typing import Any
 
 from torch import Tensor
 
-from simvp.commands.hints import name_option, short_id, test_option
+from simvp.commands.hints import short_id, test_option
 from simvp.commands.trained_run import describe_weights, is_own
-from simvp.config import Config, to_toml
+from simvp.config import Config, name_option, to_toml
 from simvp.data.batches import WindowDataset
 from simvp.data.climatology import Climatology, find_climatology
 from simvp.data.description import DataDescription
@@ -248,7 +248,7 @@ def _summary(
     ]
     is_usual = task.target == folder.saved
     scored = folder if is_usual else RunFolder(folder.path, task.target.name)
-    options = name_option(config) + test_option(scored)
+    options = name_option(config.run.folder) + test_option(scored)
     return Summary(lines, f"simvp viz {shlex.quote(short_id(task.dataset.id(0)))}{options}")
 
 

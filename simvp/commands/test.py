@@ -46,7 +46,7 @@ class Request:
 
 def run(config: Config, request: Request, report: Report) -> Summary:
     """Score the model of a run, or the weights in a file. Raises UserError."""
-    folder = RunFolder(Path(config.run.work_dir) / config.run.name)
+    folder = RunFolder(config.run.folder)
     if not request.weights:
         folder.check_exists()
     check_lengths(config, folder)

@@ -36,7 +36,7 @@ def run(
         print_model: only print what the network costs.
     Raises: UserError before anything is written, RunFailed or Interrupted later.
     """
-    folder = RunFolder(Path(config.run.work_dir) / config.run.name)
+    folder = RunFolder(config.run.folder)
     launched = launcher.restarted_since()
     # A process that died before it replaced an earlier run must not resume that one.
     if launched is not None and (not overwrite or folder.begun_since(launched)):
@@ -86,7 +86,7 @@ def _train(
     resume: bool,
 ) -> tuple[Config, Summary]:
     """Run the trials that are planned, and train with what they decide: the config and results."""
-    has_begun = plan is not None and bool(plan.trials)
+    has_begun = bool(plan and plan.trials) or (resume and folder.trials_file.exists())
     if plan:
         config = trials.choose(plan, folder, group, report, data, resume=resume)
         data = open_data(config)
@@ -94,7 +94,7 @@ def _train(
     members.announce(config, 1, report)
     first = fitting.fit(
         *(config, folder, group, report, data),
-        resume=resume and not has_begun,
+        resume=resume,
         has_begun=has_begun,
     )
     others = members.train_others(config, folder, group, report, data)

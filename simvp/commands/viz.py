@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from simvp.commands.drawing import FIGURES, check_free, check_suffix, save_figure, save_frames
 from simvp.commands.frame_labels import frame_axes, frame_labels, sample_times, split_of_test
-from simvp.commands.hints import name_option, short_id, test_option
-from simvp.config import Config
+from simvp.commands.hints import short_id, test_option
+from simvp.config import Config, name_option
 from simvp.data.description import DataDescription
 from simvp.data.series import Coordinates
 from simvp.engine.saved_forecasts import (
@@ -66,11 +66,11 @@ class _Drawing:
 
 def run(config: Config, request: Request) -> Summary:
     """Draw a sample, or without one list the saved samples. Raises UserError, writing nothing."""
-    folder = RunFolder(Path(config.run.work_dir) / config.run.name, request.test)
+    folder = RunFolder(config.run.folder, request.test)
     folder.check_exists()
     warnings = _outdated(config, folder)
     if request.sample is None:
-        options = name_option(config) + test_option(folder)
+        options = name_option(config.run.folder) + test_option(folder)
         return Summary([*_listing(folder), *warnings], f"simvp viz SAMPLE_ID{options}")
     from simvp.figures import colours, pictures  # imports matplotlib
 
@@ -108,7 +108,7 @@ def run(config: Config, request: Request) -> Summary:
 def _outdated(config: Config, folder: RunFolder) -> list[str]:
     if not (folder.saved / "metrics.json").exists():
         return []
-    return outdated(folder, read_metrics(folder), config.train.members, name_option(config))
+    return outdated(folder, read_metrics(folder), config.train.members)
 
 
 def _after_comma(channel: str) -> str:

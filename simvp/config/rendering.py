@@ -1,13 +1,15 @@
 """Render a config as commented TOML."""
 
+import shlex
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any
 
 import tomli_w
 from pydantic.fields import FieldInfo
 
 from simvp.config.section import Section
-from simvp.config.sections import Config, section_types
+from simvp.config.sections import Config, RunSection, section_types
 
 
 def to_toml(config: Config, origins: Mapping[str, str] | None = None) -> str:
@@ -60,3 +62,12 @@ def describe(field: FieldInfo, *remarks: str) -> str:
         limits = []
     inner = ", ".join([*limits, *filter(None, remarks)])
     return f"{field.description} ({inner})" if inner else f"{field.description}"
+
+
+def name_option(folder: Path) -> str:
+    """The options of a command that find a run, each with a leading space; empty by default."""
+    default = RunSection()
+    name = f" --name {shlex.quote(folder.name)}" if folder.name != default.name else ""
+    if folder.parent == Path(default.work_dir):
+        return name
+    return f"{name} --set {shlex.quote(f'run.work_dir={folder.parent}')}"

@@ -5,6 +5,7 @@ computes. Help and defaults of the command-line options are generated from these
 defines the sections of the network, its training and its scores.
 """
 
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -24,6 +25,10 @@ class RunSection(Section):
     tensorboard: bool = Field(
         False, description="write TensorBoard events; requires the extra simvp[tensorboard]"
     )
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.work_dir) / self.name
 
 
 class LaunchSection(Section):

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationError
 
+from simvp.config import name_option
 from simvp.config.section import Section
 from simvp.data.card import DatasetCard, Stored
 from simvp.data.scaling import Scaling
@@ -61,7 +62,7 @@ def read_description(path: Path) -> DataDescription:
     except FileNotFoundError:
         raise RunError(
             f"{path}: is missing, as in runs of earlier versions of simvp; "
-            f"`simvp test --name {path.parent.name}` adds it"
+            f"`simvp test{name_option(path.parent)}` adds it"
         ) from None
     except OSError as error:
         raise RunError(

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from simvp.config import name_option
 from simvp.data.card import CARD_NAME, read_card
 from simvp.data.description import DataDescription, read_description
 from simvp.data.scaling import Scaling
@@ -91,9 +92,7 @@ def read_description_of(folder: RunFolder) -> DataDescription:
     )
 
 
-def outdated(
-    folder: RunFolder, metrics: Mapping[str, Any], members: int, name_option: str
-) -> list[str]:
+def outdated(folder: RunFolder, metrics: Mapping[str, Any], members: int) -> list[str]:
     """A warning if the model of the run is no longer the one that was scored.
 
     Args:
@@ -108,7 +107,7 @@ def outdated(
         return []
     return [
         f"warning: the scores and forecasts in {folder.saved} are of an earlier model; run "
-        f"`simvp test{name_option}` again"
+        f"`simvp test{name_option(folder.path)}` again"
     ]
 
 

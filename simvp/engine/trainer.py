@@ -5,7 +5,6 @@ B: batch; T: frames; C: channels, of which the first ones are forecast; H, W: he
 """
 
 import math
-import shlex
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -15,7 +14,7 @@ import torch
 from torch import Tensor
 
 from simvp import metrics
-from simvp.config import Config
+from simvp.config import Config, name_option
 from simvp.data.augmentation import Vector
 from simvp.data.batches import StoppedWaiting, Waiting, WindowDataset, batches
 from simvp.data.preparation import advise_cache
@@ -217,15 +216,21 @@ class Trainer:
         is_kept = self.progress.complete_epoch(row, losses)
         self.state.loss = TrainingLoss()
         if self.group.is_main and is_kept:
-            checkpoint.save(self.folder.model_file, self.network.state_dict())
+            self._keep()
+        if epoch == 1:  # before metrics.csv: a run that has it but no checkpoint has lost them
+            self._save(checkpoint.LATEST)
         log.publish(self.progress)
-        described = describe_epoch(self.progress, train.epochs)
-        for line in [described, *describe_persistence(self.progress, row, train)]:
+        self.report.say(describe_epoch(self.progress, train.epochs))
+        for line in describe_persistence(self.progress, row, train):
             self.report.say(line)
         if epoch % train.checkpoint_interval == 0 or epoch == train.epochs:
             self._save(f"epoch_{epoch}.pth")
-        elif epoch == 1:  # from now on, a run without checkpoints has lost them
-            self._save(checkpoint.LATEST)
+
+    def _keep(self) -> None:
+        """Write the weights of the last epoch as those of the run."""
+        weights = self.network.state_dict()
+        self.progress.kept_sha256 = checkpoint.digest(weights)
+        checkpoint.save(self.folder.model_file, weights)
 
     def _validate(self, stop: StopRequest) -> tuple[dict[str, float], list[float]]:
         """The validation columns of metrics.csv, and the loss of each window.
@@ -256,29 +261,28 @@ class Trainer:
         if not finite.all():
             raise self._failed("a weight is not finite after the update")
 
-    def _failed(self, reason: str) -> RunFailed:
+    def _failed(self, reason: str, batch: int | None = None, *, remedy: str = "") -> RunFailed:
+        where = f"step {batch or self.progress.batch} of {self.steps_per_epoch}"
         return RunFailed(
-            f"epoch {self.progress.epoch + 1}, step {self.progress.batch} of "
-            f"{self.steps_per_epoch}: {reason}; training stopped and the last checkpoint is "
-            "intact. Lower --lr"
+            f"epoch {self.progress.epoch + 1}, {where}: {reason}; training stopped, checkpoints "
+            f"are intact. Start another run with a lower --lr{remedy}"
         )
 
     def _interrupt(self, signum: int) -> None:
         self._save(checkpoint.LATEST)
         epoch, batch = self.progress.epoch, self.progress.batch
         steps = f" and {batch} of {self.steps_per_epoch} steps" if batch else ""
-        again = f"`simvp train --name {shlex.quote(self.config.run.name)} --resume`"
-        message = f"stopped after {plural(epoch, 'epoch')}{steps}, saved; continue with {again}"
+        again = f"simvp train{name_option(self.config.run.folder)} --resume"
+        message = f"stopped after {plural(epoch, 'epoch')}{steps}, saved; continue with `{again}`"
         raise Interrupted(signum, message)
 
     def _not_finite(self, losses: list[float]) -> RunFailed:
         """The error that names the samples at fault, whichever process they are in."""
         first, named = self.windows.at_fault([indices for indices, _ in self.pending], losses)
-        step = self.progress.batch - len(losses) + 1 + first
-        return RunFailed(
-            f"epoch {self.progress.epoch + 1}, step {step} of {self.steps_per_epoch}: the loss or "
-            f"its gradient is not finite (samples: {', '.join(named)}); training stopped "
-            "and the last checkpoint is intact. Lower --lr, or check these samples"
+        return self._failed(
+            f"the loss or its gradient is not finite (samples: {', '.join(named)})",
+            self.progress.batch - len(losses) + 1 + first,
+            remedy=", or check these samples",
         )
 
     def _schedule(self, step: int) -> tuple[float, float]:

@@ -15,6 +15,7 @@ from helpers import OFTEN, TINY, Simvp, assert_same, kill_when, run_state
 
 from simvp.commands import fitting
 from simvp.config import read_layer
+from simvp.engine import Trainer
 from simvp.engine.history import Progress
 
 # Two trials of twelve and thirteen steps.
@@ -129,6 +130,24 @@ def test_resumed_run_is_bitwise_equal(
     assert_same(straight["states"], states(Path("work_dirs/stopped")))
 
 
+def test_run_killed_before_its_first_checkpoint_keeps_the_choice(
+    straight: dict[str, Any], split_data: Path, simvp: Simvp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained = Trainer.fit
+
+    def fit(trainer: Trainer) -> None:
+        if trainer.folder.path.name == "killed":
+            raise KeyboardInterrupt
+        trained(trainer)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "fit", fit)
+        simvp(*AUTO, "--name", "killed", code=130)
+        assert "chosen: " not in simvp(*AUTO, "--name", "killed", "--resume", code=130).stdout
+    simvp("train", "--name", "killed", "--resume")
+    assert_same(straight["states"], states(Path("work_dirs/killed")))
+
+
 def test_killed_trial_is_resumed(straight: dict[str, Any], split_data: Path, simvp: Simvp) -> None:
     command = [sys.executable, "-m", "simvp", *AUTO, *OFTEN, "--name", "killed"]
     for trial in ("direct", "stepwise_2"):
@@ -195,10 +214,10 @@ def test_repeated_command_keeps_the_length_of_the_run(
     straight: dict[str, Any], split_data: Path, simvp: Simvp
 ) -> None:
     """The epochs of the budget, given again, are no more epochs for the run."""
-    simvp(*AUTO, "--name", "straight")
+    simvp(*AUTO, "--name", "again")
     command = [word for word in AUTO if word not in ("--recipe", "direct", "auto")]
-    assert "already complete" in simvp(*command, "--name", "straight", "--resume").stdout
-    assert_same(straight["states"], states(Path("work_dirs/straight")))
+    assert "already complete" in simvp(*command, "--name", "again", "--resume").stdout
+    assert_same(straight["states"], states(Path("work_dirs/again")))
 
 
 def test_short_run_is_direct(split_data: Path, simvp: Simvp) -> None:

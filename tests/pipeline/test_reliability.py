@@ -99,9 +99,56 @@ def test_lost_model_is_restored_when_the_run_is_resumed(
     if problem == "missing":
         model.unlink()
     output = simvp("train", "--resume").stdout
-    assert f"simvp_model.pth: was {problem}; restored from " in output
+    assert f"simvp_model.pth: is {problem}; restored from " in output
     assert_same(expected, checkpoint.load(model))
     assert "restored" not in simvp("train", "--resume").stdout
+
+
+def test_results_of_a_later_epoch_are_replaced_when_the_run_is_resumed(
+    trained: Path, simvp: Simvp
+) -> None:
+    """A killed process may have written epochs after its last checkpoint."""
+    model, history = trained / "simvp_model.pth", trained / "metrics.csv"
+    expected, rows = checkpoint.load(model), history.read_text()
+    later = {name: weights + 1 for name, weights in expected.items()}
+    checkpoint.save(model, later)
+    history.write_text(rows + rows.splitlines()[-1].replace("2", "3", 1) + "\n")
+    output = simvp("train", "--resume").stdout
+    assert "probably of a later epoch; restored from " in output
+    assert_same(expected, checkpoint.load(model))
+    assert history.read_text() == rows
+
+
+def test_model_of_a_later_epoch_is_named_if_it_cannot_be_restored(
+    trained: Path, simvp: Simvp
+) -> None:
+    model = trained / "simvp_model.pth"
+    content = checkpoint.load(CHECKPOINTS / "latest.pth")
+    content["progress"]["batch"] = 1
+    for path in CHECKPOINTS.glob("*.pth"):
+        path.unlink()
+    del content["format"]
+    checkpoint.save_training(CHECKPOINTS, "latest.pth", content)
+    checkpoint.save(model, {name: weights + 1 for name, weights in checkpoint.load(model).items()})
+    output = simvp("train", "--resume", "--epochs", "3").stdout
+    assert "probably of a later epoch; it is replaced by the next epoch that is kept" in output
+
+
+def test_run_killed_after_its_first_checkpoint_is_resumed(
+    split_data: Path, simvp: Simvp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that has metrics.csv has a checkpoint as well."""
+    published = EpochLog.publish
+
+    def publish(self: EpochLog, progress: Any) -> None:
+        assert (CHECKPOINTS / "latest.pth").exists()
+        published(self, progress)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(EpochLog, "publish", publish)
+        simvp(*TRAIN, code=130)
+    assert "resuming: 1 of 4 epochs are done" in simvp("train", "--resume").stdout
 
 
 def test_lost_model_of_an_epoch_without_checkpoint_is_an_error(trained: Path, simvp: Simvp) -> None:
@@ -115,7 +162,10 @@ def test_lost_model_of_an_epoch_without_checkpoint_is_an_error(trained: Path, si
     checkpoint.save_training(CHECKPOINTS, "latest.pth", content)
     model.unlink()
     message = simvp("train", "--resume", code=2).stderr
-    assert "simvp_model.pth: is missing, and no checkpoint is of epoch 1, from which" in message
+    assert (
+        "simvp_model.pth: is missing, and there is no checkpoint of epoch 1, whose weights it"
+        in message
+    )
     assert not model.exists()
 
 

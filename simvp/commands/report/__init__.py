@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from simvp.commands.drawing import check_free
-from simvp.commands.hints import name_option
 from simvp.commands.report import charts, facts, scores, viewer
 from simvp.commands.report.comparison import check_comparable
 from simvp.commands.report.reported_run import ReportedRun, SplitOfRun, open_run, read_split_of
 from simvp.commands.report.trials import trials
-from simvp.config import Config
+from simvp.config import Config, name_option
 from simvp.engine.mean_spectra import Spectra, mean_spectra
 from simvp.engine.saved_forecasts import outdated
 from simvp.errors import OutputError
@@ -53,9 +52,7 @@ def run(config: Config, request: Request, report: Report) -> Summary:
     remove_abandoned(path.parent)
     publish_text(path, render(page))
     size = path.stat().st_size / 1e6
-    warnings = outdated(
-        runs[0].folder, runs[0].metrics, runs[0].config.train.members, name_option(config)
-    )
+    warnings = outdated(runs[0].folder, runs[0].metrics, runs[0].config.train.members)
     written = f"wrote {path} ({size:.1f} MB); open it in a browser"
     return Summary([*split.problems, *page.notes, *warnings, written])
 
@@ -96,7 +93,7 @@ def _page(
         facts=facts.facts(first, split),
         data=facts.data(first, split),
         settings=facts.settings(first.config),
-        commands=facts.commands(first, split, name_option(config)),
+        commands=facts.commands(first, split, name_option(config.run.folder)),
         notes=notes,
         created=facts.created(),
     )

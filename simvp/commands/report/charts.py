@@ -158,7 +158,7 @@ def _column(history: History, name: str) -> tuple[list[float], list[float]]:
 def _kept(run: ReportedRun) -> str:
     if not run.history:
         return "The folder of the run has no history of its training."
-    is_outdated = bool(outdated(run.folder, run.metrics, run.config.train.members, ""))
+    is_outdated = bool(outdated(run.folder, run.metrics, run.config.train.members))
     scored = "the scores are of an earlier model" if is_outdated else "its model is scored"
     kept = describe_kept(run.history)
     return f"The ring marks the epoch whose model the run has kept; {scored}. {kept.capitalize()}."
