@@ -42,7 +42,7 @@ def train(
     ] = False,
     test: Annotated[bool, typer.Option("--test", help="After training, run `simvp test`")] = False,
 ) -> Summary:
-    """Train the network and save the model with the lowest validation loss."""
+    """Train the network and save the best model by validation."""
     if resume and overwrite:
         raise typer.BadParameter("--resume and --overwrite cannot be combined; use one of them")
     config = load_config(ctx, of_run=resume)

@@ -215,7 +215,7 @@ def summary(config: Config, folder: RunFolder, trained: Sequence[Progress]) -> S
         f"{folder.checkpoints.name}"
     )
     if len(trained) > 1:
-        lines.append(f"wrote {folder.members}: the same files for each further member")
+        lines.append(f"wrote {folder.members}: the same files for each of the other members")
     return Summary(lines, f"simvp test{name_option(config.run.folder)}")
 
 

@@ -2,6 +2,7 @@
 
 import time
 from bisect import bisect_right
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -14,6 +15,7 @@ from simvp.engine.automatic import choose_batch_size
 from simvp.engine.learner import Learner
 from simvp.engine.recipes import resolve_recipe, trained_steps
 from simvp.engine.validation import is_validated, passes_per_window, validation_cost
+from simvp.engine.weights import read_weights
 from simvp.errors import ConfigError
 from simvp.progress import Report, plural
 from simvp.runs import RunFolder
@@ -46,7 +48,8 @@ def resolve_minutes(config: Config, folder: RunFolder, report: Report, *, resume
             "several, and each would measure another speed; use --epochs"
         )
     report.say(f"minutes {minutes:g}: timing some training steps")
-    direct = resolve_recipe(config, None)
+    weights = read_weights(Path(config.train.init_from)) if config.train.init_from else None
+    direct = resolve_recipe(config, weights)
     data = open_data(direct)
     train = direct.train
     limit = 60 * minutes / train.members

@@ -1,5 +1,6 @@
 """`simvp predict`: forecast what follows the end of each series; no truth is needed."""
 
+import os
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -178,7 +179,7 @@ def _predict(
             source.coordinates,
             forecaster.trained_steps,
             config.run.name,
-            f"simvp predict {shlex.join(request.arguments())}{name_option(config.run.folder)}",
+            f"simvp predict {shlex.join(_words(request, config))}{name_option(config.run.folder)}",
             Spread(spread, forecaster.num_members) if spread is not None else None,
         )
         write(output, forecasts, data.forecast_scaling if data.stored == "scaled" else None)
@@ -186,6 +187,7 @@ def _predict(
     return Summary(
         [
             _describe(forecasts),
+            *_describe_missing(forecasts),
             *describe_horizon(steps, forecaster.trained_steps),
             *_describe_members(forecaster.num_members, output),
             describe_precision(group.device, config.metrics.precision),
@@ -195,12 +197,20 @@ def _predict(
     )
 
 
+def _words(request: Request, config: Config) -> list[str]:
+    """The arguments of the command, with the order of the axes if it was given."""
+    axes = config.split.axes
+    return [*request.arguments(), *(["--axes", axes] if axes else [])]
+
+
 @contextmanager
 def _shared_array(
     output: Path, shape: tuple[int, ...], group: Group
 ) -> Iterator[NDArray[np.float32]]:
     """An array of float32 in a temporary file beside the output, which all processes write to."""
-    file = output.parent / f"{TEMPORARY_PREFIX}{output.name}.npy"
+    # Another `predict` may write to the same output: its file has another name.
+    process = group.gather(os.getpid())[0]
+    file = output.parent / f"{TEMPORARY_PREFIX}{process}-{output.name[:40]}.npy"
     try:
         if group.is_main:
             with convert_os_errors(output):
@@ -223,6 +233,17 @@ def _describe(forecasts: Forecasts) -> str:
     return f"{name}: {plural(steps, 'step')}" + (
         f", to {start.times.label(-1)}" if count == 1 and start.times is not None else ""
     )
+
+
+def _describe_missing(forecasts: Forecasts) -> list[str]:
+    """A warning for each channel that has no value in the last input frame of some series."""
+    empty = np.isnan(forecasts.values[:, 0]).all(axis=(-2, -1)).sum(axis=0)
+    return [
+        f"warning: {name} has no values at the start of {plural(count, 'forecast')}: it is not "
+        "forecast there, and other channels are less reliable"
+        for name, count in zip(forecasts.channels, empty.tolist(), strict=True)
+        if count
+    ]
 
 
 def _describe_members(count: int, output: Path) -> list[str]:

@@ -13,6 +13,7 @@ from simvp.commands.trained_run import (
 )
 from simvp.config import Config
 from simvp.data.description import DataDescription, read_description
+from simvp.data.matching import differences
 from simvp.data.split import Split, describe_choice, find_split, read_split
 from simvp.engine.automatic import resolve_auto
 from simvp.engine.weights import read_weights
@@ -94,6 +95,11 @@ def _label(config: Config, folder: RunFolder, weights: Path) -> str:
 def _warn_of_changed_card(folder: RunFolder, task: Task, report: Report) -> None:
     """Warn if units or ranges have changed since the run was trained; the events may change."""
     current, trained = task.split.data, task.data
+    specific = differences(task.split.source, current.card, current.shape, trained)
+    for warning in specific:
+        report.say(warning)
+    if specific:
+        return
     if current.card.for_forecasts() != trained.card.for_forecasts() or (
         current.scaling != trained.scaling
     ):

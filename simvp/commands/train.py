@@ -6,7 +6,7 @@ from simvp.commands import fitting, members, trials
 from simvp.commands.fitting import Data, check_batch_size, open_data, visits
 from simvp.commands.minutes import resolve_minutes
 from simvp.commands.scoring import make_task, score
-from simvp.commands.trained_run import find_weights
+from simvp.commands.trained_run import check_same_data, find_weights
 from simvp.config import Config
 from simvp.data.description import DataDescription
 from simvp.engine import losses, network_cost
@@ -43,6 +43,8 @@ def run(
         resume, overwrite = True, False
     if not resume and not print_model:
         (folder.check_own if overwrite else folder.check_free)()
+    if resume:
+        check_same_data(config, folder)
     losses.load(config.train.loss)  # refuses an unknown name before anything is started
     check_tensorboard(config.run)
     if not print_model:

@@ -24,6 +24,19 @@ def is_own(folder: RunFolder, split: Split) -> bool:
     return Path(trained_on).resolve() == split.path.resolve() if trained_on else True
 
 
+def check_same_data(config: Config, folder: RunFolder) -> None:
+    """Raises ConfigError if a run is resumed with other data, but the split that it has."""
+    trained, given = data_settings(folder), config.data
+    if not trained.get("split") or trained["split"] != given.split or not trained.get("path"):
+        return
+    if Path(trained["path"]).resolve() != Path(given.path).resolve():
+        raise ConfigError(
+            f"data.path = {given.path!r}: the run in {folder.path} was trained on "
+            f"{trained['path']}; leave it out to resume this run, give the split file of data "
+            "that were moved with --data, or start another run with --name NAME"
+        )
+
+
 def check_lengths(config: Config, folder: RunFolder) -> None:
     """Raises ConfigError if the run was trained with another number of frames in or out."""
     trained = data_settings(folder)
@@ -49,7 +62,7 @@ def incomplete(config: Config, folder: RunFolder, files: Sequence[Path]) -> list
     done, epochs = folder.epochs_done(), config.train.epochs
     if folder.model_file not in files or done is None or done >= epochs:
         return []
-    return [f"the training is not complete: this is the model after {done} of {epochs} epochs"]
+    return [f"the training is not complete: {done} of {epochs} epochs are done"]
 
 
 def describe_weights(files: Sequence[Path]) -> str:

@@ -133,8 +133,8 @@ class Grid:
         if self.is_global:
             entries["boundary_x"] = "periodic"
         rows = self.coordinates.get(self.dims[1])
-        if rows is not None and rows[0] < rows[-1]:  # pictures have north at the top
-            entries["origin"] = "lower"
+        if rows is not None:  # pictures have north at the top
+            entries["origin"] = "lower" if rows[0] < rows[-1] else "upper"
         return card.completed(DatasetCard.model_validate(entries), path)
 
 

@@ -45,7 +45,35 @@ def open_for(path: Location, trained: DataDescription, axes: str = "") -> tuple[
                 f"warning: {path}: {name} is in {unit}, but the run was trained on {expected}; "
                 "convert it if the values differ"
             )
-    return source, warnings
+    return source, warnings + differences(path, source.card, source.shape, trained)
+
+
+def differences(
+    path: Location, card: DatasetCard, shape: tuple[int, ...], trained: DataDescription
+) -> list[str]:
+    """Warnings of rows in the other direction, another time step and another size of frames.
+
+    Args:
+        card: of the data; what it does not set is not known.
+    """
+    warnings = []
+    if "origin" in card.model_fields_set and card.origin != trained.card.origin:
+        warnings.append(
+            f"warning: {path}: the rows are in reverse order, compared with the data that the run "
+            "was trained on, so the forecast is wrong; sort them, for example with xarray's sortby"
+        )
+    if card.time_step and trained.card.time_step and card.time_step != trained.card.time_step:
+        warnings.append(
+            f"warning: {path}: frames are {card.time_step} apart, but the run was trained on "
+            f"{trained.card.time_step}"
+        )
+    if shape != trained.shape:
+        size, expected = (f"{height}x{width}" for _, height, width in (shape, trained.shape))
+        warnings.append(
+            f"note: {path}: frames of {size} cells, but the run was trained on {expected}; cells "
+            "should have the same size"
+        )
+    return warnings
 
 
 def _card_without_units(trained: DataDescription) -> DatasetCard:

@@ -148,7 +148,7 @@ def describe_persistence(
 
 def persistence_warning(progress: Progress, settings: TrainSection) -> str:
     """That no epoch is better than persistence, and what to try."""
-    steps = "" if settings.recipe == "stepwise" else "--recipe stepwise, which starts from it, "
+    steps = "" if settings.recipe == "stepwise" else "--recipe stepwise, "
     return (
         f"no epoch is better than persistence: the best val loss is {progress.best_loss:.4g}, that "
         f"of repeating the last input frame {progress.persistence_loss:.4g}; try {steps}more "

@@ -50,6 +50,6 @@ def _exists(pid: int) -> bool:
     """Whether a process of this user exists; the launcher waits for those that have died."""
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, PermissionError):  # another user has its number now
         return False
     return True

@@ -14,11 +14,12 @@ from torch import Tensor
 
 _MOST_ITEMS = 5_000_000  # of nested containers, counted as often as they are referred to
 _DEEPEST = 50
+_READ_AT_ONCE = 2**20
 _LARGEST_SHARE = 16  # size of all tensors, which may share memory, relative to the file
 
 
 def check_archive(path: Path) -> None:
-    """Raises ValueError if an archive would unpack to more than its size.
+    """Raises ValueError if an archive would unpack to more than its size, BadZipFile if damaged.
 
     PyTorch writes archives without compression. Files of its older format are no archives.
     """
@@ -26,10 +27,20 @@ def check_archive(path: Path) -> None:
         return
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
-    if any(member.compress_type != zipfile.ZIP_STORED for member in members):
-        raise ValueError("it is compressed, which PyTorch never does")
-    if sum(member.file_size for member in members) > path.stat().st_size:
-        raise ValueError("its parts are larger than the file")
+        if any(member.compress_type != zipfile.ZIP_STORED for member in members):
+            raise ValueError("it is compressed, which PyTorch never does")
+        if sum(member.file_size for member in members) > path.stat().st_size:
+            raise ValueError("its parts are larger than the file")
+        for member in members:
+            if member.CRC:  # PyTorch can be told to write none, and does not check it
+                _read(archive, member)
+
+
+def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
+    """Raises BadZipFile if the checksum of a part is not that of its content."""
+    with archive.open(member) as file:
+        while file.read(_READ_AT_ONCE):
+            pass
 
 
 def find_excess(content: Any, file_size: int) -> str:

@@ -79,7 +79,7 @@ def test_members_are_the_runs_of_other_seeds(
         (line,) = re.findall(rf"^member {seed + 1}: .*loss (.*), mse ", output, re.MULTILINE)
         assert line == f"{kept:.4g}"
     assert "\ntrained 3 members for 2 epochs each\nmember 1: " in output
-    assert "wrote work_dirs/default/members: the same files for each further member\n" in output
+    assert "members: the same files for each of the other members\n" in output
     assert output.count("boundary: ") == 1  # the network is described once
     settings = [read_layer(member / "config.toml").tables["train"] for member in MEMBERS]
     assert [(s["seed"], s["members"]) for s in settings] == [(0, 3), (1, 1), (2, 1)]

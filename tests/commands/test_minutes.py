@@ -9,7 +9,7 @@ import pytest
 from helpers import TINY, Simvp
 
 from simvp.commands import minutes
-from simvp.config import read_layer
+from simvp.config import Config, read_layer
 from simvp.engine.learner import Learner
 
 TRAIN = ("train", "--data-path", "data", *TINY)
@@ -47,6 +47,21 @@ def test_minutes_are_those_of_a_whole_ensemble(
     """Two members have half of the time each."""
     more = ("--members", "2", "--set", "train.val_interval=3")
     assert "\n7 epochs of 7 windows" in simvp(*TRAIN, "--minutes", "2", *more).stdout
+
+
+def test_the_network_of_given_weights_is_timed(
+    trained: Path, simvp: Simvp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timed = []
+
+    def seconds(config: Config, data: object) -> float:
+        timed.append(config.model.model_type)
+        return 1.0
+
+    monkeypatch.setattr(minutes, "_timed", seconds)
+    command = [*TRAIN, "--minutes", "1", "--name", "tuned", "--model-type", "auto"]
+    simvp(*command, "--init-from", str(trained / "simvp_model.pth"))
+    assert timed == ["gsta"]
 
 
 def test_many_epochs_are_counted_at_once(

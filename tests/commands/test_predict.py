@@ -1,15 +1,20 @@
 """`simvp predict`."""
 
+import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import xarray
 from helpers import TESTS, TINY, Simvp, write_sample
 
 import simvp as package
+from simvp.commands import predict
+from simvp.runtime.group import Group
 
 RUN = Path("work_dirs/default")
 
@@ -113,6 +118,40 @@ def test_other_units_and_missing_channels_are_named(ocean: Path, simvp: Simvp) -
     assert not Path("other_next.nc").exists()
 
 
+def test_other_rows_times_and_sizes_are_said(ocean: Path, simvp: Simvp) -> None:
+    with xarray.open_dataset(ocean) as data:
+        lat = data.sst.dims[-2]
+        data.isel({lat: slice(None, None, -1)}).to_netcdf("flipped.nc", engine="h5netcdf")
+        data.isel(time=slice(None, None, 2)).to_netcdf("slower.nc", engine="h5netcdf")
+        data.isel({lat: slice(1, None)}).to_netcdf("smaller.nc", engine="h5netcdf")
+    said = {
+        name: simvp("predict", f"{name}.nc", "--output", f"out-{name}.nc").stdout
+        for name in ("ocean", "flipped", "slower", "smaller")
+    }
+    assert "flipped.nc: the rows are in reverse order, compared with" in said["flipped"]
+    assert "slower.nc: frames are 2 days apart, but the run was trained on 1 day" in said["slower"]
+    assert re.search(r"smaller.nc: frames of \d+x\d+ cells, but the run was", said["smaller"])
+    for name, words in (("ocean", 0), ("flipped", 1), ("slower", 1), ("smaller", 1)):
+        assert said[name].count("but the run was") + said[name].count("reverse") == words
+
+
+def test_rows_in_reverse_order_are_said_by_test(ocean: Path, simvp: Simvp) -> None:
+    with xarray.open_dataset(ocean) as data:
+        lat = data.sst.dims[-2]
+        data.isel({lat: slice(None, None, -1)}).to_netcdf("flipped.nc", engine="h5netcdf")
+    simvp("split", "flipped.nc", "--output", "other")
+    output = simvp("test", "--data", "other").stdout
+    assert output.count("the rows are in reverse order, compared with") == 1
+
+
+def test_channel_without_values_is_said(ocean: Path, simvp: Simvp) -> None:
+    with xarray.open_dataset(ocean) as data:
+        data.assign(uo=data.uo * np.nan).to_netcdf("empty.nc", engine="h5netcdf")
+    output = simvp("predict", "empty.nc", "--output", "next.nc").stdout
+    assert "warning: uo has no values at the start of 1 forecast: it is not" in output
+    assert "sst has no values" not in output
+
+
 def test_channels_of_frames_are_compared_with_those_of_the_run(ocean: Path, simvp: Simvp) -> None:
     """Frames without a data card take their names from the run."""
     write_sample(Path("my frames/run"), 3, frames=5)
@@ -132,6 +171,9 @@ def test_axes_that_a_file_leaves_open(trained: Path, simvp: Simvp) -> None:
     simvp("predict", "flat.npy", "--axes", "yxt", "--output", "next.npy")
     expected = package.load(RUN).predict(frames[0][:, None])
     np.testing.assert_allclose(np.load("next.npy"), expected, rtol=1e-5, atol=1e-6)
+    simvp("predict", "flat.npy", "--axes", "yxt", "--output", "next.nc")
+    with xarray.open_dataset("next.nc") as found:
+        assert "simvp predict flat.npy --output next.nc --steps 4 --axes yxt" in found.history
 
 
 def test_frames_of_another_size(trained: Path, simvp: Simvp) -> None:
@@ -205,3 +247,19 @@ def test_picture_has_the_first_row_where_the_card_says(
     ((_, forecast, labels),) = calls
     np.testing.assert_array_equal(forecast, np.load("next.npy")[0, :, 0])
     assert labels.origin == "lower"
+
+
+def test_two_forecasts_of_the_same_name_are_not_mixed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in two processes: each writes to an array of its own until it is complete."""
+    group = Group(0, 1, torch.device("cpu"))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "getpid", lambda: os.getppid())
+        with predict._shared_array(tmp_path / "next.nc", (2, 3), group) as first:
+            first[:] = 1
+            patch.undo()
+            with predict._shared_array(tmp_path / "next.nc", (2, 3), group) as second:
+                second[:] = 2
+            assert (first == 1).all()
+    assert list(tmp_path.iterdir()) == []

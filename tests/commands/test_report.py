@@ -40,6 +40,7 @@ def test_page_has_scores_settings_and_commands(tested: Path, simvp: Simvp) -> No
     for sample, scores in record["samples"].items():
         assert f"{sample} {scores['mse']:#.4g} {scores['mae']:#.4g}" in text
     assert "model.hid_T 8 auto" in text and "7 windows" in text
+    assert "Training time 0 min " in text
     assert "The ring marks the epoch whose model the run has kept; its model is scored." in text
 
 

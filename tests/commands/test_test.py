@@ -96,7 +96,7 @@ def test_model_of_an_unfinished_training_is_scored_and_said_to_be(
 ) -> None:
     stop_after(4, signal.SIGINT)  # of six steps
     simvp("train", "--data-path", "data", "--epochs", "2", *TINY, "--name", "a b", code=130)
-    line = "the training is not complete: this is the model after 1 of 2 epochs\n"
+    line = "the training is not complete: 1 of 2 epochs are done\n"
     assert line in simvp("test", "--name", "a b").stdout
     assert line in simvp("predict", "--name", "a b", "--output", "next.npy").stdout
     simvp("train", "--name", "a b", "--resume")

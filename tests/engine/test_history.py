@@ -30,7 +30,7 @@ def test_persistence_is_shown_once_and_compared_halfway() -> None:
     assert found == [shown, [], [], [], []]
     assert warning == (
         "warning: no epoch is better than persistence: the best val loss is 0.02, that of "
-        "repeating the last input frame 0.02; try --recipe stepwise, which starts from it, more "
+        "repeating the last input frame 0.02; try --recipe stepwise, more "
         "training (--epochs 12), or a lower --lr"
     )
     stepwise = TrainSection(epochs=6, recipe="stepwise")

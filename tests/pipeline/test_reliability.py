@@ -89,15 +89,24 @@ def test_resume_without_intact_checkpoint_fails(trained: Path, simvp: Simvp) -> 
     assert "checkpoints are damaged; restore one from a backup, or start over" in result.stderr
 
 
-@pytest.mark.parametrize("problem", ["missing", "damaged"])
+@pytest.mark.parametrize(
+    ("problem", "damage"),
+    [("missing", "empty"), ("damaged", "truncated"), ("damaged", "bit-flipped")],
+)
 def test_lost_model_is_restored_when_the_run_is_resumed(
-    problem: str, trained: Path, simvp: Simvp
+    problem: str, damage: str, trained: Path, simvp: Simvp
 ) -> None:
     model = trained / "simvp_model.pth"
     expected = checkpoint.load(model)
-    model.write_bytes(model.read_bytes()[:1000])
+    if damage == "bit-flipped":  # of a weight
+        weight = max(expected.values(), key=lambda tensor: tensor.numel()).contiguous().numpy()
+        flip_bit(model, model.read_bytes().index(weight.tobytes()) + 5)
+    else:
+        DAMAGE[damage](model)
     if problem == "missing":
         model.unlink()
+    else:
+        assert "simvp_model.pth: is damaged" in simvp("test", code=2).stderr
     output = simvp("train", "--resume").stdout
     assert f"simvp_model.pth: is {problem}; restored from " in output
     assert_same(expected, checkpoint.load(model))
@@ -149,6 +158,12 @@ def test_run_killed_after_its_first_checkpoint_is_resumed(
         patch.setattr(EpochLog, "publish", publish)
         simvp(*TRAIN, code=130)
     assert "resuming: 1 of 4 epochs are done" in simvp("train", "--resume").stdout
+
+
+def test_run_is_not_resumed_with_other_data(trained: Path, simvp: Simvp) -> None:
+    message = simvp("train", "elsewhere", "--resume", "--epochs", "3", code=2).stderr
+    assert "DATA = 'elsewhere': the run in work_dirs/default was trained on data;" in message
+    assert "already complete" in simvp("train", "data", "--resume").stdout
 
 
 def test_lost_model_of_an_epoch_without_checkpoint_is_an_error(trained: Path, simvp: Simvp) -> None:

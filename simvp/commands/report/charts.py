@@ -41,8 +41,8 @@ def lead_time(runs: Sequence[ReportedRun]) -> Section:
     remarks = ["Skill is 1 - mse / mse of persistence: 1 is perfect, 0 as good as persistence."]
     if any("members" in run.metrics for run in runs):
         remarks.append(
-            "The spread is the standard deviation of the members; where it is below the RMSE, the "
-            "ensemble is overconfident."
+            "The spread is the standard deviation of the members. With M members, a reliable "
+            "ensemble has a spread of sqrt(M / (M + 1)) times the RMSE; below, it is overconfident."
         )
     return Section("Error and skill against lead time", charts, remarks)
 

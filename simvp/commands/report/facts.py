@@ -68,8 +68,8 @@ def facts(run: ReportedRun, split: SplitOfRun) -> list[tuple[str, str]]:
         # Epochs that an earlier version trained have no time.
         seconds = [row["seconds"] for row in run.history if row.get("seconds", nan) >= 0]
         if seconds:
-            count, epochs = len(seconds), len(run.history)
-            some = f" for {count} of {epochs} epochs" if count < epochs else ""
+            timed, epochs = len(seconds), len(run.history)
+            some = f" for {timed} of {epochs} epochs" if timed < epochs else ""
             what = "Training time" + " of the first member" * (count > 0)
             found.append((what, _duration(sum(seconds)) + some))
     found.append(("Versions", describe_versions(read_versions(run.folder))))
