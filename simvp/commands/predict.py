@@ -229,10 +229,10 @@ def _describe(forecasts: Forecasts) -> str:
     count, steps = forecasts.values.shape[:2]
     start = forecasts.starts[0]
     after = f"frame {start.origin}" if start.times is None else start.times.label(0)
-    name = f"forecast of {start.series} after {after}" if count == 1 else f"{count} forecasts"
-    return f"{name}: {plural(steps, 'step')}" + (
-        f", to {start.times.label(-1)}" if count == 1 and start.times is not None else ""
-    )
+    if count > 1:
+        return f"{count} forecasts of {plural(steps, 'step')} each"
+    to = "" if start.times is None else f", to {start.times.label(-1)}"
+    return f"forecast of {start.series} after {after}: {plural(steps, 'step')}{to}"
 
 
 def _describe_missing(forecasts: Forecasts) -> list[str]:

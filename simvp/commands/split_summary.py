@@ -156,8 +156,8 @@ def _short_parts(parts: Parts, settings: DataSection) -> list[str]:
     if max(longest.values()) < window and can_be_shorter:
         return []
     return [
-        f"warning: {name} has no window of {window} frames: its longest segment has {length}; "
-        f"{remedy} shorter windows"
+        f"warning: the {name} part is too short: a window has {window} frames, its longest segment "
+        f"{length}; {remedy} shorter windows"
         for name, length in longest.items()
         if 0 < length < window
     ]

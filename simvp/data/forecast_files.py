@@ -177,7 +177,10 @@ def as_dataset(forecasts: Forecasts) -> "Dataset":
         coordinates |= _times(forecasts, along)
     if not is_single:
         coordinates["series"] = ("forecast", [start.series for start in forecasts.starts], {})
-    return Dataset(data, coordinates, _global_attributes(forecasts))
+    dataset = Dataset(data, coordinates, _global_attributes(forecasts))
+    for variable in dataset.coords.values():  # CF allows no missing values in coordinates
+        variable.encoding["_FillValue"] = None
+    return dataset
 
 
 def _variables(

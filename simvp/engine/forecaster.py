@@ -6,6 +6,7 @@ and width.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import index
 from pathlib import Path
 from typing import TypeVar
 
@@ -77,7 +78,8 @@ class Forecaster:
             steps: number of frames to forecast; by default `trained_steps`.
         Returns: the forecast in physical values, (steps, C', H, W), or (B, steps, C', H, W), or
             (steps, H, W), with the type and device of `frames`; float32, without a gradient.
-        Raises: ValueError if the shape, the values or `steps` do not fit the run.
+        Raises: ValueError if the shape, the values or `steps` do not fit the run; TypeError if
+            `steps` is not an integer.
         """
         mean: Frames = self.predict_members(frames, steps).mean(0)
         return mean
@@ -85,7 +87,7 @@ class Forecaster:
     def predict_members(self, frames: Frames, steps: int | None = None) -> Frames:
         """The forecast of each network: like `predict`, with a first axis of `num_members`."""
         steps = self.trained_steps if steps is None else steps
-        if steps < 1:
+        if index(steps) < 1:
             raise ValueError(f"steps = {steps}: should be 1 or more")
         if isinstance(frames, Tensor):
             return self._forecast(frames, steps).to(frames.device)

@@ -59,8 +59,7 @@ def _scores(record: Record) -> Table:
         between = record["interval"][name]
         shown = [] if between is None else [f"{between[0]:.4g} to {between[1]:.4g}"]
         values = [f"{scores[name]:.4f}" for scores in (record, *(record[n] for n in baselines))]
-        unit = " (dB)" if metrics.SCORES[name].unit == "dB" else ""
-        rows.append([name + unit, values[0], *shown, *values[1:]])
+        rows.append([metrics.SCORES[name].label, values[0], *shown, *values[1:]])
     return Table(header, rows)
 
 
@@ -196,7 +195,7 @@ def _usefulness(record: Record, data: DataDescription) -> list[str]:
     """Up to which step the forecast is of use, and its skill at the ends."""
     skill, until = record["skill_per_step"], record["useful_until"]
     steps = len(skill)
-    useful = f"better than the baselines from step 1 to {until} of {steps}"
+    useful = f"better than all baselines up to step {until} of {steps}"
     later = f", {skill[-1]:.3g} at step {steps}" if steps > 1 else ""
     found = [
         useful if until else "not better than the baselines at step 1",
@@ -207,6 +206,6 @@ def _usefulness(record: Record, data: DataDescription) -> list[str]:
         if first is not None:
             found.append(
                 f"{data.card.name_of(channel)}: no better than the mean of the true frame (VRMSE 1 "
-                f"or more), first at step {first}"
+                f"or more) from step {first}"
             )
     return found

@@ -175,17 +175,17 @@ def samples_as_in_version_1(
 
 
 def check_unchanged(recorded: Mapping[str, Any], current: Mapping[str, Any]) -> None:
-    """Raises RunError that names the entries of `recorded` that `current` has not."""
+    """Raises RunError that names the entries that differ."""
     changed = [
-        f"{name} was {before}, now {current.get(name)}"
+        f"other {name}" if "samples" in name else f"{name} was {before}, now {current.get(name)}"
         for name, before in recorded.items()
         if current.get(name) != before
     ]
     if changed:
         raise RunError(
-            "cannot resume: these settings changed since the checkpoint: "
+            "cannot resume: this has changed since the training began: "
             + "; ".join(changed)
-            + ". Restore them, or start a new run with --name"
+            + ". Use what it began with, or start a new run with --name"
         )
 
 

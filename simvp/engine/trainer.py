@@ -273,8 +273,9 @@ class Trainer:
         epoch, batch = self.progress.epoch, self.progress.batch
         steps = f" and {batch} of {self.steps_per_epoch} steps" if batch else ""
         again = f"simvp train{name_option(self.config.run.folder)} --resume"
-        message = f"stopped after {plural(epoch, 'epoch')}{steps}, saved; continue with `{again}`"
-        raise Interrupted(signum, message)
+        where = "" if self.folder.path == self.config.run.folder else f" of {self.folder.path}"
+        done = f"stopped after {plural(epoch, 'epoch')}{steps}{where}, saved"
+        raise Interrupted(signum, f"{done}; continue with `{again}`")
 
     def _not_finite(self, losses: list[float]) -> RunFailed:
         """The error that names the samples at fault, whichever process they are in."""
@@ -286,9 +287,8 @@ class Trainer:
         )
 
     def _schedule(self, step: int) -> tuple[float, float]:
-        return one_cycle(
-            step, self.total_steps, final_div_factor=self.config.train.final_div_factor
-        )
+        final = self.config.train.final_div_factor
+        return one_cycle(step, self.total_steps, final_div_factor=final)
 
     def _num_steps(self) -> int:
         """Number of frames that the next step trains."""

@@ -33,8 +33,9 @@ class Score:
     """A registered score.
 
     Attributes:
-        unit: as displayed, for example "dB"; "channel" for the unit of the channel, in which case
-            `function` returns values for data in [0, 1], to be multiplied by the channel's range.
+        unit: as displayed, for example "dB"; "per frame" for a sum over a frame in network units;
+            "channel" for the unit of the channel, in which case `function` returns values for data
+            in [0, 1], to be multiplied by the channel's range.
         per: whether `function` returns a value per frame, (B, T), per channel, (B, T, C), or per
             event, (B, T, E).
         combine: None for the mean of the values of all frames that are finite. Otherwise `function`
@@ -61,6 +62,12 @@ class Score:
         better = near.get(self.direction, self.direction)
         direction = "" if self.direction == "none" else f"{better} is better"
         return ", ".join(filter(None, (self.unit, direction)))
+
+    @property
+    def label(self) -> str:
+        """The name, with the unit if the score has one of its own."""
+        has_own = self.unit not in ("", "per frame", "channel")
+        return f"{self.name} ({self.unit})" if has_own else self.name
 
     def shape(self, domain: Domain, channels: int) -> tuple[int, ...]:
         """Of the result of `function` without the axes of batch and frames."""

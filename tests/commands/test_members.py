@@ -210,6 +210,8 @@ def test_interrupted_ensemble_is_resumed(
     stop_after(steps, signal.SIGINT)
     result = simvp(*SHORT, "--members", "3", "--name", "stopped", code=130)
     assert "continue with `simvp train --name stopped --resume`" in result.stderr
+    number = 1 + (steps - 1) // 6
+    assert (f" of work_dirs/stopped/members/{number}, saved" in result.stderr) == (number > 1)
     refused = simvp("test", "--name", "stopped", code=2).stderr
     assert f"{trained} of 3 members have been trained for 2 epochs; finish the training" in refused
     simvp("train", "--name", "stopped", "--resume")

@@ -38,7 +38,7 @@ def test_last_frames_are_forecast_to_frames(tested: Path, simvp: Simvp) -> None:
     """More steps than trained; the values are those of the Python interface."""
     result = simvp("predict", "--steps", "6")
     folder = RUN / "forecasts" / "data"
-    assert "11 forecasts: 6 steps" in result.stdout
+    assert "11 forecasts of 6 steps each" in result.stdout
     assert "goes 2 steps beyond the 4 steps that the run was trained for" in result.stdout
     assert len(list(folder.iterdir())) == 11 and folder.with_suffix(".png").exists()
     sample = next(folder.iterdir())
@@ -94,6 +94,7 @@ def test_netcdf_in_netcdf_out(ocean: Path, simvp: Simvp) -> None:
         assert earlier == "cut"
         assert found.sst.units == "degC" and found.uo.units == "m s-1"
         assert found.sst.standard_name == "sea_surface_temperature"
+        assert all("_FillValue" not in variable.encoding for variable in found.coords.values())
         np.testing.assert_array_equal(np.isnan(found.sst), np.isnan(sst[:5]))
         expected = package.load(RUN).predict(frames, steps=5)
         np.testing.assert_allclose(found.sst, expected[:, 0], rtol=1e-5, atol=1e-5)

@@ -314,8 +314,8 @@ def test_part_that_is_too_short_for_a_window_is_warned_of(tmp_path: Path, simvp:
     write_sample(tmp_path / "data" / "run", 0, frames=40)
     lines = simvp("split", "data", "--by", "time").stdout.splitlines()
     assert [line for line in lines if line.startswith("warning: ")] == [
-        f"warning: {part} has no window of 20 frames: its longest segment has 6; the next command "
-        "has shorter windows"
+        f"warning: the {part} part is too short: a window has 20 frames, its longest segment 6; "
+        "the next command has shorter windows"
         for part in ("validation", "test")
     ]
     assert lines[-1].endswith("--pre-seq-length 3 --aft-seq-length 3")

@@ -143,7 +143,7 @@ def test_table_shows_the_scores_beside_the_baselines(tested: Path, simvp: Simvp)
     for label, scores in (("value", channel), ("persistence", baseline)):
         assert " ".join([label, *(f"{scores[name]:.3g}" for name in names)]) in table
     until = record["useful_until"]
-    expected = f"\nbetter than the baselines from step 1 to {until} of 4\n"
+    expected = f"\nbetter than all baselines up to step {until} of 4\n"
     assert (expected if until else "\nnot better than the baselines at step 1\n") in text
     assert max(map(len, text.splitlines()[1:12])) <= 80
 

@@ -77,6 +77,8 @@ def test_non_finite_values_and_zero_steps_are_refused(run: Path) -> None:
         forecaster.predict(np.full((3, 1, 9, 11), np.nan))
     with pytest.raises(ValueError, match="steps = 0: should be 1 or more"):
         forecaster.predict(np.zeros((3, 1, 9, 11)), 0)
+    with pytest.raises(TypeError, match="integer"):
+        forecaster.predict(np.zeros((3, 1, 9, 11)), 2.5)  # type: ignore[arg-type]
 
 
 def test_units_of_a_run_do_not_change_with_the_card(run: Path, simvp: Simvp) -> None:

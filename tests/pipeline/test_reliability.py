@@ -311,7 +311,7 @@ def test_settings_that_affect_results_cannot_change_on_resume(
     record["train"]["segments"].reverse()
     path.write_text(json.dumps(record))
     result = simvp("train", "--resume", code=2)
-    assert "cannot resume: these settings changed since the checkpoint" in result.stderr
+    assert "cannot resume: this has changed since the training began" in result.stderr
     assert "training samples" in result.stderr
 
 

@@ -61,4 +61,4 @@ def test_run_on_other_samples_is_refused(begun: Path, simvp: Simvp) -> None:
     simvp("split", "boiling_data", "--seed", "5", "--output", "other")
     split = str(only_split(Path("other")))
     result = simvp("train", "--resume", "--epochs", "4", "--data", split, code=2)
-    assert "these settings changed since the checkpoint: training samples was" in result.stderr
+    assert "this has changed since the training began: other training samples" in result.stderr

@@ -204,7 +204,7 @@ def commands(run: ReportedRun, split: SplitOfRun, name_option: str) -> list[str]
         train += ["--data", config.data.split]
     for key, value, _, _ in _changed(config):
         section, _, name = key.partition(".")
-        if section in ("split", "simulate"):
+        if section in ("split", "simulate") or key == "train.minutes":  # the epochs are given
             continue
         train += ["--set", f"{key}={_text(value)}" if value != "" else f'{key}=""']
     return [

@@ -163,8 +163,8 @@ def samples(runs: Sequence[ReportedRun]) -> SampleTable:
 def _label(name: str) -> str:
     """A score, with its unit if that is no matter of course."""
     known = metrics.SCORES.get(name)
-    unit = " (dB)" if known is not None and known.unit == "dB" else ""
-    return _NAMES.get(name, name.replace("_", " ")) + unit
+    shown = name if known is None else known.label
+    return shown.replace(name, _NAMES.get(name, name.replace("_", " ")), 1)
 
 
 def _direction(name: str) -> str:
