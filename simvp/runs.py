@@ -151,11 +151,13 @@ class RunFolder:
             f for f in folders if f.model_file.exists() and f.epochs_done() in (None, epochs)
         ]
         if len(trained) < members:
-            again = f"`simvp train{name_option(self.path)} --resume`"
+            again = f"simvp train{name_option(self.path)} --resume"
+            fewer = f", leave out the others with `{again} --members {len(trained)}`"
+            keeps_first = len(trained) > 1 and trained == folders[: len(trained)]
             raise RunError(
                 f"{self.path}: {len(trained)} of {members} members have been trained for "
-                f"{epochs} epochs; finish the training with {again}, or use a single member with "
-                f"--weights {shlex.quote(str(file))}"
+                f"{epochs} epochs; finish it with `{again}`{fewer if keeps_first else ''}, "
+                f"or use a single member with --weights {shlex.quote(str(file))}"
             )
         return [folder.model_file for folder in folders]
 

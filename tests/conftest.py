@@ -127,7 +127,8 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     stats = terminalreporter.stats
     outcomes: dict[str, list[object]] = {}
     for report in sorted(
-        [*stats.get("passed", []), *stats.get("failed", [])], key=lambda report: report.location
+        [*stats.get("passed", []), *stats.get("failed", [])],
+        key=lambda report: (report.location[0], report.location[1] or 0),
     ):
         for fault, survived in report.user_properties if report.when == "call" else ():
             outcomes.setdefault(fault, []).append(survived)

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
+
 from simvp.commands.hints import data_option
 from simvp.config import Config
 from simvp.config.sections import DataSection
@@ -15,6 +17,11 @@ from simvp.data.series import Source
 from simvp.data.split_records import PARTS
 from simvp.data.windows import num_unused, window_starts
 from simvp.progress import Table, plural
+
+# Common ones; the last two are the defaults of netCDF and GDAL for real numbers.
+_FILL_VALUES = np.array(
+    [-999, -9999, -99999, -32767, -32768, 1e20, -1e20, 1e30, -1e30, 1e36, 9.96921e36, -3.4028235e38]
+)
 
 # What a step leaves out, and the segments that are left after it.
 Stage = tuple[str, Sequence[Segment]]
@@ -132,13 +139,21 @@ def _channels(source: Source, statistics: Statistics, scaling: Scaling) -> Table
 
 
 def _warnings(source: Source, statistics: Statistics, scaling: Scaling) -> list[str]:
-    """Channels that use little of their scale."""
-    return [
+    """Channels that use little of their scale, or have what looks like a fill value."""
+    unused = [
         f"warning: {name} uses less than 5 % of the range that is scaled to [0, 1]; give low and "
         "high in the data card"
         for i, name in enumerate(source.channels)
         if statistics.high[i] - statistics.low[i] < 0.05 * scaling.span[i]
     ]
+    filled = [
+        f"warning: {name}: the {what} of {values[i]:g} looks like a fill value; store missing "
+        "values as NaN"
+        for i, name in enumerate(source.channels)
+        for what, values in (("minimum", statistics.low), ("maximum", statistics.high))
+        if np.isclose(values[i], _FILL_VALUES, rtol=1e-6, atol=0).any()
+    ]
+    return unused + filled
 
 
 def _short_parts(parts: Parts, settings: DataSection) -> list[str]:

@@ -213,7 +213,7 @@ def test_interrupted_ensemble_is_resumed(
     number = 1 + (steps - 1) // 6
     assert (f" of work_dirs/stopped/members/{number}, saved" in result.stderr) == (number > 1)
     refused = simvp("test", "--name", "stopped", code=2).stderr
-    assert f"{trained} of 3 members have been trained for 2 epochs; finish the training" in refused
+    assert f"{trained} of 3 members have been trained for 2 epochs; finish it with" in refused
     simvp("train", "--name", "stopped", "--resume")
     stopped = Path("work_dirs/stopped")
     for member, state in zip(MEMBERS, expected, strict=True):
@@ -275,6 +275,13 @@ def test_missing_member_is_named(ensemble: Path, simvp: Simvp) -> None:
         assert "work_dirs/default: 2 of 3 members have been trained for 2 epochs; finish" in message
     with pytest.raises(package.errors.RunError, match="2 of 3 members"):
         package.load(RUN)
+    fewer = "leave out the others with `simvp train --resume --members 2`, or use a single member"
+    assert fewer in message
+    simvp("train", "--resume", "--members", "2")
+    assert "mean of 2 members" in simvp("predict").stdout
+    (MEMBERS[1] / "simvp_model.pth").unlink()
+    simvp("train", "--resume", "--members", "3")
+    assert "mean of 3 members" in simvp("test").stdout
 
 
 def test_reports_show_the_scores_of_an_ensemble(ensemble: Path, simvp: Simvp) -> None:

@@ -309,6 +309,21 @@ def test_next_command_does_not_fail(tmp_path: Path, simvp: Simvp) -> None:
     simvp(*command, *tiny, "--set", "model.N_T=2")
 
 
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(-9999.0, "minimum of -9999"), (9.96921e36, "maximum of 9.96921e+36"), (-9998.0, "")],
+)
+def test_what_looks_like_a_fill_value_is_warned_of(
+    value: float, said: str, tmp_path: Path, simvp: Simvp
+) -> None:
+    frames = np.random.default_rng(0).random((60, 9, 11), dtype=np.float32)
+    frames[:, 2:4] = value
+    np.save("land.npy", frames)
+    output = simvp("split", "land.npy", "--by", "time").stdout
+    assert output.count("looks like a fill value; store missing values as NaN") == bool(said)
+    assert said in output
+
+
 def test_part_that_is_too_short_for_a_window_is_warned_of(tmp_path: Path, simvp: Simvp) -> None:
     """The training part is long enough, so that the next command would not say why it differs."""
     write_sample(tmp_path / "data" / "run", 0, frames=40)
