@@ -95,14 +95,11 @@ def _label(config: Config, folder: RunFolder, weights: Path) -> str:
 def _warn_of_changed_card(folder: RunFolder, task: Task, report: Report) -> None:
     """Warn if units or ranges have changed since the run was trained; the events may change."""
     current, trained = task.split.data, task.data
-    specific = differences(task.split.source, current.card, current.shape, trained)
-    for warning in specific:
+    for warning in differences(task.split.source, current.card, current.shape, trained):
         report.say(warning)
-    if specific:
-        return
-    if current.card.for_forecasts() != trained.card.for_forecasts() or (
-        current.scaling != trained.scaling
-    ):
+    other_time = {"time_step": ""}  # the differences name it
+    cards = [data.card.for_forecasts().model_copy(update=other_time) for data in (current, trained)]
+    if cards[0] != cards[1] or current.scaling != trained.scaling:
         report.say(
             "warning: the data card or scaling differs from the one that the run was trained "
             f"with; units and ranges are taken from {folder.data_file}"

@@ -191,7 +191,7 @@ def _percent(activations: int, plan: Plan) -> str:
 
 def _why_no_trials(plan: Plan) -> str:
     if len(plan.candidates) == 1:
-        return "with the given settings, all recipes are the same"
+        return "all recipes are the same with the given settings"
     epochs = plural(plan.base.train.epochs, "epoch")
     more = "--minutes" if plan.base.train.minutes else "--epochs"
     return f"{epochs} would be too short for them; use more {more}, or --recipe stepwise"

@@ -26,7 +26,8 @@ class Progress:
     # That of each validation window; none if an earlier version wrote the checkpoint.
     best_losses: list[float] = field(default_factory=list)
     persistence_loss: float | None = None  # validation loss of persistence, once it is known
-    # Digest of the weights that are kept; empty if an earlier version wrote the checkpoint.
+    # Digest of the weights that are kept, which the main process computes; empty if an earlier
+    # version wrote the checkpoint.
     kept_sha256: str = ""
     # One row per epoch, as in metrics.csv. Only time and memory differ between processes.
     history: list[dict[str, float]] = field(default_factory=list)

@@ -27,7 +27,8 @@ def restore_results(folder: RunFolder, progress: Progress, report: Report) -> No
     if not progress.history:
         return
     _restore_model(folder, progress, report)
-    publish_text(folder.metrics_file, progress.history_csv())
+    if folder.epochs_done() != progress.epoch:
+        publish_text(folder.metrics_file, progress.history_csv())
 
 
 def _restore_model(folder: RunFolder, progress: Progress, report: Report) -> None:
