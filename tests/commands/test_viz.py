@@ -118,7 +118,7 @@ def test_runs_of_version_1_are_drawn(version_1: Path, simvp: Simvp, drawn: list[
     shutil.copytree(version_1, version_1.parent / "other")
     simvp("viz", "--report", "--with", "other")
     message = " ".join(simvp("viz", "--compare", "default", "other", code=2).stderr.split())
-    assert "has no scores by channel" in message and "`simvp test --name default` again" in message
+    assert "has no scores by channel" in message and "`simvp test` again" in message
 
 
 def test_colours_need_three_channels(tested: Path, simvp: Simvp, sample: str) -> None:

@@ -144,7 +144,7 @@ def test_user_error_is_one_message(
 def test_commands_in_the_wrong_order_name_the_missing_step(split_data: Path, simvp: Simvp) -> None:
     assert "Start it with `simvp train`" in simvp("test", code=2).stderr
     simvp("train", "--data-path", "data", "--epochs", "1", *TINY)
-    assert "Create them with `simvp test --name default`" in simvp("viz", code=2).stderr
+    assert "Create them with `simvp test`" in simvp("viz", code=2).stderr
     assert "boiling" not in simvp("test").stderr
     assert "Did you mean 'wave_" in simvp("viz", "wav_5", code=2).stderr
     (first, *_) = Path("work_dirs/default/saved/preds").iterdir()
