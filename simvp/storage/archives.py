@@ -19,7 +19,7 @@ _LARGEST_SHARE = 16  # size of all tensors, which may share memory, relative to 
 
 
 def check_archive(path: Path) -> None:
-    """Raises ValueError if an archive would unpack to more than its size, BadZipFile if damaged.
+    """Raises ValueError if an archive would unpack to more than its size.
 
     PyTorch writes archives without compression. Files of its older format are no archives.
     """
@@ -27,20 +27,22 @@ def check_archive(path: Path) -> None:
         return
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
-        if any(member.compress_type != zipfile.ZIP_STORED for member in members):
-            raise ValueError("it is compressed, which PyTorch never does")
-        if sum(member.file_size for member in members) > path.stat().st_size:
-            raise ValueError("its parts are larger than the file")
-        for member in members:
-            if member.CRC:  # PyTorch can be told to write none, and does not check it
-                _read(archive, member)
+    if any(member.compress_type != zipfile.ZIP_STORED for member in members):
+        raise ValueError("it is compressed, which PyTorch never does")
+    if sum(member.file_size for member in members) > path.stat().st_size:
+        raise ValueError("its parts are larger than the file")
 
 
-def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
-    """Raises BadZipFile if the checksum of a part is not that of its content."""
-    with archive.open(member) as file:
-        while file.read(_READ_AT_ONCE):
-            pass
+def check_checksums(path: Path) -> None:
+    """Raises BadZipFile if a part of an archive is damaged, which PyTorch does not check."""
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            if member.CRC:  # PyTorch can be told to write none
+                with archive.open(member) as file:
+                    while file.read(_READ_AT_ONCE):
+                        pass
 
 
 def find_excess(content: Any, file_size: int) -> str:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from simvp.errors import OutputError, RunError
-from simvp.storage.archives import check_archive, find_excess
+from simvp.storage.archives import check_archive, check_checksums, find_excess
 from simvp.storage.files import publish
 
 FORMAT = 1  # format version of training checkpoints; other versions are rejected
@@ -71,6 +71,8 @@ def load(path: Path) -> dict[str, Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # PyTorch warns about the type of invalid files
             content = torch.load(path, map_location="cpu", weights_only=True)
+        if not (isinstance(content, dict) and is_training_state(content)):  # those have a hash
+            check_checksums(path)
     except PermissionError as error:
         reason = f"cannot be read ({error.strerror}); check its permissions"
         raise RunError(f"{path}: {reason}") from None
